@@ -1,0 +1,71 @@
+"""What people may do wrong; everything else is our bug and keeps its traceback.
+
+`status` is the exit status of the command line, `code` the identifier in `--json` (design, section 8).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from states.vocabulary import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a step is refused: the guard and its clause, what is missing, who can put it right.
+
+    `earliest` is the first day this guard could pass; None with `earliest_reason` when it never can
+    or nobody knows yet. `missing` holds evidence keys and fact names, never prose.
+    """
+
+    guard: str
+    clause: str
+    message: str
+    missing: tuple[str, ...] = ()
+    who: Role | None = None
+    earliest: date | None = None
+    earliest_reason: str | None = None
+
+
+class CaseError(Exception):
+    """Something asked of the program that it does not permit; never a bug of ours."""
+
+    status = 1
+    code = "refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        place: str | None = None,
+        remedy: str | None = None,
+        reasons: Sequence[Reason] = (),
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.place = place
+        self.remedy = remedy
+        self.reasons = tuple(reasons)
+        if code is not None:
+            self.code = code
+
+
+class StepRefused(CaseError):
+    """The rules say no; carries every reason, so that one visit can put them all right."""
+
+    code = "refused"
+
+
+class UsageFault(CaseError):
+    """An unknown key, a value outside its enumeration, or an option that does not apply."""
+
+    status = 2
+    code = "usage"
+
+
+class PlanFault(CaseError):
+    """The plan file is not a plan; `place` is the key in the file."""
+
+    status = 3
+    code = "plan"
