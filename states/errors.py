@@ -1,6 +1,7 @@
 """What people may do wrong; everything else is our bug and keeps its traceback.
 
-`status` is the exit status of the command line, `code` the identifier in `--json` (design, section 8).
+`status` is the exit status of the command line, `code` the identifier in `--json` (design,
+section 8).
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ class Word(StrEnum):
 
     label: str
 
-    def __new__(cls, identifier: str, label: str) -> Self:
+    def __new__(cls, identifier: str, label: str = "") -> Self:
         word = str.__new__(cls, identifier)
         word._value_ = identifier
         word.label = label

@@ -1,0 +1,177 @@
+"""Who a household is: ID numbers, what of a person may be shown, and what free text must not hold.
+
+GB 11643-1999 for the check digit. The area prefix is a hint and never tested: county codes were
+renamed and merged, and people keep the number of the county they were born in.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import date
+
+WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)  # GB 11643-1999, table B.1
+CHECK_CHARACTERS = "10X98765432"  # by the weighted sum modulo 11
+BIRTH_YEARS = range(1900, 2100)
+
+COMPOUND_SURNAMES = frozenset(
+    "欧阳 太史 端木 上官 司马 东方 独孤 南宫 万俟 闻人 夏侯 诸葛 尉迟 公羊 赫连 澹台 皇甫 宗政 濮阳 "
+    "公冶 太叔 申屠 公孙 慕容 仲孙 钟离 长孙 宇文 司徒 鲜于 司空 闾丘 子车 亓官 司寇 巫马 公西 颛孙 "
+    "壤驷 公良 漆雕 乐正 宰父 谷梁 拓跋 夹谷 轩辕 令狐 段干 百里 呼延 东郭 南门 羊舌 微生 公户 公玉 "
+    "梁丘 左丘 东门 西门 第五".split()
+)
+
+MASK = "***"  # a whole value that is not shown, and the hidden end of an address
+
+
+def check_digit(first_17: str) -> str:
+    """The 18th character that GB 11643 gives these seventeen digits."""
+    total = sum(int(digit) * weight for digit, weight in zip(first_17, WEIGHTS, strict=True))
+    return CHECK_CHARACTERS[total % 11]
+
+
+def birth_date(number: str) -> date | None:
+    """The day of birth in an ID of 15 or 18 characters; None when that is no plausible day."""
+    digits = number[6:14] if len(number) == 18 else "19" + number[6:12]
+    try:
+        born = date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
+    except ValueError:
+        return None
+    return born if born.year in BIRTH_YEARS else None
+
+
+def is_well_formed(number: str) -> bool:
+    """Whether this looks like an ID: 15 digits, or 17 and a digit or X, with a day of birth."""
+    if re.fullmatch(r"[1-9][0-9]{14}|[1-9][0-9]{16}[0-9X]", number) is None:
+        return False
+    return birth_date(number) is not None
+
+
+def checks_out(number: str) -> bool:
+    """Whether a well-formed ID of 18 characters carries its right check digit."""
+    return check_digit(number[:17]) == number[17]
+
+
+def to_18(number: str) -> str:
+    """The 18-character form of a 15-digit ID; these were given out in the 1900s only."""
+    first_17 = number[:6] + "19" + number[6:]
+    return first_17 + check_digit(first_17)
+
+
+def mask_id(number: str) -> str:
+    """`1409**********1234`: the first four and the last four."""
+    return _keep(number, 4, 4)
+
+
+def mask_phone(number: str) -> str:
+    """`138****5678`: the first three and the last four."""
+    return _keep(number, 3, 4)
+
+
+def mask_meter(number: str) -> str:
+    """`******1588`: the last four."""
+    return _keep(number, 0, 4)
+
+
+def mask_name(name: str) -> str:
+    """`张*`, `欧阳*`: the surname, however long the rest."""
+    if not name:
+        return ""
+    return (name[:2] if name[:2] in COMPOUND_SURNAMES and len(name) > 2 else name[0]) + "*"
+
+
+def mask_address(address: str) -> str:
+    """`豆村镇东村***`: nothing from the first figure on; without a figure, the first three."""
+    if not address:
+        return ""
+    figure = re.search(r"[0-9０-９]", address)
+    return address[: figure.start() if figure else 3] + MASK
+
+
+def is_masked(text: str) -> bool:
+    """Whether part of this was hidden, and so says nothing about the value."""
+    return "*" in text or "＊" in text
+
+
+def holds_personal_number(text: str) -> bool:
+    """Whether free text holds an ID number or a mobile phone number.
+
+    Sees through full-width digits, blanks, hyphens and invisible characters. A wrong check digit
+    does not excuse a number: a mistyped ID still points to a person.
+    """
+    return any(map(_is_personal, _numbers(text)))
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalData:
+    """What is known of the person behind a household; empty where nothing is.
+
+    Stands in its own table and never in the journal (design, section 5).
+    """
+
+    name: str = ""
+    id_number: str = ""
+    credit_code: str = ""
+    phone: str = ""
+    meter: str = ""
+    address: str = ""
+    remarks: str = ""
+
+    def masked(self) -> "PersonalData":
+        """A copy fit for a screen; the credit code of an organisation is public and stays."""
+        return PersonalData(
+            name=mask_name(self.name),
+            id_number=mask_id(self.id_number),
+            credit_code=self.credit_code,
+            phone=mask_phone(self.phone),
+            meter=mask_meter(self.meter),
+            address=mask_address(self.address),
+            remarks=MASK if self.remarks else "",
+        )
+
+    def holds(self) -> tuple[str, ...]:
+        """The sorted names of the fields that are filled."""
+        return tuple(sorted(field.name for field in fields(self) if getattr(self, field.name)))
+
+
+def _keep(text: str, first: int, last: int) -> str:
+    """Stars for all but the ends; for all of it when the ends would leave too little hidden."""
+    hidden = len(text) - first - last
+    if hidden < 3:
+        return "*" * len(text)
+    return text[:first] + "*" * hidden + text[len(text) - last :]
+
+
+def _numbers(text: str) -> Iterator[str]:
+    """Every number that neighbouring groups of digits could be meant as.
+
+    `138-0013 8000` is one number in three groups, `12 13800138000` two numbers: so each run of
+    neighbours is tried, up to the 18 characters of an ID.
+    """
+    plain = "".join(
+        character
+        for character in unicodedata.normalize("NFKC", text)
+        if unicodedata.category(character) not in {"Cf", "Cc", "Mn"} or character.isspace()
+    )
+    for neighbours in re.findall(r"\d(?:[\s\-‐-―−_]*\d)*(?:[\s\-‐-―−_]*[xX](?!\w))?", plain):
+        groups = [_ascii(group) for group in re.split(r"[\s\-‐-―−_]+", neighbours)]
+        for start in range(len(groups)):
+            number = ""
+            for group in groups[start:]:
+                number += group
+                if len(number) > len("+86") + 18:
+                    break
+                yield number
+
+
+def _ascii(group: str) -> str:
+    return "".join(
+        str(unicodedata.digit(character)) if character.isdigit() else character.upper()
+        for character in group
+    )
+
+
+def _is_personal(number: str) -> bool:
+    if re.fullmatch(r"1[3-9][0-9]{9}", number):
+        return True
+    return is_well_formed(number)

@@ -1,0 +1,471 @@
+"""A county's plan for one year, as data, and every check it must pass before anybody relies on it.
+
+The file is TOML (`states/plans/`), the journal keeps the same document as JSON; both are read here
+and give the same `Plan` with the same content hash. Another county or year is another file.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Annotated, Generic, Literal, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from states.errors import PlanFault
+from states.vocabulary import Area, GateKind, Kind, Path, Supply, Trigger
+
+Value = TypeVar("Value")
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Days = Annotated[int, Field(ge=0, le=366)]
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+# The phases of 五、实施步骤, in their order.
+PHASES = ("preparation", "works", "acceptance", "evaluation")
+LEAD_TRIGGERS = (Trigger.CONFIRM, Trigger.SELECT, Trigger.COMPLETE, Trigger.ACCEPT)
+
+
+class _Part(BaseModel):
+    """A table of the plan file: unknown keys are refused, nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Sourced(_Part):
+    """Something the notice may leave open: where it comes from, and who vouches for it."""
+
+    source: Text
+    verified: bool = False
+    document: Text | None = None
+    entered_by: Text | None = None
+
+    @model_validator(mode="after")
+    def _verified_by_somebody(self) -> Self:
+        if self.verified and not (self.document and self.entered_by):
+            raise ValueError(
+                "verified = true 还须有 document（来源文件的 SHA-256）和 entered_by（录入人）"
+            )
+        return self
+
+
+class Parameter(_Sourced, Generic[Value]):
+    """A policy parameter with its source."""
+
+    value: Value
+
+
+class Phase(_Part):
+    """A phase of the notice; `start` is None where the notice gives only an end."""
+
+    key: Text
+    label: Text
+    start: date | None = None
+    end: date
+    source: Text
+
+
+class Task(_Part):
+    """A figure of the annex; a `kind` or `area` of None takes in all."""
+
+    path: Path
+    kind: Kind | None = None
+    area: Area | None = None
+    households: Annotated[int, Field(ge=0)]
+
+    def covers(self, path: Path, kind: Kind, area: Area) -> bool:
+        """Whether a household of this path, kind and area counts towards the figure."""
+        return self.path == path and self.kind in (None, kind) and self.area in (None, area)
+
+
+class Unit(_Part):
+    """责任单位: who answers for its households."""
+
+    code: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{2,12}$")]
+    name: Text
+    kind: Literal["township", "department"]
+    aliases: tuple[Text, ...] = ()
+    tasks: tuple[Task, ...]
+
+    @property
+    def task(self) -> int:
+        """The unit's households in the annex."""
+        return sum(task.households for task in self.tasks)
+
+
+class Totals(_Part):
+    """The annex's last line."""
+
+    households: int
+    tasks: tuple[Task, ...]
+
+
+class PathRule(_Part):
+    """What a path heats with, and the network a village needs first."""
+
+    path: Path
+    supply: Supply
+    gate: GateKind
+
+
+class _SeasonTable(_Sourced):
+    label: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{4}$")]
+    areas: tuple[Area, ...]
+    paths: tuple[Path, ...]
+    first_day: date | None = None
+    last_day: date | None = None
+
+    @field_validator("label")
+    @classmethod
+    def _two_years_running(cls, label: str) -> str:
+        first, second = label.split("-")
+        if int(second) != int(first) + 1:
+            raise ValueError("采暖季写作相连的两年，如 2023-2024")
+        return label
+
+    @model_validator(mode="after")
+    def _begins_before_it_ends(self) -> Self:
+        if (self.first_day is None) != (self.last_day is None):
+            raise ValueError("first_day 和 last_day 要么都给出，要么都不给（未知）")
+        if self.first_day and self.last_day and self.last_day <= self.first_day:
+            raise ValueError(f"采暖季止日 {self.last_day} 不在起日 {self.first_day} 之后")
+        return self
+
+
+class _AcceptanceTable(_Part):
+    paths: tuple[Path, ...]
+    kinds: tuple[Kind, ...]
+    areas: tuple[Area, ...]
+    items: tuple[Text, ...]
+    signers: tuple[Text, ...]
+    documents: tuple[Text, ...]
+
+
+class Rules(_Part):
+    """The policy parameters (design, section 1: what the notice does not fix)."""
+
+    required_seasons: Parameter[Annotated[int, Field(ge=1, le=5)]]
+    exempt_paths: Parameter[tuple[Path, ...]]
+    outage_days: Parameter[Days]
+    outage_days_total: Parameter[Days]
+    warm_visits: Parameter[Annotated[int, Field(ge=0, le=50)]]
+    warm_temperature: Parameter[Annotated[float, Field(ge=0, le=40)]]
+    first_heat_grace_days: Parameter[Days]
+    notice_days: Parameter[Days]
+    backdating_days: Parameter[Days]
+    lead_days: Parameter[dict[Trigger, Days]]
+
+
+class _Document(_Part):
+    format: Literal[1]
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    title: Text
+    document: Text
+    county: Text
+    year: Annotated[int, Field(ge=2000, le=2100)]
+    effective_from: date
+    phases: tuple[Phase, ...]
+    units: tuple[Unit, ...]
+    totals: Totals
+    paths: tuple[PathRule, ...]
+    seasons: tuple[_SeasonTable, ...]
+    rules: Rules
+    acceptance: tuple[_AcceptanceTable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Season:
+    """采暖季 of one area and path; both end days belong to it, and both are None while unknown."""
+
+    label: str
+    area: Area
+    path: Path
+    first_day: date | None
+    last_day: date | None
+    verified: bool
+    source: str
+
+    @property
+    def start_year(self) -> int:
+        """The year its label begins with: seasons are consecutive when these are."""
+        return int(self.label[:4])
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptanceList:
+    """What the plan asks of an acceptance for one path, kind and area."""
+
+    path: Path
+    kind: Kind
+    area: Area
+    items: tuple[str, ...]
+    signers: tuple[str, ...]
+    documents: tuple[str, ...]
+
+
+class Plan:
+    """A plan that has passed every check; made by `from_toml` or `from_json` only."""
+
+    def __init__(self, document: _Document, canonical: str) -> None:
+        self.name = document.name
+        self.title = document.title
+        self.document = document.document
+        self.county = document.county
+        self.year = document.year
+        self.effective_from = document.effective_from
+        self.phases = document.phases
+        self.units = document.units
+        self.totals = document.totals
+        self.paths = document.paths
+        self.rules = document.rules
+        self.canonical = canonical
+        self.hash = hashlib.sha256(canonical.encode()).hexdigest()
+        self.seasons = tuple(
+            Season(
+                label=table.label,
+                area=area,
+                path=path,
+                first_day=table.first_day,
+                last_day=table.last_day,
+                verified=table.verified,
+                source=table.source,
+            )
+            for table in document.seasons
+            for area in table.areas
+            for path in table.paths
+        )
+        self.acceptance = tuple(
+            AcceptanceList(path, kind, area, table.items, table.signers, table.documents)
+            for table in document.acceptance
+            for path in table.paths
+            for kind in table.kinds
+            for area in table.areas
+        )
+
+    @cached_property
+    def _units(self) -> Mapping[str, Unit]:
+        return {name: unit for unit in self.units for name in (unit.code, unit.name, *unit.aliases)}
+
+    @cached_property
+    def _seasons(self) -> Mapping[tuple[Area, Path], tuple[Season, ...]]:
+        grouped: dict[tuple[Area, Path], list[Season]] = {}
+        for season in sorted(self.seasons, key=lambda season: season.label):
+            grouped.setdefault((season.area, season.path), []).append(season)
+        return {key: tuple(seasons) for key, seasons in grouped.items()}
+
+    @cached_property
+    def _acceptance(self) -> Mapping[tuple[Path, Kind, Area], AcceptanceList]:
+        return {(row.path, row.kind, row.area): row for row in self.acceptance}
+
+    @cached_property
+    def _paths(self) -> Mapping[Path, PathRule]:
+        return {rule.path: rule for rule in self.paths}
+
+    def unit(self, text: str) -> Unit | None:
+        """The unit of this code, name or alias."""
+        return self._units.get(text)
+
+    def phase(self, key: str) -> Phase:
+        """The phase of this key, one of `PHASES`."""
+        return self.phases[PHASES.index(key)]
+
+    def historic(self, phase: Phase) -> bool:
+        """Whether the phase was already over when the plan took effect."""
+        return phase.end < self.effective_from
+
+    def seasons_of(self, area: Area, path: Path) -> tuple[Season, ...]:
+        """The seasons of an area and path in order, unknown dates included."""
+        return self._seasons.get((area, path), ())
+
+    def acceptance_of(self, path: Path, kind: Kind, area: Area) -> AcceptanceList:
+        """What an acceptance of this path, kind and area asks for."""
+        return self._acceptance[path, kind, area]
+
+    def path_rule(self, path: Path) -> PathRule:
+        """What the path heats with and which gate it needs."""
+        return self._paths[path]
+
+
+def from_toml(text: str, place: str) -> Plan:
+    """The plan in a TOML text; `place` names the file in errors.
+
+    Raises PlanFault with the key in the file.
+    """
+    try:
+        parsed = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PlanFault(
+            f"计划文件不是合法的 TOML：{error}", place=place, remedy="按提示的行列改正后再试"
+        ) from error
+    return _load(_as_json(parsed), place)
+
+
+def from_json(document: Mapping[str, Json]) -> Plan:
+    """The plan as the journal keeps it. Raises PlanFault."""
+    return _load(dict(document), "journal")
+
+
+def _as_json(value: object) -> Json:
+    match value:
+        case dict():
+            return {str(key): _as_json(inner) for key, inner in value.items()}
+        case list():
+            return [_as_json(inner) for inner in value]
+        case date():
+            return value.isoformat()
+        case None | bool() | int() | float() | str():
+            return value
+    raise PlanFault(f"计划文件里有不认识的值：{value!r}")
+
+
+def _load(document: Json, place: str) -> Plan:
+    try:
+        parsed = _Document.model_validate(document)
+    except ValidationError as error:
+        # A mistyped key shows as one unknown and one missing: the unknown one says where it is.
+        first = min(
+            error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden"
+        )
+        raise PlanFault(
+            _in_chinese(first["type"], first["msg"], first.get("input")),
+            place=f"{place}: {_key_path(first['loc'])}",
+            remedy="改正计划文件的这一处后再试；写法见 states/plans/wutai-2023.toml",
+        ) from error
+    for key, message in _contradictions(parsed):
+        raise PlanFault(message, place=f"{place}: {key}", remedy="改正计划文件的这一处后再试")
+    canonical = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return Plan(parsed, canonical)
+
+
+def _key_path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    return path
+
+
+def _in_chinese(kind: str, message: str, given: object) -> str:
+    match kind:
+        case "extra_forbidden":
+            return "不认识的键"
+        case "missing":
+            return "缺少这一项"
+        case "enum" | "literal_error":
+            return f"不认识的值 {given!r}：{message}"
+        case "value_error":
+            return message.removeprefix("Value error, ")
+    return f"值 {given!r} 不合要求：{message}"
+
+
+def _contradictions(plan: _Document) -> Iterator[tuple[str, str]]:
+    """Every contradiction between the parts, as (key in the file, message)."""
+    yield from _phase_faults(plan)
+    yield from _unit_faults(plan)
+    yield from _total_faults(plan)
+    yield from _coverage_faults(plan)
+    yield from _season_faults(plan)
+    for trigger in LEAD_TRIGGERS:
+        if trigger not in plan.rules.lead_days.value:
+            yield "rules.lead_days.value", f"缺少 {trigger} 的工作日数"
+    for trigger in plan.rules.lead_days.value:
+        if trigger not in LEAD_TRIGGERS:
+            yield "rules.lead_days.value", f"{trigger} 不是要排工期的环节"
+
+
+def _phase_faults(plan: _Document) -> Iterator[tuple[str, str]]:
+    keys = tuple(phase.key for phase in plan.phases)
+    if keys != PHASES:
+        yield "phases", f"阶段须依次为 {'、'.join(PHASES)}，现为 {'、'.join(keys)}"
+        return
+    previous_end: date | None = None
+    for index, phase in enumerate(plan.phases):
+        if phase.start and phase.end < phase.start:
+            yield f"phases[{index}].end", f"{phase.label} 止于 {phase.end}，早于起日 {phase.start}"
+        start = phase.start or phase.end
+        if previous_end and start <= previous_end:
+            yield (
+                f"phases[{index}]",
+                f"{phase.label} 与上一阶段（止于 {previous_end}）次序颠倒或重叠",
+            )
+        previous_end = phase.end
+
+
+def _unit_faults(plan: _Document) -> Iterator[tuple[str, str]]:
+    names: dict[str, int] = {}
+    for index, unit in enumerate(plan.units):
+        for name in (unit.code, unit.name, *unit.aliases):
+            if names.setdefault(name, index) != index:
+                yield f"units[{index}]", f"“{name}”已是另一责任单位的编码、名称或别名"
+
+
+def _total_faults(plan: _Document) -> Iterator[tuple[str, str]]:
+    households = sum(unit.task for unit in plan.units)
+    if households != plan.totals.households:
+        yield (
+            "totals.households",
+            f"各责任单位合计 {households} 户，与总任务 {plan.totals.households} 户不符",
+        )
+    by_line: Counter[tuple[Path, Kind | None, Area | None]] = Counter()
+    for unit in plan.units:
+        for task in unit.tasks:
+            by_line[task.path, task.kind, task.area] += task.households
+    for index, total in enumerate(plan.totals.tasks):
+        found = by_line.pop((total.path, total.kind, total.area), 0)
+        if found != total.households:
+            yield (
+                f"totals.tasks[{index}].households",
+                f"{total.path.label} 各责任单位合计 {found} 户，与合计行 {total.households} 户不符",
+            )
+    for path, _, _ in by_line:
+        yield "totals.tasks", f"合计行缺少 {path.label} 的一类任务"
+
+
+def _coverage_faults(plan: _Document) -> Iterator[tuple[str, str]]:
+    paths = Counter(rule.path for rule in plan.paths)
+    for path in Path:
+        if paths[path] != 1:
+            yield "paths", f"{path.label}（{path}）须恰好列出一次，现有 {paths[path]} 次"
+    lists = Counter(
+        (path, kind, area)
+        for table in plan.acceptance
+        for path in table.paths
+        for kind in table.kinds
+        for area in table.areas
+    )
+    for path in Path:
+        for kind in Kind:
+            for area in Area:
+                if lists[path, kind, area] != 1:
+                    yield (
+                        "acceptance",
+                        f"{path.label}·{kind.label}·{area.label} 的验收要求须恰好列出一次，"
+                        f"现有 {lists[path, kind, area]} 次",
+                    )
+
+
+def _season_faults(plan: _Document) -> Iterator[tuple[str, str]]:
+    ends: dict[tuple[Area, Path], tuple[str, date | None]] = {}
+    for index, table in sorted(enumerate(plan.seasons), key=lambda pair: pair[1].label):
+        for area in table.areas:
+            for path in table.paths:
+                label, end = ends.get((area, path), ("", None))
+                where = f"seasons[{index}]"
+                if label == table.label:
+                    yield where, f"{table.label} 采暖季的 {area.label}·{path.label} 列了两次"
+                if end and table.first_day and table.first_day <= end:
+                    yield (
+                        where,
+                        f"{table.label} 采暖季与 {label} 采暖季重叠（{area.label}·{path.label}）",
+                    )
+                ends[area, path] = (table.label, table.last_day or end)
