@@ -1,0 +1,1531 @@
+"""The independent audit, on bundles that are made here event by event.
+
+Nothing of ours helps to make them: the canonical JSON, the hashes, the tables are this file's own.
+"""
+
+import ast
+import contextlib
+import copy
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workflow import verify
+
+Line = dict[str, object]
+
+CODE = "103-0001"
+FIRST_DAY, LAST_DAY = "2023-11-01", "2024-03-31"
+PERMIT_DAY = "2024-04-20"
+NOT_SAID = "not said"
+
+
+def season(label: str, first: str, last: str, **more: object) -> Line:
+    where: Line = {"areas": ["rural"], "paths": ["coal_to_electric", "solar"]}
+    days: Line = {"label": label, "first_day": first, "last_day": last, "verified": False}
+    return {**where, **days, **more}
+
+
+SEASONS = [
+    season("2023-2024", FIRST_DAY, LAST_DAY),
+    season("2024-2025", "2024-11-01", "2025-03-31"),
+]
+CHECKED = {"verified": True, "document": "d" * 64, "entered_by": "zhang"}
+
+
+def make_plan(seasons: list[Line] | None = None, **rules: object) -> Line:
+    values: Line = {
+        "required_seasons": 1,
+        "exempt_paths": [],
+        "outage_days": 7,
+        "outage_days_total": 15,
+        "warm_visits": 2,
+        "warm_temperature": 18,
+        "first_heat_grace_days": 5,
+        "backdating_days": 15,
+    }
+    entries = {name: {"value": value, "verified": False} for name, value in values.items()}
+    for name, value in rules.items():
+        entries[name] = value if isinstance(value, dict) else {**entries[name], "value": value}
+    return {"name": "tiny", "rules": entries, "seasons": SEASONS if seasons is None else seasons}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One event to write; `over` are fields of the body that shall be other than right.
+
+    In the evidence "@label" stands for the seq of the step with that label.
+    """
+
+    kind: str
+    on: str
+    by: str = "wang"
+    evidence: Mapping[str, object] = field(default_factory=dict)
+    heard: str = ""
+    attach: tuple[str, ...] = ()
+    label: str = ""
+    stream: str = f"case:{CODE}"
+    over: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def recorded_at(self) -> str:
+        heard = self.heard or self.on
+        return heard if "T" in heard else f"{heard}T04:00:00.000000Z"
+
+
+OFFICERS: dict[str, tuple[str, str | None, str]] = {
+    "zhang": ("county_office", None, "zhang"),
+    "lin": ("county_office", None, "lin"),
+    "wang": ("unit_officer", "103", "wang"),
+    "wang2": ("acceptor", None, "wang"),
+    "zhao": ("unit_head", "103", "zhao"),
+    "qian": ("unit_officer", "200", "qian"),
+    "sun": ("acceptor", None, "sun"),
+    "sun2": ("county_office", None, "sun"),
+    "he": ("auditor", None, "he"),
+}
+MOVES = {
+    "registered": "household_confirmation",
+    "confirm": "equipment_selection",
+    "select": "construction",
+    "complete": "acceptance",
+    "reject": "construction",
+    "accept": "stable_season",
+    "permit": "removal_permitted",
+    "overturn": "construction",
+    "replace": "construction",
+    "change_path": "equipment_selection",
+    "revoke": "stable_season",
+    "close": "closed",
+    "reinstate": "household_confirmation",
+}
+
+
+def canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def digest(written: str) -> str:
+    return hashlib.sha256(written.encode()).hexdigest()
+
+
+class Book:
+    """Writes events and keeps the tables that belong to them."""
+
+    def __init__(self, plan: Line, *, drill: bool) -> None:
+        self.lines: list[Line] = []
+        self.heads: dict[str, tuple[int, str]] = {}
+        self.labels: dict[str, int] = {}
+        self.cases: dict[str, Line] = {}
+        self.permissions: list[Line] = []
+        self.milestones: dict[str, Line] = {}
+        self.officers = dict(OFFICERS)
+        self.disabled: set[str] = set()
+        self.gates: dict[str, Line] = {}
+        self.drill = drill
+        self.plan = digest(canonical(plan))
+        on = "2023-05-19"
+        self.add(Step("init", on, "zhang", {"drill": drill, "plan": "tiny"}, stream="database"))
+        adopted: Line = {"name": "tiny", "document": plan}
+        self.add(Step("plan_adopted", on, "zhang", adopted, stream="plan"))
+        for login, (role, unit, person) in OFFICERS.items():
+            evidence = {"login": login, "name": login, "person": person, "role": role, "unit": unit}
+            self.add(Step("officer_added", on, "zhang", evidence, stream="officers"))
+
+    def add(self, step: Step) -> None:
+        seq = len(self.lines) + 1
+        self.labels[step.label] = seq
+        evidence = {key: self.named(value) for key, value in step.evidence.items()}
+        if step.kind == "plan_adopted":
+            self.plan = digest(canonical(evidence["document"]))
+        version, previous = self.heads.get(step.stream, (0, None))
+        row = self.cases.get(step.stream[5:])
+        moves = step.kind in MOVES
+        body: Line = {
+            "schema": 1,
+            "stream": step.stream,
+            "version": version + 1,
+            "previous": previous,
+            "kind": step.kind,
+            "from": row["state"] if moves and row else None,
+            "to": MOVES[step.kind] if moves else None,
+            "occurred_on": step.on,
+            "recorded_at": step.recorded_at,
+            "actor": step.by,
+            "role": self.officers.get(step.by, ("county_office",))[0],
+            "reason": None,
+            "evidence": evidence,
+            "attachments": [{"name": name, "sha256": "a" * 64} for name in step.attach],
+            "plan": self.plan,
+            "personal": None,
+            **step.over,
+        }
+        written = canonical(body)
+        columns = {name: body[name] for name in verify.JOURNAL_COLUMNS}
+        self.heads[step.stream] = (version + 1, digest(written))
+        line: Line = {"type": "event", "seq": seq, "hash": digest(written), "bytes": written}
+        self.lines.append({**line, "columns": columns})
+        self.project(step, seq, body, evidence)
+
+    def named(self, value: object) -> object:
+        if isinstance(value, list):
+            return [self.named(item) for item in value]
+        if isinstance(value, str) and "@" in value:
+            before, _, label = value.partition("@")
+            return before + str(self.labels[label])
+        return value
+
+    def project(self, step: Step, seq: int, body: Line, evidence: Line) -> None:
+        if step.kind == "officer_disabled":
+            self.disabled.add(str(evidence["login"]))
+        if step.kind == "gate_opened":
+            key = canonical([evidence["unit"], evidence["village"], evidence["kind"]])
+            self.gates[key] = {"type": "gate", **evidence}
+        if not step.stream.startswith("case:"):
+            return
+        code = step.stream[5:]
+        row = self.cases.setdefault(code, {"type": "case", "code": code})
+        columns = ("unit", "village", "path", "kind", "area", "quota")
+        if step.kind in ("registered", "amended", "change_path", "reinstate"):
+            row |= {name: evidence[name] for name in columns if name in evidence}
+        if body["to"] is not None:
+            row |= {"state": body["to"], "state_since": step.on}
+        row["version"], row["head_hash"] = self.heads[step.stream]
+        person = self.officers.get(step.by, ("", None, step.by))[2]
+        if step.kind == "accept":
+            self.milestones |= {
+                code: {
+                    **self.milestones.get(code, {}),
+                    "accepted_on": step.on,
+                    "acceptance_seq": seq,
+                    "accepted_by": person,
+                }
+            }
+        if step.kind == "complete":
+            self.milestones[code] = {"ready_on": evidence.get("ready_on"), "readiness_seq": seq}
+        if step.kind == "permit":
+            season_days = {"season_first_day": FIRST_DAY, "season_last_day": LAST_DAY}
+            mine: Line = {"case": code, "seq": seq, "permitted_on": step.recorded_at[:10]}
+            rest = {"permitted_by": person, "plan": body["plan"], **season_days}
+            found = self.milestones.get(code, {})
+            self.permissions.append({"type": "permission", **mine, **found, **rest})
+
+    def bundle(self) -> list[Line]:
+        header: Line = {"type": "header", "format": "xianli-bundle/1", "drill": self.drill}
+        header |= {"size": len(self.lines), "triggers": {}}
+        officers: list[Line] = [
+            {
+                "type": "officer",
+                "login": login,
+                "name": login,
+                "person": person,
+                "role": role,
+                "unit": unit,
+                "active": login not in self.disabled,
+            }
+            for login, (role, unit, person) in self.officers.items()
+        ]
+        tables = [*self.cases.values(), *self.permissions, *officers, *self.gates.values()]
+        return copy.deepcopy([header, *self.lines, *tables])
+
+
+REGISTERED: Line = {
+    "unit": "103",
+    "village": "东会村",
+    "path": "coal_to_electric",
+    "kind": "residential",
+    "area": "rural",
+    "quota": "planned",
+    "old_facilities": ["kang"],
+    "holds": ["name"],
+}
+
+
+def story(*extra: Step, **changed: Step | None) -> list[Step]:
+    """A household from the ledger to the permission, each step on its day; None leaves one out."""
+    steps: dict[str, Step | None] = {
+        "registered": Step("registered", "2023-05-20", evidence=REGISTERED, label="registered"),
+        "confirm": Step(
+            "confirm",
+            "2023-06-01",
+            evidence={"consent_by": "household", "old_facility": ["kang:in_use"]},
+        ),
+        "select": Step("select", "2023-06-10", evidence={"model": "KFR-1"}),
+        "works": Step("works", "2023-08-01", evidence={"started_on": "2023-08-01"}, label="works"),
+        "complete": Step("complete", "2023-09-20", evidence={"ready_on": "2023-09-20"}),
+        "accept": Step(
+            "accept", "2023-10-10", "sun", {"facility": ["kang:present:a.jpg"]}, label="accept"
+        ),
+        "heat": Step("works", "2023-11-02", evidence={"first_heat_on": "2023-11-02"}, label="heat"),
+        "visit_1": Step("visit", "2023-12-01", evidence={"temperature": "20.5"}, label="visit_1"),
+        "visit_2": Step("visit", "2024-02-01", evidence={"temperature": 18}, label="visit_2"),
+        "signature": Step(
+            "signature",
+            "2024-04-01",
+            evidence={"season": "2023-2024", "by": "household"},
+            label="signature",
+        ),
+        "permit": Step("permit", PERMIT_DAY, "zhang", label="permit"),
+    }
+    steps |= changed
+    kept = [step for step in steps.values() if step is not None]
+    return sorted([*kept, *extra], key=lambda step: step.recorded_at)
+
+
+def make(*steps: Step, plan: Line | None = None, drill: bool = True) -> list[Line]:
+    book = Book(make_plan() if plan is None else plan, drill=drill)
+    for step in steps or story():
+        book.add(step)
+    return book.bundle()
+
+
+def integrity(lines: list[Line]) -> set[str]:
+    return {finding.code for finding in verify.examine(lines).integrity}
+
+
+def removal(lines: list[Line]) -> list[str]:
+    """The removal findings of a bundle that is otherwise sound."""
+    report = verify.examine(lines)
+    assert report.integrity == ()
+    return [finding.code for finding in report.removal]
+
+
+def changed(kind: str, on: str, by: str = "wang", **evidence: object) -> Step:
+    return Step(kind, on, by, evidence)
+
+
+def events(lines: list[Line]) -> list[Line]:
+    return [line for line in lines if line["type"] == "event"]
+
+
+def row(lines: list[Line], kind: str) -> Line:
+    return next(line for line in lines if line["type"] == kind)
+
+
+def rewritten(line: Line, **fields: object) -> None:
+    """Change the bytes and the columns of an event, and its hash with them."""
+    body = {**json.loads(str(line["bytes"])), **fields}
+    columns = cast("Line", line["columns"])
+    columns |= {name: value for name, value in fields.items() if name in columns}
+    line["bytes"] = canonical(body)
+    line["hash"] = digest(canonical(body))
+
+
+# ---------------------------------------------------------------- the whole
+
+
+def test_a_household_from_the_ledger_to_the_permission_verifies_clean() -> None:
+    report = verify.examine(make())
+
+    assert (report.integrity, report.removal) == ((), ())
+    assert (report.events, report.cases, report.drill) == (22, 1, True)
+    assert (report.permitted, report.removed, report.lawful) == (1, 0, 0)
+
+
+def test_a_lawful_removal_is_counted_and_is_no_finding() -> None:
+    gone = Step("old-facility", PERMIT_DAY, evidence={"facility": "kang", "status": "removed"})
+
+    report = verify.examine(make(*story(gone)))
+
+    assert (report.integrity, report.removal) == ((), ())
+    assert (report.permitted, report.removed, report.lawful) == (1, 1, 1)
+
+
+def test_it_imports_the_standard_library_only() -> None:
+    tree = ast.parse(Path(verify.__file__).read_text(encoding="utf-8"))
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            imported.add(str(node.module).partition(".")[0])
+        elif isinstance(node, ast.Name):
+            assert node.id not in ("__import__", "exec", "eval")
+
+    assert imported <= sys.stdlib_module_names
+
+
+def test_every_finding_code_says_what_it_means_in_one_sentence() -> None:
+    assert all(meaning.endswith("。") for meaning in verify.FINDING_CODES.values())
+
+
+# ---------------------------------------------------------------- integrity, code by code
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("size", 3), ("drill", False), ("format", "other/1"), ("size", True)]
+)
+def test_the_header_must_say_what_the_journal_says(name: str, value: object) -> None:
+    lines = make()
+    lines[0][name] = value
+
+    assert integrity(lines) == {"header_differs"}
+
+
+@pytest.mark.parametrize("odd", [{}, {"type": "surprise"}, {"type": 3}])
+def test_a_line_of_no_known_type_is_a_finding(odd: Line) -> None:
+    assert integrity([*make(), odd]) == {"line_malformed"}
+
+
+def test_an_event_taken_out_leaves_a_gap_in_seq_version_and_chain() -> None:
+    lines = make()
+    del lines[15]
+    lines[0]["size"] = 21
+
+    found = integrity(lines)
+
+    assert {"seq_gap", "version_gap", "chain_broken"} <= found
+
+
+def test_a_seq_that_is_out_of_order_is_a_gap() -> None:
+    lines = make()
+    events(lines)[2]["seq"] = "3"
+
+    assert integrity(lines) == {"seq_gap"}
+
+
+def test_changed_bytes_do_not_match_their_hash() -> None:
+    lines = make()
+    line = events(lines)[18]
+    line["bytes"] = str(line["bytes"]).replace("20.5", "21.5")
+
+    assert integrity(lines) == {"hash_mismatch"}
+
+
+def test_changed_bytes_with_a_new_hash_break_the_chain_behind_them() -> None:
+    lines = make()
+    rewritten(events(lines)[18], evidence={"temperature": "21.5"})
+
+    assert integrity(lines) == {"chain_broken"}
+
+
+def test_bytes_that_are_not_canonical_are_a_finding() -> None:
+    lines = make()
+    line = events(lines)[-1]
+    line["bytes"] = str(line["bytes"]).replace(":", ": ", 1)
+    line["hash"] = row(lines, "case")["head_hash"] = digest(str(line["bytes"]))
+
+    assert integrity(lines) == {"bytes_not_canonical"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("schema", 2),
+        ("occurred_on", "20240201"),
+        ("recorded_at", "2024-02-01T04:00:00Z"),
+        ("evidence", []),
+        ("attachments", [{"name": "a"}]),
+        ("reason", 3),
+        ("extra", None),
+    ],
+)
+def test_an_event_that_cannot_be_read_is_a_finding(name: str, value: object) -> None:
+    steps = story(visit_2=Step("visit", "2024-02-01", over={name: value}), permit=None)
+
+    assert integrity(make(*steps)) == {"event_malformed"}
+
+
+def test_evidence_that_cannot_be_read_is_a_finding() -> None:
+    steps = story(visit_2=changed("visit", "2024-02-01", temperature="warm"), permit=None)
+
+    assert integrity(make(*steps)) == {"evidence_malformed"}
+
+
+@pytest.mark.parametrize("name", verify.JOURNAL_COLUMNS)
+def test_each_column_must_say_what_the_bytes_say(name: str) -> None:
+    lines = make()
+    cast("Line", events(lines)[15]["columns"])[name] = "other"
+
+    assert integrity(lines) == {"columns_differ"}
+
+
+def test_a_missing_column_is_a_finding() -> None:
+    lines = make()
+    del cast("Line", events(lines)[15]["columns"])["from"]
+
+    assert integrity(lines) == {"columns_differ"}
+
+
+def test_a_stream_whose_events_name_another_predecessor_is_broken() -> None:
+    steps = story(visit_2=replace(story()[8], over={"previous": "f" * 64}))
+
+    assert integrity(make(*steps)) == {"chain_broken"}
+
+
+def test_a_version_that_skips_is_a_gap() -> None:
+    lines = make(*story(), changed("pause", "2024-05-01", cause="weather"))
+    rewritten(events(lines)[-1], version=13)
+    row(lines, "case").update(version=13, head_hash=events(lines)[-1]["hash"])
+
+    assert integrity(lines) == {"version_gap"}
+
+
+def test_recording_does_not_go_back_in_time() -> None:
+    steps = [*story(), Step("visit", "2024-04-10", evidence={"temperature": 20})]
+
+    assert integrity(make(*steps)) == {"recorded_at_backwards"}
+
+
+@pytest.mark.parametrize(
+    ("heard", "found"),
+    [
+        ("2024-02-01T15:59:59.999999Z", {"future_occurred"}),
+        ("2024-02-01T16:00:00.000000Z", set[str]()),
+    ],
+)
+def test_nothing_happens_later_than_the_shanghai_day_it_is_recorded(
+    heard: str, found: set[str]
+) -> None:
+    steps = story(Step("pause", "2024-02-02", evidence={"cause": "weather"}, heard=heard))
+
+    assert integrity(make(*steps)) == found
+
+
+def test_the_first_officer_must_be_the_one_who_began() -> None:
+    lines = make()
+    rewritten(events(lines)[0], actor="lin")
+
+    assert integrity(lines) == {"genesis_malformed", "actor_unknown"}
+
+
+def test_a_second_beginning_is_a_finding() -> None:
+    again = Step("init", "2024-05-01", "zhang", {"drill": False}, stream="database")
+
+    assert integrity(make(*story(), again)) == {"genesis_malformed"}
+
+
+def test_an_empty_journal_has_no_beginning() -> None:
+    assert integrity([]) == {"header_differs", "genesis_malformed"}
+
+
+@pytest.mark.parametrize("stream", [f"case:{CODE}", "plan", "elsewhere"])
+def test_a_kind_that_is_none_of_the_streams_is_a_finding(stream: str) -> None:
+    assert "kind_unknown" in integrity(make(*story(), Step("tidy", PERMIT_DAY, stream=stream)))
+
+
+def test_a_plan_without_its_rules_is_a_finding_and_permits_nothing() -> None:
+    report = verify.examine(make(plan=make_plan(outage_days="many")))
+
+    assert {finding.code for finding in report.integrity} == {"plan_malformed"}
+    assert [finding.code for finding in report.removal] == ["permission_unlawful"]
+
+
+def test_every_event_names_the_plan_in_force() -> None:
+    steps = story(visit_2=replace(story()[8], over={"plan": "b" * 64}))
+
+    assert integrity(make(*steps)) == {"unknown_plan"}
+
+
+def test_the_plan_hash_is_that_of_the_document() -> None:
+    lines = make()
+    line = events(lines)[1]
+    body = json.loads(str(line["bytes"]))
+    body["evidence"]["document"]["name"] = "other"
+    rewritten(line, evidence=body["evidence"])
+
+    assert integrity(lines) == {"unknown_plan"}
+
+
+def test_a_permission_by_a_plan_no_longer_in_force_is_unlawful() -> None:
+    later = make_plan(outage_days=6)
+    revised = Step(
+        "plan_adopted", "2024-04-02", "zhang", {"name": "tiny", "document": later}, stream="plan"
+    )
+    old = {"plan": digest(canonical(make_plan()))}
+    steps = story(revised, permit=Step("permit", PERMIT_DAY, "zhang", over=old))
+
+    report = verify.examine(make(*steps))
+
+    assert {finding.code for finding in report.integrity} == {"unknown_plan"}
+    assert [finding.code for finding in report.removal] == ["permission_unlawful"]
+
+
+def test_a_permission_goes_by_the_plan_in_force_and_not_by_an_earlier_one() -> None:
+    later = make_plan(warm_visits=3)
+    revised = Step(
+        "plan_adopted", "2024-04-02", "zhang", {"name": "tiny", "document": later}, stream="plan"
+    )
+
+    assert removal(make(*story(revised))) == ["permission_unlawful"]
+
+
+def test_who_is_not_in_the_register_is_unknown() -> None:
+    steps = [*story(), Step("extension", "2024-05-01", "nobody")]
+
+    assert integrity(make(*steps)) == {"actor_unknown"}
+
+
+def test_who_was_disabled_is_unknown_from_then_on() -> None:
+    off = Step("officer_disabled", "2024-05-01", "zhang", {"login": "lin"}, stream="officers")
+    steps = [*story(), off, Step("extension", "2024-05-01", "lin")]
+
+    assert integrity(make(*steps)) == {"actor_unknown"}
+
+
+def test_the_role_is_the_one_in_the_register() -> None:
+    steps = [*story(), Step("extension", "2024-05-01", "he", over={"role": "county_office"})]
+
+    assert integrity(make(*steps)) == {"role_mismatch"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "allowed"),
+    [
+        ("pause", {"zhang", "wang", "zhao"}),
+        ("visit", {"zhang", "wang", "zhao", "sun"}),
+        ("finding", {"zhang", "he"}),
+        ("extension", {"zhang"}),
+        ("fault", {"zhang", "wang", "zhao"}),
+    ],
+)
+def test_each_fact_is_recorded_by_those_who_may(kind: str, allowed: set[str]) -> None:
+    evidence: Line = {"temperature": 20, "severity": "note"}
+    for login in ("zhang", "wang", "zhao", "sun", "he"):
+        found = integrity(make(*story(), Step(kind, "2024-05-01", login, evidence)))
+
+        assert found == (set() if login in allowed else {"role_not_allowed"}), login
+
+
+@pytest.mark.parametrize(
+    ("kind", "allowed"),
+    [
+        ("confirm", {"wang", "zhao"}),
+        ("select", {"wang", "zhao"}),
+        ("complete", {"wang", "zhao"}),
+        ("accept", {"sun"}),
+        ("permit", {"zhang"}),
+    ],
+)
+def test_each_step_is_taken_by_those_who_may(kind: str, allowed: set[str]) -> None:
+    for login in ("zhang", "wang", "zhao", "sun", "he"):
+        step = next(step for step in story() if step.kind == kind)
+        found = integrity(make(*story(**{kind: replace(step, by=login)})))
+
+        assert ("role_not_allowed" in found) is (login not in allowed), login
+
+
+def test_a_unit_officer_works_on_cases_of_the_own_unit_only() -> None:
+    steps = [*story(), Step("pause", "2024-05-01", "qian")]
+
+    assert integrity(make(*steps)) == {"role_not_allowed"}
+
+
+def test_a_unit_head_answers_objections_and_nothing_else() -> None:
+    notice = Step("notice", "2023-05-25", evidence={"objection": "不同意"}, label="n")
+    complaint = Step("complaint", "2024-05-01", evidence={"what": "冷"}, label="c")
+    answered = Step("resolve", "2024-05-02", "zhao", {"id": "@n", "outcome": "resolved"})
+    beyond = Step("resolve", "2024-05-02", "zhao", {"id": "@c", "outcome": "resolved"})
+
+    assert integrity(make(*story(notice, answered))) == set()
+    assert integrity(make(*story(notice, complaint, answered, beyond))) == {"role_not_allowed"}
+
+
+@pytest.mark.parametrize("by", ["wang2", "sun"])
+def test_who_recorded_the_works_does_not_accept_them(by: str) -> None:
+    book = story(accept=Step("accept", "2023-10-10", by, {"facility": ["none"]}))
+
+    assert integrity(make(*book)) == ({"separation"} if by == "wang2" else set())
+
+
+def test_a_works_fact_counts_as_recording_the_works() -> None:
+    done = Step("complete", "2023-09-20", "zhao", {"ready_on": "2023-09-20"})
+    accept = Step("accept", "2023-10-10", "wang2", {"facility": ["none"]})
+
+    assert integrity(make(*story(complete=done, accept=accept))) == {"separation"}
+
+
+def test_who_accepted_does_not_permit() -> None:
+    report = verify.examine(make(*story(permit=Step("permit", PERMIT_DAY, "sun2"))))
+
+    assert {finding.code for finding in report.integrity} == {"separation"}
+    assert [finding.code for finding in report.removal] == ["permission_unlawful"]
+
+
+@pytest.mark.parametrize("kind", ["resolve", "correct"])
+def test_who_recorded_a_thing_neither_resolves_nor_corrects_it(kind: str) -> None:
+    complaint = Step("complaint", "2024-05-01", "zhang", {"what": "冷"}, label="c")
+    own = Step(kind, "2024-05-02", "zhang", {"id": "@c"})
+
+    assert integrity(make(*story(complaint, own))) == {"separation"}
+    assert integrity(make(*story(complaint, replace(own, by="lin")))) == set()
+
+
+def test_a_step_that_the_table_does_not_have_is_a_finding() -> None:
+    steps = story(complete=None)
+
+    assert "edge_not_allowed" in integrity(make(*steps))
+
+
+def test_a_step_begins_where_the_case_stands() -> None:
+    steps = story(accept=replace(story()[5], over={"from": "construction"}))
+
+    assert integrity(make(*steps)) == {"edge_not_allowed"}
+
+
+def test_a_fact_moves_nothing() -> None:
+    steps = story(visit_2=replace(story()[8], over={"to": "stable_season"}))
+
+    assert integrity(make(*steps)) == {"edge_not_allowed"}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "when", "found"),
+    [
+        ({"unit": "200"}, "2023-05-21", {"amendment_not_allowed", "role_not_allowed"}),
+        ({"area": "county_town"}, "2023-05-21", set[str]()),
+        ({"area": "county_town"}, "2024-05-01", {"amendment_not_allowed"}),
+        ({"village": "西会村"}, "2024-05-01", set[str]()),
+    ],
+)
+def test_a_ledger_changes_only_what_it_may(evidence: Line, when: str, found: set[str]) -> None:
+    steps = story(Step("amended", when, evidence=evidence), permit=None)
+
+    assert integrity(make(*steps)) >= found
+    assert bool(integrity(make(*steps))) is bool(found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "evidence"),
+    [
+        ("repair", {"fault": "@visit_1"}),
+        ("repair", {"fault": "999"}),
+        ("resolve", {"id": "@visit_1"}),
+        ("correct", {"id": "@accept"}),
+    ],
+)
+def test_what_an_event_names_must_be_there(kind: str, evidence: Line) -> None:
+    steps = [*story(), Step(kind, "2024-05-01", "zhang", evidence)]
+
+    assert integrity(make(*steps)) == {"reference_unknown"}
+
+
+@pytest.mark.parametrize(("heard", "late"), [("2024-05-16", False), ("2024-05-17", True)])
+def test_late_paper_brings_its_document(heard: str, late: bool) -> None:
+    step = Step("pause", "2024-05-01", evidence={"cause": "grid"}, heard=heard)
+    named = replace(step, evidence={"cause": "grid", "late_document": "补录.pdf"})
+
+    assert integrity(make(*story(step))) == ({"late_without_document"} if late else set())
+    assert integrity(make(*story(replace(named, attach=("补录.pdf",))))) == set()
+    assert integrity(make(*story(replace(named, attach=("b.pdf",))))) == (
+        {"late_without_document"} if late else set()
+    )
+
+
+def test_any_document_will_do_for_a_late_correction() -> None:
+    right = Step("correct", "2023-12-02", "zhang", {"id": "@visit_1"}, heard="2024-05-17")
+
+    assert integrity(make(*story(right))) == {"late_without_document"}
+    assert integrity(make(*story(replace(right, attach=("b.pdf",))))) == set()
+
+
+def test_a_late_registration_needs_no_document() -> None:
+    late = Step("registered", "2023-01-01", evidence=REGISTERED, heard="2023-05-20")
+
+    assert integrity(make(*story(registered=late))) == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "column"),
+    [
+        *(("case", name) for name in ("unit", "village", "path", "kind", "area", "quota")),
+        *(("case", name) for name in ("state", "state_since", "version", "head_hash")),
+        *(("permission", name) for name in ("case", "permitted_on", "accepted_on", "plan")),
+        *(("permission", name) for name in ("acceptance_seq", "ready_on", "readiness_seq")),
+        *(("permission", name) for name in ("season_first_day", "season_last_day")),
+        *(("permission", name) for name in ("permitted_by", "accepted_by", "seq")),
+        *(("officer", name) for name in ("login", "name", "person", "role", "unit", "active")),
+        *(("gate", name) for name in ("unit", "village", "kind", "opened_on")),
+    ],
+)
+def test_each_column_of_each_table_is_recomputed(kind: str, column: str) -> None:
+    gate: Line = {"unit": "103", "village": "东会村", "kind": "grid", "opened_on": "2023-07-01"}
+    opened = Step("gate_opened", "2023-07-01", "zhang", gate, stream="gates")
+    lines = make(*story(opened))
+    assert integrity(lines) == set()
+    row(lines, kind)[column] = 999 if column in ("seq", "version") else "other"
+
+    assert integrity(lines) == {"projection_differs"}
+
+
+@pytest.mark.parametrize("kind", ["case", "permission", "officer"])
+def test_a_row_too_few_or_too_many_is_a_finding(kind: str) -> None:
+    lines = make()
+    one = row(lines, kind)
+
+    assert integrity([line for line in lines if line is not one]) == {"projection_differs"}
+    assert integrity([*lines, one]) == {"projection_differs"}
+    assert integrity([*lines, {**one, "code": "x", "seq": 998, "login": "x"}]) == {
+        "projection_differs"
+    }
+
+
+def test_one_bad_event_hides_no_other() -> None:
+    lines = make()
+    events(lines)[14]["bytes"] = "\ud800"
+    events(lines)[16]["bytes"] = "[" * 100_000
+    events(lines)[18]["hash"] = None
+
+    found = verify.examine(lines).integrity
+
+    assert {15, 17, 19} <= {finding.seq for finding in found}
+
+
+# ---------------------------------------------------------------- the rule of section 4
+
+
+def refused_by(plan: Line, *extra: Step, **steps: Step) -> bool:
+    found = removal(make(*story(*extra, **steps), plan=plan))
+    assert found in ([], ["permission_unlawful"])
+    return bool(found)
+
+
+def refused(*extra: Step, **steps: Step) -> bool:
+    return refused_by(make_plan(), *extra, **steps)
+
+
+@pytest.mark.parametrize(("days", "over"), [(7, False), (8, True)])
+def test_one_outage_may_last_as_long_as_the_limit_and_no_longer(days: int, over: bool) -> None:
+    fault = Step("fault", "2024-01-01", label="f")
+    repair = Step("repair", f"2024-01-{1 + days:02}", evidence={"fault": "@f"})
+
+    assert refused(fault, repair) is over
+
+
+@pytest.mark.parametrize(("repaired", "over"), [("2024-03-03", False), ("2024-03-04", True)])
+def test_the_leap_day_is_a_day_of_outage(repaired: str, over: bool) -> None:
+    fault = Step("fault", "2024-02-25", label="f")
+
+    assert refused(fault, Step("repair", repaired, evidence={"fault": "@f"})) is over
+
+
+@pytest.mark.parametrize(("last", "over"), [("2024-01-24", False), ("2024-01-25", True)])
+def test_all_outages_together_may_reach_the_total_and_no_more(last: str, over: bool) -> None:
+    spans = [("2024-01-01", "2024-01-06"), ("2024-01-10", "2024-01-15"), ("2024-01-19", last)]
+    steps: list[Step] = []
+    for place, (start, end) in enumerate(spans):
+        steps.append(Step("fault", start, label=f"f{place}"))
+        steps.append(Step("repair", end, evidence={"fault": f"@f{place}"}))
+
+    assert refused(*steps) is over
+
+
+@pytest.mark.parametrize(("second", "over"), [("2024-01-05", True), ("2024-01-06", False)])
+def test_outages_that_touch_are_one(second: str, over: bool) -> None:
+    until = {"2024-01-05": "2024-01-09", "2024-01-06": "2024-01-10"}[second]
+    steps = [
+        Step("fault", "2024-01-01", label="f"),
+        Step("repair", "2024-01-05", evidence={"fault": "@f"}),
+        Step("fault", second, label="g"),
+        Step("repair", until, evidence={"fault": "@g"}),
+    ]
+
+    assert refused(*steps) is over
+
+
+def test_a_day_out_twice_counts_once() -> None:
+    steps = [
+        Step("fault", "2024-01-01", label="f"),
+        Step("fault", "2024-01-01", label="g"),
+        Step("fault", "2024-01-20", label="h"),
+        Step("repair", "2024-01-08", evidence={"fault": "@f"}),
+        Step("repair", "2024-01-08", evidence={"fault": "@g"}),
+        Step("repair", "2024-01-27", evidence={"fault": "@h"}),
+    ]
+
+    assert refused(*steps) is False
+
+
+def test_outages_outside_the_season_do_not_count() -> None:
+    steps = [
+        Step("fault", "2023-10-12", label="f"),
+        Step("repair", "2023-11-08", evidence={"fault": "@f"}),
+    ]
+
+    assert refused(*steps) is False
+    assert refused(*steps[:1], replace(steps[1], on="2023-11-09")) is True
+
+
+def test_a_fault_still_open_refuses_even_after_the_season() -> None:
+    fault = Step("fault", "2024-04-05", label="f")
+
+    assert refused(fault) is True
+    assert refused(fault, Step("repair", PERMIT_DAY, evidence={"fault": "@f"}), **LAST) is False
+
+
+LAST = {"permit": Step("permit", PERMIT_DAY, "zhang", heard=f"{PERMIT_DAY}T05:00:00.000000Z")}
+
+
+def test_a_repair_dated_before_its_fault_repairs_nothing() -> None:
+    fault = Step("fault", "2024-04-05", label="f")
+    repair = Step("repair", "2024-04-04", evidence={"fault": "@f"}, heard="2024-04-06")
+
+    assert refused(fault, repair) is True
+
+
+@pytest.mark.parametrize(("warm", "over"), [("2024-01-08", False), ("2024-01-09", True)])
+def test_a_cold_visit_is_an_outage_until_a_warm_one(warm: str, over: bool) -> None:
+    cold = changed("visit", "2024-01-01", temperature="17.9")
+
+    assert refused(cold, changed("visit", warm, temperature=18)) is over
+
+
+def test_a_repair_does_not_end_a_cold_spell() -> None:
+    assert refused(changed("visit", "2024-04-02", temperature=12)) is True
+
+
+def test_of_two_visits_on_a_day_the_later_recorded_counts() -> None:
+    cold = changed("visit", "2024-04-02", temperature=12)
+    warm = changed("visit", "2024-04-02", temperature=20)
+
+    assert refused(cold, warm) is False
+    assert refused(warm, cold) is True
+
+
+@pytest.mark.parametrize(("heat", "over"), [("2023-11-06", False), ("2023-11-09", True)])
+def test_first_heat_within_the_grace_is_no_outage(heat: str, over: bool) -> None:
+    assert refused(heat=changed("works", heat, first_heat_on=heat)) is over
+
+
+def test_first_heat_one_day_past_the_grace_is_an_outage_from_the_first_day() -> None:
+    plan = make_plan(outage_days=5)
+    late = {"heat": changed("works", "2023-11-07", first_heat_on="2023-11-07")}
+    timely = {"heat": changed("works", "2023-11-06", first_heat_on="2023-11-06")}
+
+    assert refused_by(plan, **late) is True
+    assert refused_by(plan, **timely) is False
+    assert refused_by(make_plan(outage_days=6), **late) is False
+
+
+def test_without_a_first_heat_nobody_knows() -> None:
+    assert removal(make(*story(heat=None))) == ["permission_unlawful"]
+
+
+@pytest.mark.parametrize(
+    ("on", "over"),
+    [("2023-10-31", True), (FIRST_DAY, False), (LAST_DAY, False), ("2024-04-01", True)],
+)
+def test_warm_visits_count_within_the_season_only(on: str, over: bool) -> None:
+    visit = {"visit_1": changed("visit", on, temperature=20)}
+
+    assert refused(**visit) is over
+
+
+@pytest.mark.parametrize(("on", "over"), [(LAST_DAY, True), ("2024-04-01", False)])
+def test_the_signature_is_dated_after_the_last_day(on: str, over: bool) -> None:
+    assert refused(signature=changed("signature", on, season="2023-2024")) is over
+
+
+def test_the_signature_is_for_the_season() -> None:
+    other = changed("signature", "2024-04-01", season="2022-2023")
+
+    assert refused(signature=other) is True
+
+
+@pytest.mark.parametrize(("last", "over"), [("2024-04-19", False), (PERMIT_DAY, True)])
+def test_the_season_has_ended_before_the_permission(last: str, over: bool) -> None:
+    plan = make_plan([season("2023-2024", FIRST_DAY, last)])
+    signature = changed("signature", PERMIT_DAY, season="2023-2024")
+    lines = make(*story(signature=signature, **LAST), plan=plan)
+    row(lines, "permission")["season_last_day"] = last
+
+    assert removal(lines) == (["permission_unlawful"] if over else [])
+
+
+def test_a_season_may_end_on_the_leap_day() -> None:
+    plan = make_plan([season("2023-2024", FIRST_DAY, "2024-02-29")])
+    for on, over in (("2024-02-29", True), ("2024-03-01", False)):
+        lines = make(*story(signature=changed("signature", on, season="2023-2024")), plan=plan)
+        row(lines, "permission")["season_last_day"] = "2024-02-29"
+
+        assert removal(lines) == (["permission_unlawful"] if over else [])
+
+
+@pytest.mark.parametrize(("on", "over"), [(FIRST_DAY, False), ("2023-11-02", True)])
+def test_the_clock_starts_on_the_first_day_at_the_latest(on: str, over: bool) -> None:
+    accept = Step("accept", on, "sun", {"facility": ["none"], "late_document": "d"}, attach=("d",))
+    complete = Step("complete", "2023-09-20", evidence={"ready_on": on})
+
+    assert refused(accept=accept) is over
+    assert refused(complete=complete) is over
+
+
+@pytest.mark.parametrize(("heard", "over"), [(FIRST_DAY, False), ("2023-11-02", True)])
+def test_acceptance_recorded_after_the_season_began_needs_its_document(
+    heard: str, over: bool
+) -> None:
+    late = Step("accept", "2023-10-30", "sun", {"facility": ["none"]}, heard=heard)
+    named = replace(late, evidence={"facility": ["none"], "late_document": "d"}, attach=("d",))
+
+    assert refused(accept=late) is over
+    assert refused(accept=named) is False
+
+
+def test_readiness_recorded_after_the_season_began_needs_its_document() -> None:
+    done = Step("complete", "2023-10-30", evidence={"ready_on": "2023-10-30"}, heard="2023-11-02")
+    accept = replace(
+        story()[5],
+        heard="2023-11-03",
+        evidence={"facility": ["none"], "late_document": "d"},
+        attach=("d",),
+        on="2023-10-31",
+    )
+    named = replace(done, evidence={"ready_on": "2023-10-30", "late_document": "d"}, attach=("d",))
+
+    assert refused(complete=done, accept=accept) is True
+    assert refused(complete=named, accept=accept) is False
+
+
+@pytest.mark.parametrize("kind", ["violation", "complaint", "finding"])
+def test_an_open_matter_refuses_until_it_is_resolved(kind: str) -> None:
+    matter = Step(kind, "2024-01-05", "zhang", {"severity": "serious"}, label="m")
+    answer = Step("resolve", "2024-01-06", "lin", {"id": "@m", "outcome": "unfounded"})
+
+    assert refused(matter) is True
+    assert refused(matter, answer) is False
+
+
+def test_a_mere_note_refuses_nothing() -> None:
+    assert refused(Step("finding", "2024-01-05", "he", {"severity": "note"})) is False
+
+
+def test_the_permission_takes_effect_on_the_day_it_is_recorded() -> None:
+    earlier = Step("permit", "2024-04-19", "zhang", heard=PERMIT_DAY)
+
+    assert refused(permit=earlier) is True
+
+
+RESTART = {
+    "overturn": Step("overturn", "2023-10-15", "zhang", {"findings": "x"}),
+    "replace": Step("replace", "2023-10-15", evidence={"findings": "x"}),
+}
+
+
+@pytest.mark.parametrize("kind", ["overturn", "replace"])
+@pytest.mark.parametrize(("on", "over"), [(FIRST_DAY, False), ("2023-11-02", True)])
+def test_what_restarts_the_clock_counts_from_its_day(kind: str, on: str, over: bool) -> None:
+    again = [
+        replace(RESTART[kind], on="2023-10-30", heard="2023-11-03"),
+        Step("complete", "2023-10-31", evidence={"ready_on": "2023-10-31"}, heard="2023-11-04"),
+        Step("accept", FIRST_DAY, "sun", {"facility": ["none"]}, heard="2023-11-05"),
+        changed("works", "2023-11-06", first_heat_on="2023-11-05"),
+    ]
+    again[0] = replace(again[0], on=on)
+    late = {"late_document": "d"}
+    again[1:3] = [
+        replace(step, evidence={**step.evidence, **late}, attach=("d",)) for step in again[1:3]
+    ]
+
+    assert refused(*again) is over
+
+
+def test_a_new_device_forgets_the_first_heat_of_the_old() -> None:
+    again = [
+        RESTART["replace"],
+        Step("complete", "2023-10-20", evidence={"ready_on": "2023-10-20"}),
+        Step("accept", "2023-10-25", "sun", {"facility": ["none"]}),
+    ]
+    early = {"heat": changed("works", "2023-10-12", first_heat_on="2023-10-12")}
+
+    assert refused(*again, **early) is True
+    assert refused(*again) is False
+    assert refused(replace(again[0], kind="overturn", by="zhang"), *again[1:], **early) is False
+
+
+@pytest.mark.parametrize(("keep", "over"), [("yes", False), ("no", True)])
+def test_a_change_of_path_forgets_the_first_heat_unless_the_device_stays(
+    keep: str, over: bool
+) -> None:
+    again = [
+        Step("change_path", "2023-10-15", "zhang", {"path": "solar", "keep_device": keep}),
+        Step("select", "2023-10-16", evidence={"model": "S"}),
+        Step("complete", "2023-10-20", evidence={"ready_on": "2023-10-20"}),
+        Step("accept", "2023-10-25", "sun", {"facility": ["none"]}),
+    ]
+
+    assert refused(*again, heat=changed("works", "2023-10-12", first_heat_on="2023-10-12")) is over
+
+
+@pytest.mark.parametrize(("cause", "over"), [("not_stable", True), ("paper_fault", False)])
+def test_a_second_permission_after_a_revocation(cause: str, over: bool) -> None:
+    again = [
+        Step("revoke", "2024-05-01", "zhang", {"cause": cause}),
+        Step("permit", "2024-05-02", "zhang"),
+    ]
+
+    assert refused(*again) is over
+
+
+@pytest.mark.parametrize("required", [0, 2])
+def test_the_required_number_of_seasons_must_have_ended(required: int) -> None:
+    assert refused_by(make_plan(required_seasons=required)) is True
+
+
+@pytest.mark.parametrize(("label", "over"), [("2022-2023", False), ("2021-2022", True)])
+def test_two_seasons_must_follow_each_other(label: str, over: bool) -> None:
+    plan = make_plan([season(label, "2023-10-12", "2023-10-20"), *SEASONS], required_seasons=2)
+    steps = story(
+        changed("visit", "2023-10-13", temperature=20),
+        changed("visit", "2023-10-14", temperature=20),
+        changed("signature", "2023-10-21", season=label),
+        heat=changed("works", "2023-10-11", first_heat_on="2023-10-11"),
+    )
+    lines = make(*steps, plan=plan)
+    row(lines, "permission")["season_first_day"] = "2023-10-12"
+
+    assert removal(lines) == (["permission_unlawful"] if over else [])
+
+
+def test_the_most_recent_season_counts_and_not_an_earlier_one() -> None:
+    late = Step("permit", "2025-05-01", "zhang")
+
+    lines = make(*story(permit=late))
+    row(lines, "permission").update(season_first_day="2024-11-01", season_last_day="2025-03-31")
+
+    assert removal(lines) == ["permission_unlawful"]
+
+
+def test_a_season_of_unknown_days_that_may_have_ended_refuses() -> None:
+    for label, over in (("2024-2025", True), ("2025-2026", False), ("2022-2023", False)):
+        unknown = season(label, "2023-11-01", "2024-03-01", last_day=None)
+
+        assert refused_by(make_plan([SEASONS[0], unknown])) is over
+
+
+def test_a_season_of_another_area_or_path_does_not_count() -> None:
+    for odd in ({"areas": ["county_town"]}, {"paths": ["central_heating"]}):
+        assert refused_by(make_plan([{**SEASONS[0], **odd}])) is True
+
+
+def test_an_exempt_path_needs_no_season_but_no_open_matter_either() -> None:
+    plan = make_plan([], exempt_paths=["coal_to_electric"])
+
+    assert refused_by(plan) is False
+    assert refused_by(plan, Step("complaint", "2024-01-05")) is True
+
+
+@pytest.mark.parametrize(
+    ("plan", "sound"),
+    [
+        (make_plan(), False),
+        (make_plan([{**SEASONS[0], **CHECKED}]), False),
+        (make_plan(required_seasons={"value": 1, **CHECKED}), False),
+        (make_plan([{**SEASONS[0], **CHECKED}], required_seasons={"value": 1, **CHECKED}), True),
+        (
+            make_plan([{**SEASONS[0], "verified": True}], required_seasons={"value": 1, **CHECKED}),
+            False,
+        ),
+        (make_plan([], exempt_paths=["coal_to_electric"]), False),
+        (make_plan([], exempt_paths={"value": ["coal_to_electric"], **CHECKED}), True),
+    ],
+)
+def test_a_real_database_permits_only_on_what_is_verified(plan: Line, sound: bool) -> None:
+    found = removal(make(plan=plan, drill=False))
+
+    assert found == ([] if sound else ["permission_unlawful"])
+
+
+# ---------------------------------------------------------------- what came later
+
+
+LATE = {"heard": "2024-05-01", "attach": ("d",)}
+
+
+def later(kind: str, on: str, by: str = "wang", **evidence: object) -> Step:
+    """A step recorded after the permission, with its document."""
+    return Step(kind, on, by, {**evidence, "late_document": "d"}, "2024-05-01", ("d",))
+
+
+@pytest.mark.parametrize(
+    ("step", "undermined"),
+    [
+        (later("fault", "2024-04-19"), True),
+        (later("fault", PERMIT_DAY), True),
+        (later("fault", "2024-04-21"), False),
+        (later("visit", "2024-01-01", temperature=10), True),
+        (later("visit", "2024-01-29", temperature=10), False),
+        (later("violation", PERMIT_DAY, type="other"), True),
+        (later("violation", "2024-04-21", type="other"), False),
+        (later("complaint", "2024-01-01"), True),
+        (later("finding", "2024-01-01", "zhang", severity="serious"), True),
+        (later("finding", "2024-01-01", "zhang", severity="note"), False),
+        (later("works", "2023-11-20", first_heat_on="2023-11-20"), True),
+        (later("works", "2024-04-30", first_heat_on="2023-11-20"), True),
+        (later("works", "2024-04-30", first_heat_on="2024-04-30"), False),
+        (later("correct", "2024-04-05", "zhang", id="@visit_1"), True),
+        (later("correct", "2023-12-01", "zhang", id="@visit_1", temperature="15"), True),
+        (later("correct", "2023-12-05", "zhang", id="@visit_1"), False),
+        (later("correct", "2023-11-30", "zhang", id="@heat", first_heat_on="2023-11-30"), True),
+        (later("correct", LAST_DAY, "zhang", id="@signature"), True),
+        (later("overturn", PERMIT_DAY, "zhang", findings="x"), True),
+        (later("overturn", "2024-04-21", "zhang", findings="x"), False),
+        (later("revoke", PERMIT_DAY, "zhang", cause="not_stable"), True),
+        (later("revoke", PERMIT_DAY, "zhang", cause="paper_fault"), False),
+        (later("replace", "2024-04-21", findings="x"), False),
+    ],
+)
+def test_what_is_recorded_later_of_an_earlier_day_undermines(step: Step, undermined: bool) -> None:
+    found = removal(make(*story(step)))
+
+    assert found == (["permission_undermined"] if undermined else [])
+
+
+def test_a_late_outage_that_stays_within_the_limit_undermines_nothing() -> None:
+    fault = replace(later("fault", "2024-01-01"), label="f")
+    repair = later("repair", "2024-01-05", fault="@f")
+
+    assert removal(make(*story(fault, repair))) == []
+    assert removal(make(*story(fault, replace(repair, on="2024-01-09")))) == [
+        "permission_undermined"
+    ]
+
+
+def test_a_repair_corrected_to_a_later_day_undermines() -> None:
+    fault = Step("fault", "2024-01-01", label="f")
+    repair = Step("repair", "2024-01-05", evidence={"fault": "@f"}, label="r")
+    right = later("correct", "2024-01-20", "zhang", id="@r")
+
+    assert removal(make(*story(fault, repair, right))) == ["permission_undermined"]
+
+
+def test_the_second_correction_comes_on_top_of_the_first() -> None:
+    first = replace(later("correct", "2024-04-05", "zhang", id="@visit_1"), label="c")
+    second = later("correct", "2023-12-02", "zhang", id="@visit_1")
+
+    assert removal(make(*story(first, second))) == []
+    assert removal(make(*story(first, replace(second, by="lin", evidence={"id": "@c"})))) == []
+
+
+def test_what_was_wrong_by_what_was_known_is_not_called_undermined() -> None:
+    steps = story(later("fault", "2024-01-01"), visit_2=None)
+
+    assert removal(make(*steps)) == ["permission_unlawful"]
+
+
+def test_a_permission_counts_though_it_was_revoked() -> None:
+    lines = make(*story(Step("revoke", "2024-05-01", "zhang", {"cause": "paper_fault"})))
+
+    assert verify.examine(lines).permitted == 1
+
+
+# ---------------------------------------------------------------- the old facilities
+
+
+def facility(status: str, on: str, **more: object) -> Step:
+    evidence = {"facility": "kang", "status": status, "by": "contractor", **more}
+    return Step("old-facility", on, evidence=evidence, label=f"{status}{on}")
+
+
+@pytest.mark.parametrize("status", ["removed", "sealed"])
+@pytest.mark.parametrize(("on", "wrong"), [("2024-04-19", True), (PERMIT_DAY, False)])
+def test_an_old_facility_goes_on_the_day_of_the_permission_at_the_earliest(
+    status: str, on: str, wrong: bool
+) -> None:
+    report = verify.examine(make(*story(facility(status, on))))
+
+    assert [one.code for one in report.removal] == ([f"{status}_without_permission"] * wrong)
+    assert (report.removed, report.lawful) == (1, 0 if wrong else 1)
+
+
+def test_the_finding_names_the_day_and_who_did_it() -> None:
+    report = verify.examine(make(*story(facility("removed", "2024-01-09"))))
+
+    message = report.removal[0].message
+    assert CODE in message
+    assert "2024-01-09" in message
+    assert "contractor" in message
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Step("revoke", "2024-05-10", "zhang", {"cause": "paper_fault"}),
+        Step("overturn", "2024-05-10", "zhang"),
+        Step("replace", "2024-05-10"),
+        Step("close", "2024-05-10", "zhang", {"cause": "demolished"}),
+    ],
+)
+@pytest.mark.parametrize(("on", "wrong"), [("2024-05-09", False), ("2024-05-10", True)])
+def test_a_permission_ends_on_the_day_before_it_is_taken_back(
+    step: Step, on: str, wrong: bool
+) -> None:
+    found = removal(make(*story(step, facility("removed", on))))
+
+    assert found == ["removed_without_permission"] * wrong
+
+
+@pytest.mark.parametrize("status", ["removed", "sealed"])
+@pytest.mark.parametrize(
+    ("on", "wrong"),
+    [("2024-05-04", False), ("2024-05-05", True), ("2024-05-09", True), ("2024-05-10", False)],
+)
+def test_an_open_matter_suspends_from_its_recording_to_its_resolution(
+    status: str, on: str, wrong: bool
+) -> None:
+    matter = Step("violation", "2024-05-03", evidence={"type": "other"}, heard="2024-05-05")
+    answer = Step("resolve", "2024-05-10", "zhang", {"id": "@m"})
+    steps = story(replace(matter, label="m"), answer, facility(status, on))
+
+    assert removal(make(*steps)) == [f"{status}_while_suspended"] * wrong
+
+
+@pytest.mark.parametrize("status", ["removed", "sealed"])
+def test_a_removal_on_an_unlawful_permission_is_not_lawful(status: str) -> None:
+    report = verify.examine(make(*story(facility(status, "2024-05-01"), heat=None)))
+
+    codes = [finding.code for finding in report.removal]
+    assert codes == ["permission_unlawful", f"{status}_on_unlawful_permission"]
+    assert (report.permitted, report.removed, report.lawful) == (1, 1, 0)
+
+
+def test_a_removal_on_a_permission_undermined_later_stays_lawful() -> None:
+    steps = story(facility("removed", "2024-04-25"), later("fault", "2024-01-01"))
+
+    report = verify.examine(make(*steps))
+
+    assert [finding.code for finding in report.removal] == ["permission_undermined"]
+    assert (report.removed, report.lawful) == (1, 1)
+
+
+def test_a_facility_confirmed_as_removed_is_a_removal() -> None:
+    confirm = changed("confirm", "2023-06-01", old_facility=["kang:removed", "stove:in_use"])
+
+    assert removal(make(*story(confirm=confirm))) == ["removed_without_permission"]
+
+
+def test_a_facility_listed_again_after_reinstatement_is_no_second_removal() -> None:
+    again = [
+        Step("close", "2024-06-01", "zhang", {"cause": "withdrawn"}),
+        Step("reinstate", "2024-06-10", "zhang"),
+        changed("confirm", "2024-06-20", old_facility=["kang:removed"]),
+    ]
+    gone = facility("removed", "2024-05-01")
+
+    assert removal(make(*story(gone, *again))) == []
+    assert removal(make(*story(*again))) == ["removed_without_permission"]
+
+
+def test_a_facility_gone_without_permission_is_a_removal() -> None:
+    violation = Step("violation", "2023-10-09", "sun2", {"by": "official"}, label="v")
+    accept = Step("accept", "2023-10-10", "sun", {"facility": ["kang:gone:@v", "stove:present:a"]})
+    answer = Step("resolve", "2024-01-01", "lin", {"id": "@v"})
+
+    report = verify.examine(make(*story(violation, answer, accept=accept)))
+
+    assert [finding.code for finding in report.removal] == ["removed_without_permission"]
+    assert "official" in report.removal[0].message
+    assert (report.removed, report.lawful) == (1, 0)
+
+
+@pytest.mark.parametrize(("named", "wrong"), [("@permit", False), ("@accept", True)])
+def test_a_facility_accepted_as_removed_names_its_permission(named: str, wrong: bool) -> None:
+    again = [
+        facility("removed", "2024-05-01"),
+        Step("replace", "2024-06-01"),
+        Step("complete", "2024-07-01", evidence={"ready_on": "2024-07-01"}),
+        Step("accept", "2024-07-10", "sun", {"facility": [f"kang:removed:{named}"]}),
+    ]
+
+    assert removal(make(*story(*again))) == ["removed_without_permission"] * wrong
+
+
+def test_a_correction_replaces_what_was_said_of_a_facility() -> None:
+    early = facility("removed", "2024-01-09")
+    still = Step("correct", "2024-01-09", "zhang", {"id": f"@{early.label}", "status": "in_use"})
+    moved = Step("correct", "2024-05-01", "zhang", {"id": f"@{early.label}"}, heard="2024-05-02")
+    still = replace(still, heard="2024-05-02", attach=("d",))
+
+    report = verify.examine(make(*story(early, still)))
+    assert (report.integrity, report.removal, report.removed) == ((), (), 0)
+    assert removal(make(*story(early, moved))) == []
+
+
+def test_each_unlawful_removal_is_one_finding() -> None:
+    steps = story(facility("sealed", "2024-01-09"), facility("removed", "2024-02-09"))
+
+    assert removal(make(*steps)) == ["sealed_without_permission", "removed_without_permission"]
+
+
+# ---------------------------------------------------------------- the command
+
+
+def written(lines: list[Line], directory: Path) -> str:
+    path = directory / "bundle.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (make(), 0),
+        (make(*story(facility("removed", "2024-01-09"))), 1),
+        (make()[:-1], 6),
+        (make()[1:], 3),
+        ([], 3),
+    ],
+)
+def test_the_exit_status_tells_what_was_found(
+    lines: list[Line], status: int, tmp_path: Path
+) -> None:
+    assert verify.main([written(lines, tmp_path)]) == status
+
+
+@pytest.mark.parametrize("argv", [[], ["a", "b"], ["--jsonl", "a"], ["--json"]])
+def test_wrong_usage_is_told(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify.main(argv) == 2
+    assert "用法" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_no_bundle(tmp_path: Path) -> None:
+    assert verify.main([str(tmp_path / "nothing")]) == 3
+    assert verify.main([str(tmp_path)]) == 3
+
+
+def test_a_line_that_is_no_json_is_a_finding(tmp_path: Path) -> None:
+    path = Path(written(make(), tmp_path))
+    path.write_bytes(path.read_bytes() + b"\xff\xfe{\n")
+
+    assert verify.main([str(path)]) == 6
+
+
+def test_json_carries_the_stable_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = make(*story(facility("removed", "2024-01-09")))
+    lines[0]["size"] = 1
+
+    verify.main([written(lines, tmp_path), "--json"])
+
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["verified"] is False
+    assert (shown["events"], shown["cases"]) == (23, 1)
+    assert shown["findings"][0].keys() == {"code", "stream", "seq", "message"}
+    assert {key: shown["removal"][key] for key in ("permitted", "removed", "lawful")} == {
+        "permitted": 1,
+        "removed": 1,
+        "lawful": 0,
+    }
+    assert shown["removal"]["findings"][0].keys() == {"code", "case", "seq", "message"}
+
+
+def test_people_read_totals_and_findings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verify.main([written(make(*story(facility("removed", "2024-01-09"))), tmp_path)])
+
+    shown = capsys.readouterr().out
+    assert "演练·未核实" in shown
+    assert "先立后破：1 处违规" in shown
+    assert "removed_without_permission（1）" in shown
+
+
+def test_it_runs_alone_on_a_bare_python(tmp_path: Path) -> None:
+    alone = tmp_path / "verify.py"
+    alone.write_bytes(Path(verify.__file__).read_bytes())
+    command = [sys.executable, "-I", "-S", str(alone), written(make(), tmp_path)]
+
+    done = subprocess.run(command, capture_output=True, check=False, cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+# ---------------------------------------------------------------- robustness and speed
+
+GARBAGE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([10**14, 10**30, -1])
+    | st.floats()
+    | st.text(st.characters(), max_size=12)
+    | st.sampled_from(
+        ["0001-01-01", "9999-12-31", "9999-12-31T23:00:00.000000Z", "permit", "correct", "1", "22"]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+RICH = make(
+    *story(
+        Step("fault", "2024-01-01", label="f"),
+        Step("repair", "2024-01-03", evidence={"fault": "@f"}),
+        Step("complaint", "2024-01-04", label="c"),
+        Step("resolve", "2024-01-05", "zhang", {"id": "@c"}),
+        Step("correct", "2023-12-02", "zhang", {"id": "@visit_1"}, heard="2023-12-05"),
+        facility("removed", "2024-05-01"),
+        later("violation", "2024-01-01"),
+    )
+)
+
+
+def spoil(line: Line, data: st.DataObject) -> None:
+    """Put garbage somewhere into a line, or into the bytes of its event with a hash that fits."""
+    body: object = None
+    if isinstance(line.get("bytes"), str) and data.draw(st.booleans()):
+        with contextlib.suppress(ValueError, RecursionError):
+            body = json.loads(str(line["bytes"]))
+    target: Line = body if isinstance(body, dict) else line
+    while inner := [cast("Line", value) for value in target.values() if isinstance(value, dict)]:
+        if data.draw(st.booleans()):
+            break
+        target = inner[data.draw(st.integers(0, len(inner) - 1))]
+    target[data.draw(st.sampled_from(sorted(target) or ["x"]))] = data.draw(GARBAGE)
+    if isinstance(body, dict):
+        line["bytes"] = canonical(body)
+        line["hash"] = hashlib.sha256(str(line["bytes"]).encode(errors="replace")).hexdigest()
+
+
+@given(data=st.data())
+@settings(max_examples=400, deadline=None)
+def test_no_garbage_in_a_bundle_ever_raises(data: st.DataObject) -> None:
+    lines = copy.deepcopy(RICH)
+    for _ in range(data.draw(st.integers(1, 4))):
+        spoil(data.draw(st.sampled_from(lines)), data)
+    if data.draw(st.booleans()):
+        lines.pop(data.draw(st.integers(0, len(lines) - 1)))
+
+    report = verify.examine(lines)
+
+    verify.as_text(report)
+    assert json.loads(verify.as_json(report))["verified"] is not bool(report.integrity)
+
+
+@pytest.mark.parametrize("name", ["seq", "hash", "bytes", "columns"])
+def test_a_number_too_long_to_print_does_not_raise(name: str) -> None:
+    lines = make()
+    events(lines)[5][name] = 10**5000
+    row(lines, "case")["version"] = -(10**5000)
+
+    assert "projection_differs" in integrity(lines)
+
+
+@given(odd=st.lists(GARBAGE))
+@settings(max_examples=100, deadline=None)
+def test_lines_that_are_nothing_at_all_never_raise(odd: list[object]) -> None:
+    verify.examine(cast("list[Line]", odd))
+
+
+def test_a_county_of_four_thousand_households_is_checked_in_seconds() -> None:
+    book = Book(make_plan(), drill=True)
+    steps = [step for step in story() if step.kind != "permit"]
+    for step in steps:
+        for number in range(4000):
+            book.add(replace(step, stream=f"case:103-{number:04}"))
+    lines = book.bundle()
+    start = time.process_time()
+
+    report = verify.examine(lines)
+
+    assert (report.cases, report.integrity) == (4000, ())
+    assert time.process_time() - start < 15

@@ -1,0 +1,1553 @@
+"""The independent audit: was any old stove allowed to go before the new heating had run its season?
+
+This file reads one bundle (docs/journal.md) and believes nothing in it that it can recompute: the
+hashes, the chains, who was an officer, which step was open to whom, what the tables should say, and
+for every permission the whole rule of design section 4, which rests on the notice, part 四:
+未经过一个采暖季稳定运行的，绝不允许拆除原有供暖设施.
+
+It shares no code with the program. It imports the standard library only and runs alone:
+
+    python workflow/verify.py BUNDLE.jsonl [--json]
+
+Exit status: 0 nothing found; 1 permissions or removals against the rule; 6 the journal or a table
+made from it does not verify; 2 wrong usage; 3 no readable bundle.
+
+How to read it: the tables of what is allowed come first, then the reading of values, then section 4
+(`refusals`), then what became of the old facilities (`removals`), then the walk over the journal
+(`Audit`). A day is its ordinal number (1 = 0001-01-01), so that a run of days is a plain range. All
+days are county-local; Shanghai is UTC+8 all year.
+"""
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from itertools import pairwise
+
+FINDING_CODES: dict[str, str] = {
+    # integrity: exit status 6
+    "header_differs": "文件头缺失，或所载事件数、演练标记与日志不符。",
+    "line_malformed": "文件中有一行不是本格式的内容。",
+    "seq_gap": "全局序号不连续：有事件缺失、重复或换了位置。",
+    "hash_mismatch": "事件内容与其哈希不符：内容被改动过。",
+    "bytes_not_canonical": "事件内容不是规范写法的 JSON。",
+    "event_malformed": "事件内容读不出来，或缺少、多出字段，或字段类型不对。",
+    "evidence_malformed": "事件的佐证缺少必需的值，或值读不出来。",
+    "columns_differ": "日志表的列与被哈希的内容说法不同。",
+    "chain_broken": "事件所记的上一事件哈希，与同一流的上一事件不符。",
+    "version_gap": "同一流内的版本号不连续。",
+    "recorded_at_backwards": "记录时间早于前一事件的记录时间。",
+    "future_occurred": "发生日期晚于记录当日。",
+    "genesis_malformed": "开头三个事件不是建库、采用方案、登记首位县级人员。",
+    "kind_unknown": "该流中不应有这种事件。",
+    "plan_malformed": "方案文本缺少规则所需的值，或值读不出来。",
+    "unknown_plan": "事件所引方案不是当时有效的方案。",
+    "actor_unknown": "经办人当时不在人员名册，或已停用。",
+    "role_mismatch": "经办人的角色与当时的人员名册不符。",
+    "role_not_allowed": "该角色无权办理此事，或此户不属其责任单位。",
+    "separation": "应由不同的人办理的两件事由同一人办理。",
+    "edge_not_allowed": "流程中没有这一步，或事件所记的原状态与推演不符。",
+    "amendment_not_allowed": "登记更改了此时不能更改的内容。",
+    "reference_unknown": "事件所指的另一事件不存在，或不是能这样指的事件。",
+    "late_without_document": "补录超过方案规定的天数，却没有附补录材料。",
+    "projection_differs": "业务表与日志推演的结果不符，或多一行、少一行。",
+    # lawfulness: exit status 1
+    "permission_unlawful": "发出许可时，按当时已知的情况就不符合先立后破的规定。",
+    "permission_undermined": "发出许可时合规，但此后记录的许可日及以前的情况使其不再成立。",
+    "removed_without_permission": "没有有效许可，原取暖设施被拆除。",
+    "sealed_without_permission": "没有有效许可，原取暖设施被封存。",
+    "removed_while_suspended": "许可被中止期间，原取暖设施被拆除。",
+    "sealed_while_suspended": "许可被中止期间，原取暖设施被封存。",
+    "removed_on_unlawful_permission": "所凭的许可本身不合规，原取暖设施被拆除。",
+    "sealed_on_unlawful_permission": "所凭的许可本身不合规，原取暖设施被封存。",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it must be; `code` is a key of FINDING_CODES."""
+
+    code: str
+    stream: str | None
+    case: str | None
+    seq: int | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the audit found; `integrity` and `removal` are in the order of the journal.
+
+    `permitted`, `removed` and `lawful` count cases, as design section 9 defines them.
+    """
+
+    events: int
+    cases: int
+    integrity: tuple[Finding, ...]
+    removal: tuple[Finding, ...]
+    permitted: int
+    removed: int
+    lawful: int
+    drill: bool
+
+
+# ---------------------------------------------------------------- what is allowed (design 3)
+
+STATES = {
+    "household_confirmation": "确村确户",
+    "equipment_selection": "设备选型",
+    "construction": "施工",
+    "acceptance": "验收",
+    "stable_season": "稳定运行一季",
+    "removal_permitted": "允许拆除",
+    "closed": "已退出",
+}
+EDGES: dict[str, frozenset[tuple[str | None, str]]] = {
+    "registered": frozenset({(None, "household_confirmation")}),
+    "confirm": frozenset({("household_confirmation", "equipment_selection")}),
+    "select": frozenset({("equipment_selection", "construction")}),
+    "complete": frozenset({("construction", "acceptance")}),
+    "reject": frozenset({("acceptance", "construction")}),
+    "accept": frozenset({("acceptance", "stable_season")}),
+    "permit": frozenset({("stable_season", "removal_permitted")}),
+    "overturn": frozenset(
+        {("stable_season", "construction"), ("removal_permitted", "construction")}
+    ),
+    "replace": frozenset(
+        {("stable_season", "construction"), ("removal_permitted", "construction")}
+    ),
+    "change_path": frozenset(
+        (state, "equipment_selection")
+        for state in ("equipment_selection", "construction", "acceptance", "stable_season")
+    ),
+    "revoke": frozenset({("removal_permitted", "stable_season")}),
+    "send_back": frozenset(
+        {
+            ("equipment_selection", "household_confirmation"),
+            ("construction", "equipment_selection"),
+            ("acceptance", "construction"),
+        }
+    ),
+    "close": frozenset((state, "closed") for state in STATES if state != "closed"),
+    "reinstate": frozenset({("closed", "household_confirmation")}),
+}
+TRIGGERS = frozenset(EDGES) - {"registered"}
+
+UNIT = frozenset({"unit_officer", "unit_head"})
+COUNTY = frozenset({"county_office"})
+ROLES = UNIT | COUNTY | {"acceptor", "auditor", "system"}
+# kind -> what people call it, and who may record it. The county office may record any fact.
+CASE_KINDS: dict[str, tuple[str, frozenset[str]]] = {
+    "registered": ("登记", UNIT | COUNTY),
+    "amended": ("更改登记", UNIT | COUNTY),
+    "confirm": ("确户完成", UNIT),
+    "select": ("选型完成", UNIT),
+    "complete": ("施工完成", UNIT),
+    "reject": ("验收不合格", frozenset({"acceptor"})),
+    "accept": ("验收合格", frozenset({"acceptor"})),
+    "permit": ("允许拆除", COUNTY),
+    "overturn": ("抽查推翻", COUNTY),
+    "replace": ("换机", UNIT),
+    "change_path": ("换径", COUNTY),
+    "revoke": ("撤销许可", COUNTY),
+    "send_back": ("退回", COUNTY),
+    "close": ("退出", COUNTY),
+    "reinstate": ("恢复", COUNTY),
+    "works": ("施工情况", UNIT | COUNTY),
+    "notice": ("公示", UNIT | COUNTY),
+    "old-facility": ("原设施", UNIT | COUNTY),
+    "fault": ("故障", UNIT | COUNTY),
+    "repair": ("修复", UNIT | COUNTY),
+    "visit": ("入户测温", UNIT | COUNTY | {"acceptor"}),
+    "signature": ("用户签字", UNIT | COUNTY),
+    "violation": ("违规", UNIT | COUNTY),
+    "complaint": ("投诉", UNIT | COUNTY),
+    "finding": ("审计发现", COUNTY | {"auditor"}),
+    "pause": ("暂停", UNIT | COUNTY),
+    "resume": ("恢复施工", UNIT | COUNTY),
+    "extension": ("延期", COUNTY),
+    # A unit head resolves objections to a 公示 and nothing else: `references` looks after that.
+    "resolve": ("销号", COUNTY | {"unit_head"}),
+    "correct": ("更正", COUNTY),
+}
+FACTS = frozenset(CASE_KINDS) - TRIGGERS - {"registered", "amended"}
+OTHER_KINDS: dict[tuple[str, str], tuple[str, frozenset[str]]] = {
+    ("database", "init"): ("建库", COUNTY),
+    ("plan", "plan_adopted"): ("采用方案", COUNTY),
+    ("officers", "officer_added"): ("登记人员", COUNTY),
+    ("officers", "officer_disabled"): ("停用人员", COUNTY),
+    ("gates", "gate_opened"): ("网络就绪", COUNTY),
+    ("catalogue", "catalogue_imported"): ("导入中标清单", COUNTY),
+    ("ledgers", "ledger_imported"): ("导入台账", UNIT | COUNTY),
+    ("privacy", "revealed"): ("查看个人信息", ROLES - {"system"}),
+}
+GENESIS = (("database", "init"), ("plan", "plan_adopted"), ("officers", "officer_added"))
+
+# Restarts of the season's clock besides acceptance and readiness (design 4.2). `revoke` is one
+# unless its cause is a fault on paper.
+RESTARTS = frozenset({"overturn", "replace", "change_path", "reinstate", "revoke"})
+CASE_COLUMNS = ("unit", "village", "path", "kind", "area", "quota")
+JOURNAL_COLUMNS = (
+    "stream", "version", "previous", "kind", "from", "to", "occurred_on", "recorded_at",
+    "actor", "role",
+)  # fmt: skip
+EVENT_KEYS = {"schema", "reason", "evidence", "attachments", "plan", "personal", *JOURNAL_COLUMNS}
+
+
+# ---------------------------------------------------------------- reading values
+
+FOREVER = 10**9  # a day that no calendar reaches
+HASH = re.compile(r"[0-9a-f]{64}")
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+LABEL = re.compile(r"([0-9]{4})-([0-9]{4})")
+
+
+def not_json(word: str) -> object:
+    """NaN and Infinity are no JSON."""
+    raise ValueError(word)
+
+
+DECODE = json.JSONDecoder(parse_constant=not_json).decode
+CANONICAL = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+).encode
+
+
+def text(value: object) -> str | None:
+    """A string that says something."""
+    return value if isinstance(value, str) and value else None
+
+
+def texts(value: object) -> tuple[str, ...] | None:
+    """A list of strings; a single string is a list of one."""
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    return None
+
+
+def whole(value: object) -> int | None:
+    """A whole number, not negative; True is none."""
+    return value if type(value) is int and 0 <= value < 10**15 else None
+
+
+def event_id(value: object) -> int | None:
+    """An event's id is its seq; evidence may carry it as text."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,15}", value):
+        return int(value)
+    return whole(value)
+
+
+def number(value: object) -> Decimal | None:
+    """A finite number, as JSON number or as text."""
+    if type(value) not in (int, float, str):
+        return None
+    shown = repr(value) if isinstance(value, float) else value
+    if isinstance(shown, int):
+        return Decimal(shown) if abs(shown) < 10**15 else None
+    try:
+        found = Decimal(str(shown))
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() else None
+
+
+@lru_cache(maxsize=16384)
+def _day(written: str) -> int | None:
+    if not DAY.fullmatch(written):
+        return None
+    try:
+        return date.fromisoformat(written).toordinal()
+    except ValueError:
+        return None
+
+
+def day(value: object) -> int | None:
+    """A date written YYYY-MM-DD, as its ordinal number."""
+    return _day(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=16384)
+def shanghai_day(written: str) -> int | None:
+    """The day in Shanghai (UTC+8) on which an instant in UTC falls; None if it is no instant."""
+    if not INSTANT.fullmatch(written):
+        return None
+    try:
+        instant = datetime.fromisoformat(written[:-1])
+    except ValueError:
+        return None
+    return instant.toordinal() + (1 if instant.hour >= 16 else 0)
+
+
+def iso(ordinal: int | None) -> str:
+    """A day as people write it."""
+    if ordinal is None:
+        return "日期不明"
+    return date.fromordinal(ordinal).isoformat() if 1 <= ordinal <= 3652059 else "日历之外"
+
+
+def show(value: object) -> str:
+    """Any value, in a message: short, on one line, without control characters."""
+    if value is None:
+        return "（空）"
+    if isinstance(value, int) and abs(value) >= 10**15:
+        return "（极大的数）"
+    shown = value if isinstance(value, str) else type(value).__name__
+    if isinstance(value, (int, float)):
+        shown = str(value)
+    shown = "".join(letter if letter.isprintable() else "?" for letter in shown[:80])
+    return shown + ("…" if isinstance(value, str) and len(value) > 80 else "")
+
+
+# ---------------------------------------------------------------- one event
+
+
+@dataclass(slots=True)
+class Event:
+    """An event whose shape is sound. `heard` is the Shanghai day of `recorded_at`."""
+
+    seq: int
+    stream: str
+    case: str | None
+    version: int
+    kind: str
+    source: str | None
+    target: str | None
+    day: int
+    heard: int
+    recorded_at: str
+    actor: str
+    person: str
+    role: str
+    evidence: Mapping[str, object]
+    attached: frozenset[str]
+    plan: str | None
+
+    @property
+    def label(self) -> str:
+        """What people call this kind of event."""
+        if self.case is not None:
+            return CASE_KINDS[self.kind][0] if self.kind in CASE_KINDS else show(self.kind)
+        known = OTHER_KINDS.get((self.stream, self.kind))
+        return known[0] if known else show(self.kind)
+
+    @property
+    def documented(self) -> bool:
+        """Whether `late_document` names one of the event's own attachments."""
+        named = texts(self.evidence.get("late_document"))
+        return bool(named) and self.attached.issuperset(named or ())
+
+
+def read_event(seq: int, body: Mapping[str, object]) -> Event | str:
+    """The event in these bytes, or what is wrong with them, in words."""
+    if body.keys() != EVENT_KEYS:
+        odd = "、".join(sorted(show(key) for key in body.keys() ^ EVENT_KEYS)[:5])
+        return f"字段不齐或多出：{odd}"
+    if type(body["schema"]) is not int or body["schema"] != 1:
+        return "schema 不是 1"
+    stream, kind = text(body["stream"]), text(body["kind"])
+    version = whole(body["version"])
+    actor, role = text(body["actor"]), text(body["role"])
+    if stream is None or kind is None or version is None or actor is None or role is None:
+        return "stream、version、kind、actor、role 不齐"
+    occurred, recorded_at = day(body["occurred_on"]), text(body["recorded_at"])
+    heard = shanghai_day(recorded_at) if recorded_at is not None else None
+    if occurred is None or recorded_at is None or heard is None:
+        return "occurred_on 或 recorded_at 不是规定写法的日期、时间"
+    for key in ("from", "to", "reason", "previous", "plan", "personal"):
+        if body[key] is not None and not isinstance(body[key], str):
+            return f"{key} 应为文字或空"
+    evidence, attachments = body["evidence"], body["attachments"]
+    if not isinstance(evidence, dict) or not isinstance(attachments, list):
+        return "evidence 或 attachments 类型不对"
+    names = set()
+    for attachment in attachments:
+        name = text(attachment.get("name")) if isinstance(attachment, dict) else None
+        digest = text(attachment.get("sha256")) if isinstance(attachment, dict) else None
+        if name is None or digest is None or not HASH.fullmatch(digest):
+            return "附件没有名称或哈希"
+        names.add(name)
+    code = stream[5:] if stream.startswith("case:") else None
+    if code == "":
+        return "户编号为空"
+    return Event(
+        seq, stream, code, version, kind, _optional(body["from"]), _optional(body["to"]),
+        occurred, heard, recorded_at, actor, actor, role, evidence, frozenset(names),
+        _optional(body["plan"]),
+    )  # fmt: skip
+
+
+def _optional(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+# ---------------------------------------------------------------- the plan
+
+
+@dataclass(frozen=True, slots=True)
+class Season:
+    """采暖季, both end days inclusive; a day that nobody knows is None."""
+
+    label: str
+    areas: tuple[str, ...]
+    paths: tuple[str, ...]
+    first: int | None
+    last: int | None
+    verified: bool
+
+    @property
+    def year(self) -> int | None:
+        """The year in which it begins, by its label."""
+        match = LABEL.fullmatch(self.label)
+        if match is None or int(match[2]) != int(match[1]) + 1:
+            return None
+        return int(match[1])
+
+
+@dataclass(slots=True)
+class Plan:
+    """What section 4 needs of a plan. A number that is missing or no number is not in `numbers`."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+    warm_temperature: Decimal | None = None
+    exempt: tuple[str, ...] | None = None
+    verified: set[str] = field(default_factory=set)
+    seasons: list[Season] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+RULE_NUMBERS = (
+    "required_seasons", "outage_days", "outage_days_total", "warm_visits",
+    "first_heat_grace_days", "backdating_days",
+)  # fmt: skip
+
+
+def is_verified(entry: Mapping[str, object]) -> bool:
+    """Verified = said so, with the hash of a source document and who entered it (design 1)."""
+    sourced = text(entry.get("document")) is not None and text(entry.get("entered_by")) is not None
+    return entry.get("verified") is True and sourced
+
+
+def read_plan(document: Mapping[str, object]) -> Plan:
+    """The parts of a plan document that the rule rests on; what cannot be read is in `faults`."""
+    plan = Plan()
+    rules = document.get("rules")
+    for name in (*RULE_NUMBERS, "warm_temperature", "exempt_paths"):
+        rule = rules.get(name) if isinstance(rules, dict) else None
+        if not isinstance(rule, dict):
+            plan.faults.append(f"rules.{name}")
+            continue
+        value = rule.get("value")
+        if is_verified(rule):
+            plan.verified.add(name)
+        if name == "warm_temperature":
+            plan.warm_temperature = number(value)
+        elif name == "exempt_paths":
+            plan.exempt = texts(value) if isinstance(value, list) else None
+        elif (count := whole(value)) is not None:
+            plan.numbers[name] = count
+        if name not in plan.numbers and (
+            (name == "warm_temperature" and plan.warm_temperature is None)
+            or (name == "exempt_paths" and plan.exempt is None)
+            or name in RULE_NUMBERS
+        ):
+            plan.faults.append(f"rules.{name}")
+    seasons = document.get("seasons")
+    for place, entry in enumerate(seasons if isinstance(seasons, list) else ()):
+        label = text(entry.get("label")) if isinstance(entry, dict) else None
+        areas = texts(entry.get("areas")) if isinstance(entry, dict) else None
+        paths = texts(entry.get("paths")) if isinstance(entry, dict) else None
+        if label is None or areas is None or paths is None:
+            plan.faults.append(f"seasons[{place}]")
+            continue
+        first, last = day(entry.get("first_day")), day(entry.get("last_day"))
+        if first is None or last is None or first > last:
+            first = last = None
+        plan.seasons.append(Season(label, areas, paths, first, last, is_verified(entry)))
+    return plan
+
+
+# ---------------------------------------------------------------- what is kept of a case
+
+
+@dataclass(slots=True)
+class Fact:
+    """Something recorded beside the line, as it reads now: corrections change it in place."""
+
+    seq: int
+    kind: str
+    day: int
+    actor: str
+    person: str
+    device: int  # which device of the case was in place when it was recorded: 0, 1, 2 …
+    values: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """The last acceptance, or the last readiness: `day` is `occurred_on`, or `ready_on`."""
+
+    seq: int
+    day: int | None
+    heard: int
+    actor: str
+    person: str
+    documented: bool
+
+
+@dataclass(slots=True)
+class Permit:
+    """A permission with what stood when it was given; `until` is the first day it is over."""
+
+    event: Event
+    state: str | None
+    area: str | None
+    path: str | None
+    accepted: Milestone | None
+    ready: Milestone | None
+    device: int
+    plan: Plan | None
+    in_force: bool
+    refusals: list[str] = field(default_factory=list)
+    seasons: list[Season] = field(default_factory=list)
+    until: int = FOREVER
+
+
+@dataclass(slots=True)
+class Case:
+    """One household, replayed from its stream. Facts are in the order of their seq."""
+
+    code: str
+    columns: dict[str, str | None] = field(default_factory=dict)
+    state: str | None = None
+    since: int | None = None
+    origin: Fact | None = None
+    accepted: Milestone | None = None
+    ready: Milestone | None = None
+    device: int = 0
+    works: list[Fact] = field(default_factory=list)
+    restarts: list[tuple[int, str, int]] = field(default_factory=list)
+    facts: dict[int, Fact] = field(default_factory=dict)
+    sightings: list[Fact] = field(default_factory=list)
+    permits: list[Permit] = field(default_factory=list)
+    frozen_since: dict[int, int] = field(default_factory=dict)
+    suspensions: list[tuple[int, int]] = field(default_factory=list)
+
+
+# What is read of a fact's evidence: key -> reader, and whether the fact says nothing without it.
+READERS: dict[str, dict[str, tuple[Callable[[object], object], bool]]] = {
+    "works": {"first_heat_on": (day, False)},
+    "notice": {},
+    "old-facility": {"facility": (texts, True), "status": (text, True), "by": (text, False)},
+    "repair": {"fault": (event_id, True)},
+    "visit": {"temperature": (number, True)},
+    "signature": {"season": (text, True)},
+    "violation": {"by": (text, False)},
+    "finding": {"severity": (text, True)},
+    "resolve": {"id": (event_id, True)},
+    "correct": {"id": (event_id, True)},
+}
+
+
+def freezes(fact: Fact) -> bool:
+    """A violation, a complaint, or a finding that is not expressly a mere note."""
+    if fact.kind == "finding":
+        return fact.values.get("severity") != "note"
+    return fact.kind in ("violation", "complaint")
+
+
+# ---------------------------------------------------------------- the rule (design 4)
+
+
+def refusals(case: Case, permit: Permit, *, drill: bool) -> list[str]:
+    """Why section 4 refuses this permission, on what `case` holds now; empty if it does not.
+
+    Called when the permission is met in the journal (what was known), and again at the end of the
+    journal (what is known). Facts dated after the permission's day do not speak about it.
+    """
+    today, event, plan = permit.event.heard, permit.event, permit.plan
+    reasons = []
+    if event.day != today:
+        reasons.append(f"许可日期 {iso(event.day)} 不是记录当日 {iso(today)}")
+    if permit.state != "stable_season":
+        reasons.append(f"许可前不在稳定运行一季，而在{STATES.get(permit.state or '', '登记之前')}")
+    if event.role != "county_office":
+        reasons.append("许可不是县级办公室发出（四.6）")
+    if permit.accepted is None:
+        reasons.append("没有验收合格的记录（四.2）")
+    elif same_person(permit.accepted, event):
+        reasons.append(f"许可人就是第 {permit.accepted.seq} 号事件的验收人（四.6）")
+    resolved = {
+        fact.values.get("id")
+        for fact in case.facts.values()
+        if fact.kind == "resolve" and fact.day <= today
+    }
+    for fact in case.facts.values():
+        if freezes(fact) and fact.day <= today and fact.seq not in resolved:
+            label = CASE_KINDS[fact.kind][0]
+            reasons.append(f"第 {fact.seq} 号{label}（{iso(fact.day)}）未销号（四.5）")
+    if plan is None:
+        return [*reasons, "所引方案读不出来，无从核对"]
+    if not permit.in_force:
+        reasons.append("所引方案不是当时有效的方案")
+    if plan.exempt is not None and permit.path in plan.exempt:
+        if not drill and "exempt_paths" not in plan.verified:
+            reasons.append("豁免路径的规定未经核实（四.1）")
+        return reasons
+    return reasons + season_refusals(case, permit, plan, drill=drill)
+
+
+def season_refusals(case: Case, permit: Permit, plan: Plan, *, drill: bool) -> list[str]:
+    """Points 2 to 4 of section 4: the seasons, the clock, stability, late paper."""
+    today = permit.event.heard
+    missing = [name for name in plan.faults if name.startswith("rules.")]
+    if missing or plan.warm_temperature is None:
+        return [f"方案缺少{'、'.join(missing)}"]
+    if not drill and "required_seasons" not in plan.verified:
+        return ["方案规定的采暖季个数未经核实（四.2）"]
+    chosen = ended_seasons(permit, plan)
+    if isinstance(chosen, str):
+        return [chosen]
+    permit.seasons = chosen
+    reasons = [
+        f"{season.label} 采暖季的起止日期未经核实（四.2）"
+        for season in chosen
+        if not (drill or season.verified)
+    ]
+    begin = chosen[0].first or 0
+    start = clock_start(case, permit)
+    if start is None:
+        reasons.append("没有具备使用条件的日期（四.2）")
+    elif start > begin:
+        reasons.append(f"起算日 {iso(start)} 晚于采暖季首日 {iso(begin)}（四.2）")
+    for name, milestone in (("验收", permit.accepted), ("具备条件", permit.ready)):
+        if milestone is not None and milestone.heard > begin and not milestone.documented:
+            heard = iso(milestone.heard)
+            reasons.append(f"{name}于开季后 {heard} 才记录，且没有补录材料（四.4）")
+    spans = outages(case, today, plan.warm_temperature)
+    if any(until == FOREVER for _, until in spans):
+        reasons.append("许可当日仍有未修复的故障，或测温不合格后没有复测合格（四.3）")
+    for season in chosen:
+        reasons += stability_refusals(case, permit, plan, season, spans)
+    return reasons
+
+
+def ended_seasons(permit: Permit, plan: Plan) -> list[Season] | str:
+    """The most recent required consecutive seasons ended before the day, or why there are none."""
+    today, required = permit.event.heard, plan.numbers["required_seasons"]
+    if required < 1:
+        return "方案要求的采暖季个数少于一个，通知第四部分不许（四.2）"
+    mine = [
+        season
+        for season in plan.seasons
+        if permit.area in season.areas and permit.path in season.paths
+    ]
+    ended = sorted(
+        (season for season in mine if season.last is not None and season.last < today),
+        key=lambda season: (season.last or 0, season.first or 0),
+    )
+    chosen = ended[-required:]
+    if len(chosen) < required:
+        return f"许可日前结束的采暖季只有 {len(chosen)} 个，应有 {required} 个（四.2）"
+    years = [season.year for season in chosen]
+    if any(year is None or later != year + 1 for year, later in pairwise(years)):
+        return f"采暖季不连续：{'、'.join(season.label for season in chosen)}（四.2）"
+    for season in mine:
+        # A later season of unknown dates may have ended too: then nobody knows which is the last.
+        if season.last is None and season.label > chosen[-1].label:
+            begun = season.year is None or date(season.year, 1, 1).toordinal() <= today
+            if begun:
+                return f"{season.label} 采暖季的起止日期不明（四.2）"
+    return chosen
+
+
+def clock_start(case: Case, permit: Permit) -> int | None:
+    """The day from which the season can count: the latest of everything that (re)starts it."""
+    if permit.accepted is None or permit.accepted.day is None:
+        return None
+    if permit.ready is None or permit.ready.day is None:
+        return None
+    restarts = [
+        restarted
+        for seq, _, restarted in case.restarts
+        if seq < permit.event.seq or restarted <= permit.event.heard
+    ]
+    return max(permit.accepted.day, permit.ready.day, *restarts)
+
+
+def outages(case: Case, today: int, warm: Decimal) -> list[tuple[int, int]]:
+    """Spans without heat as far as `today` knows: first day, and the first day after (or FOREVER).
+
+    A fault lasts until its repair, a cold visit until the next warm one. A repair dated before its
+    fault repairs nothing; of two repairs of one fault the later counts.
+    """
+    facts = [fact for fact in case.facts.values() if fact.day <= today]
+    repairs: dict[object, list[int]] = {}
+    for fact in facts:
+        if fact.kind == "repair":
+            repairs.setdefault(fact.values.get("fault"), []).append(fact.day)
+    spans = []
+    for fact in facts:
+        if fact.kind == "fault":
+            ends = [end for end in repairs.get(fact.seq, ()) if end >= fact.day]
+            spans.append((fact.day, max(ends, default=FOREVER)))
+    cold_since: int | None = None
+    visits = (fact for fact in facts if fact.kind == "visit")
+    for visit in sorted(visits, key=lambda fact: (fact.day, fact.seq)):
+        if not is_warm(visit, warm):
+            cold_since = visit.day if cold_since is None else cold_since
+        elif cold_since is not None:
+            spans.append((cold_since, visit.day))
+            cold_since = None
+    if cold_since is not None:
+        spans.append((cold_since, FOREVER))
+    return spans
+
+
+def is_warm(visit: Fact, warm: Decimal) -> bool:
+    """Whether the rooms were warm enough; a temperature that cannot be read is not."""
+    found = visit.values.get("temperature")
+    return isinstance(found, Decimal) and found >= warm
+
+
+def first_heat(case: Case, permit: Permit) -> int | None:
+    """The last first heat recorded for the device that the permission is about."""
+    found: int | None = None
+    for fact in case.facts.values():
+        heated = fact.values.get("first_heat_on")
+        if fact.kind != "works" or fact.device != permit.device or not isinstance(heated, int):
+            continue
+        if fact.seq < permit.event.seq or min(heated, fact.day) <= permit.event.heard:
+            found = heated
+    return found
+
+
+def stability_refusals(
+    case: Case, permit: Permit, plan: Plan, season: Season, spans: list[tuple[int, int]]
+) -> list[str]:
+    """Point 3 of section 4 for one season whose days are known."""
+    first, last, today = season.first or 0, season.last or 0, permit.event.heard
+    warm = plan.warm_temperature or Decimal("Infinity")
+    reasons = []
+    heated = first_heat(case, permit)
+    if heated is None:
+        reasons.append(f"{season.label}：没有首次供热的日期（四.3）")
+    elif heated > first + plan.numbers["first_heat_grace_days"]:
+        spans = [*spans, (first, heated)]
+    lengths = runs(spans, first, last)
+    longest, total = max(lengths, default=0), sum(lengths)
+    if longest > plan.numbers["outage_days"]:
+        limit = plan.numbers["outage_days"]
+        reasons.append(f"{season.label}：单次停热 {longest} 天，上限 {limit} 天（四.3）")
+    if total > plan.numbers["outage_days_total"]:
+        limit = plan.numbers["outage_days_total"]
+        reasons.append(f"{season.label}：停热累计 {total} 天，上限 {limit} 天（四.3）")
+    visits = sum(
+        fact.kind == "visit" and first <= fact.day <= min(last, today) and is_warm(fact, warm)
+        for fact in case.facts.values()
+    )
+    if visits < plan.numbers["warm_visits"]:
+        needed = plan.numbers["warm_visits"]
+        reasons.append(f"{season.label}：季内测温合格 {visits} 次，应有 {needed} 次（四.3）")
+    signed = any(
+        fact.kind == "signature"
+        and fact.values.get("season") == season.label
+        and last < fact.day <= today
+        for fact in case.facts.values()
+    )
+    if not signed:
+        reasons.append(f"{season.label}：没有季末 {iso(last)} 之后的用户签字（四.3）")
+    return reasons
+
+
+def runs(spans: Iterable[tuple[int, int]], first: int, last: int) -> list[int]:
+    """The lengths of the outages within first … last: days that touch are one outage.
+
+    A day that two spans share counts once.
+    """
+    lengths: list[int] = []
+    reached = -1
+    for start, until in sorted((max(a, first), min(b, last + 1)) for a, b in spans):
+        if start >= until:
+            continue
+        if not lengths or start > reached:
+            lengths.append(until - start)
+            reached = until
+        elif until > reached:
+            lengths[-1] += until - reached
+            reached = until
+    return lengths
+
+
+def same_person(one: Fact | Milestone, other: Event) -> bool:
+    """Persons are separated, not logins; one login is one person whatever the register says."""
+    return one.person == other.person or one.actor == other.actor
+
+
+# ---------------------------------------------------------------- the old facilities
+
+
+def removals(case: Case) -> Iterator[tuple[Fact, str, str, str | None]]:
+    """Each record of a removal or sealing: record, facility, what is wrong or "", who did it.
+
+    A permission of the case must have been in force and not suspended on the day (design 4).
+    `confirm` after `reinstate` repeats what stood before: that is no second removal.
+    """
+    status_of: dict[str, str] = {}
+    for record in case.sightings:
+        for facility, status, reference in sighted(record):
+            by = text(record.values.get("by"))
+            earlier, status_of[facility] = status_of.get(facility), status
+            if status == "gone":
+                violation = case.facts.get(reference or 0)
+                by = text(violation.values.get("by")) if violation is not None else None
+                yield record, facility, "removed_without_permission", by
+            elif record.kind == "accept":
+                # `removed` names the permission; the removal itself is a record of its own.
+                named = (permit.event.seq == reference for permit in case.permits)
+                if status == "removed" and not any(named):
+                    yield record, facility, "removed_without_permission", by
+            elif status in ("removed", "sealed"):
+                if record.kind != "old-facility" and earlier == status:
+                    continue
+                yield record, facility, unlawful(case, record.day, status), by
+
+
+def sighted(record: Fact) -> Iterator[tuple[str, str, int | None]]:
+    """What a record says of each old facility: facility, status, the event it names."""
+    if record.kind == "old-facility":
+        facilities = record.values.get("facility")
+        for facility in facilities if isinstance(facilities, tuple) else ("?",):
+            yield facility, text(record.values.get("status")) or "?", None
+        return
+    items = record.values.get("items")
+    for item in items if isinstance(items, tuple) else ():
+        facility, _, rest = item.partition(":")
+        status, _, reference = rest.partition(":")
+        yield facility, status, event_id(reference)
+
+
+def unlawful(case: Case, when: int, status: str) -> str:
+    """The finding's code for a removal or sealing on this day, "" where it was lawful."""
+    standing = [permit for permit in case.permits if permit.event.heard <= when < permit.until]
+    if not standing:
+        return f"{status}_without_permission"
+    if any(start <= when < until for start, until in case.suspensions):
+        return f"{status}_while_suspended"
+    if all(permit.refusals for permit in standing):
+        return f"{status}_on_unlawful_permission"
+    return ""
+
+
+# ---------------------------------------------------------------- the walk
+
+
+@dataclass(frozen=True, slots=True)
+class Officer:
+    """A line of the officers' register."""
+
+    login: str
+    name: str | None
+    person: str
+    role: str
+    unit: str | None
+    active: bool
+
+
+class Audit:
+    """Takes a bundle line by line and keeps what the end needs; never stops at a fault."""
+
+    def __init__(self) -> None:
+        self.integrity: list[Finding] = []
+        self.removal: list[Finding] = []
+        self.header: Mapping[str, object] | None = None
+        self.rows: dict[str, list[Mapping[str, object]]] = {
+            "case": [], "permission": [], "officer": [], "gate": [],
+        }  # fmt: skip
+        self.events = 0
+        self.seq = 0
+        self.recorded_at = ""
+        self.heads: dict[str, tuple[int, str]] = {}
+        self.genesis: list[Event] = []
+        self.drill = False
+        self.plans: dict[str, Plan] = {}
+        self.plan: str | None = None
+        self.officers: dict[str, Officer] = {}
+        self.gates: dict[tuple[str, str, str], str] = {}
+        self.cases: dict[str, Case] = {}
+
+    def fault(self, code: str, about: Event | int | None, words: str) -> None:
+        """Note an integrity finding, with the household, the number and the day in words."""
+        if isinstance(about, Event):
+            place = f"户 {show(about.case)} " if about.case is not None else ""
+            place += f"第 {about.seq} 号事件（{about.label}，{iso(about.day)}）："
+            finding = Finding(code, about.stream, about.case, about.seq, place + words)
+        else:
+            place = f"第 {about} 号事件：" if about is not None else ""
+            finding = Finding(code, None, None, about, place + words)
+        self.integrity.append(finding)
+
+    def take(self, line: object) -> None:
+        """Take the next line of the bundle."""
+        kind = line.get("type") if isinstance(line, Mapping) else None
+        if not isinstance(line, Mapping) or not isinstance(kind, str):
+            self.fault("line_malformed", None, f"第 {self.seq} 号事件之后有一行读不出来")
+        elif kind == "event":
+            self.take_event(line)
+        elif kind in self.rows:
+            self.rows[kind].append(line)
+        elif kind == "header" and self.header is None:
+            self.header = line
+        else:
+            self.fault("line_malformed", None, f"第 {self.seq} 号事件之后有一行类型是 {show(kind)}")
+
+    # -------- every event
+
+    def take_event(self, line: Mapping[str, object]) -> None:
+        """Check one event as a link of the journal, then for what it says."""
+        self.events += 1
+        given, expected = whole(line.get("seq")), self.seq + 1
+        seq = expected if given is None else given
+        if given != expected:
+            self.fault("seq_gap", seq, f"此处应为第 {expected} 号，实为 {show(line.get('seq'))}")
+        self.seq = seq
+        raw = line.get("bytes")
+        try:
+            if not isinstance(raw, str):
+                raise ValueError("no bytes")
+            digest = hashlib.sha256(raw.encode()).hexdigest()
+            body: object = DECODE(raw)
+            canonical = CANONICAL(body)
+        except (ValueError, RecursionError):
+            self.fault("event_malformed", seq, "内容不是可读的 JSON")
+            return
+        if not isinstance(body, dict):
+            self.fault("event_malformed", seq, "内容不是一个事件")
+            return
+        event = read_event(seq, body)
+        place: Event | int = seq if isinstance(event, str) else event
+        if line.get("hash") != digest:
+            self.fault("hash_mismatch", place, "内容与哈希不符")
+        if canonical != raw:
+            self.fault("bytes_not_canonical", place, "内容不是规范写法")
+        self.check_columns(line.get("columns"), body, place)
+        self.check_chain(body, text(line.get("hash")) or digest, place)
+        if isinstance(event, str):
+            self.fault("event_malformed", seq, event)
+            return
+        if event.recorded_at < self.recorded_at:
+            words = f"记录时间 {event.recorded_at} 早于前一事件的 {self.recorded_at}"
+            self.fault("recorded_at_backwards", event, words)
+        self.recorded_at = max(self.recorded_at, event.recorded_at)
+        if event.day > event.heard:
+            words = f"发生日期 {iso(event.day)} 晚于记录当日 {iso(event.heard)}"
+            self.fault("future_occurred", event, words)
+        self.judge(event)
+
+    def check_columns(
+        self, columns: object, body: Mapping[str, object], place: Event | int
+    ) -> None:
+        """The journal's own columns must say the same as the bytes."""
+        found = columns if isinstance(columns, Mapping) else {}
+        differing = [
+            name
+            for name in JOURNAL_COLUMNS
+            if name not in found
+            or type(found[name]) is not type(body.get(name))
+            or found[name] != body.get(name)
+        ]
+        if differing:
+            self.fault("columns_differ", place, f"列与内容不同：{'、'.join(differing)}")
+
+    def check_chain(self, body: Mapping[str, object], digest: str, place: Event | int) -> None:
+        """Versions of a stream run 1, 2, 3 …, each naming the hash of the one before.
+
+        After a fault the walk goes on from what the event says, so that one fault is one finding.
+        """
+        stream = text(body.get("stream"))
+        if stream is None:
+            return
+        version, head = self.heads.get(stream, (0, None))
+        given = whole(body.get("version"))
+        if given != version + 1:
+            words = f"此处应为第 {version + 1} 版，实为 {show(body.get('version'))}"
+            self.fault("version_gap", place, words)
+        if body.get("previous") != head:
+            self.fault("chain_broken", place, f"所记上一事件不是本流第 {version} 版")
+        self.heads[stream] = (version + 1 if given is None else given, digest)
+
+    def judge(self, event: Event) -> None:
+        """Who did it, under which plan, and what it does."""
+        kinds = CASE_KINDS.get(event.kind) if event.case is not None else None
+        known = kinds or OTHER_KINDS.get((event.stream, event.kind))
+        if known is None:
+            self.fault("kind_unknown", event, f"流 {show(event.stream)} 中不应有 {event.label}")
+            return
+        if event.case is None and (event.source is not None or event.target is not None):
+            self.fault("edge_not_allowed", event, "这类事件不移动任何户")
+        if event.role not in known[1]:
+            self.fault("role_not_allowed", event, f"角色 {show(event.role)} 无权办理")
+        if len(self.genesis) < len(GENESIS):
+            self.begin(event)
+        else:
+            if (event.stream, event.kind) == GENESIS[0]:
+                self.fault("genesis_malformed", event, "建库只能有一次，且在最前")
+            self.identify(event)
+        if event.case is not None:
+            self.check_plan(event)
+            self.take_case(event)
+        elif event.kind == "plan_adopted":
+            self.adopt(event)
+        else:
+            self.check_plan(event)
+            if event.kind == "officer_added":
+                self.add_officer(event)
+            elif event.kind == "officer_disabled":
+                self.disable_officer(event)
+            elif event.kind == "gate_opened":
+                self.open_gate(event)
+
+    # -------- genesis, persons, plans, gates
+
+    def begin(self, event: Event) -> None:
+        """Init, the plan, the first county officer: the first three events, by that officer."""
+        place = len(self.genesis)
+        self.genesis.append(event)
+        if (event.stream, event.kind) != GENESIS[place] or event.seq != place + 1:
+            label = OTHER_KINDS[GENESIS[place]][0]
+            self.fault("genesis_malformed", event, f"第 {place + 1} 个事件应为{label}")
+        if place == 0:
+            drill = event.evidence.get("drill")
+            self.drill = drill is True
+            if not isinstance(drill, bool):
+                self.fault("genesis_malformed", event, "没有写明是否演练")
+        if place == 2:
+            if event.kind == "officer_added":
+                login = event.evidence.get("login")
+                if any(first.actor != login for first in self.genesis):
+                    self.fault("genesis_malformed", event, "首位登记的人员不是建库、采用方案的人")
+                self.add_officer(event)
+            for first in self.genesis:
+                self.identify(first)
+
+    def identify(self, event: Event) -> None:
+        """The actor stands in the register, is active, and has the role the event says."""
+        officer = self.officers.get(event.actor)
+        if officer is None:
+            self.fault("actor_unknown", event, f"经办人 {show(event.actor)} 不在人员名册")
+            return
+        event.person = officer.person
+        if not officer.active:
+            self.fault("actor_unknown", event, f"经办人 {show(event.actor)} 已停用")
+        if officer.role != event.role:
+            words = f"{show(event.actor)} 在名册上是 {officer.role}，事件写的是 {show(event.role)}"
+            self.fault("role_mismatch", event, words)
+
+    def add_officer(self, event: Event) -> None:
+        """Enter an officer into the register; without a person the login is the person."""
+        login, role = text(event.evidence.get("login")), text(event.evidence.get("role"))
+        if login is None or role not in ROLES:
+            self.fault("evidence_malformed", event, "人员登记缺少登录名，或角色不明")
+            return
+        person = text(event.evidence.get("person")) or login
+        name, unit = text(event.evidence.get("name")), text(event.evidence.get("unit"))
+        self.officers[login] = Officer(login, name, person, role or "", unit, active=True)
+
+    def disable_officer(self, event: Event) -> None:
+        """Take an officer out of service; the line stays in the register."""
+        officer = self.officers.get(text(event.evidence.get("login")) or "")
+        if officer is None:
+            self.fault("reference_unknown", event, "所停用的人员不在名册")
+            return
+        self.officers[officer.login] = Officer(
+            officer.login, officer.name, officer.person, officer.role, officer.unit, active=False
+        )
+
+    def open_gate(self, event: Event) -> None:
+        """Note a village's network; the last event for a village and kind counts."""
+        unit, village = text(event.evidence.get("unit")), text(event.evidence.get("village"))
+        kind, opened = text(event.evidence.get("kind")), text(event.evidence.get("opened_on"))
+        if unit is None or village is None or kind is None or opened is None or day(opened) is None:
+            self.fault("evidence_malformed", event, "网络就绪缺少单位、村、类别或日期")
+            return
+        self.gates[unit, village, kind] = opened
+
+    def adopt(self, event: Event) -> None:
+        """Put a plan in force; the event may name it or the plan it takes over from."""
+        document = event.evidence.get("document")
+        if not isinstance(document, dict):
+            self.fault("plan_malformed", event, "没有方案文本")
+            return
+        digest = hashlib.sha256(CANONICAL(document).encode()).hexdigest()
+        plan = read_plan(document)
+        if plan.faults:
+            self.fault("plan_malformed", event, f"方案缺少或读不出：{'、'.join(plan.faults)}")
+        if event.plan is None or event.plan not in (digest, self.plan):
+            self.fault("unknown_plan", event, "所引方案既不是所采用的，也不是此前有效的")
+        self.plans[digest] = plan
+        self.plan = digest
+        for first in self.genesis[:1]:
+            if len(self.plans) == 1 and first.plan not in (None, digest):
+                self.fault("unknown_plan", first, "建库所引方案不是随后采用的方案")
+
+    def check_plan(self, event: Event) -> None:
+        """Every event names the plan in force; `init` comes before it and is checked with it."""
+        if event.plan != self.plan and event.kind != "init":
+            self.fault("unknown_plan", event, f"所引方案 {show(event.plan)} 不是当时有效的方案")
+
+    # -------- cases
+
+    def take_case(self, event: Event) -> None:
+        """Check one event of a household against what stands, then let it count."""
+        code = event.case or ""
+        case = self.cases.setdefault(code, Case(code))
+        self.check_edge(case, event)
+        self.check_late(event)
+        self.check_separation(case, event)
+        if event.kind == "registered" or event.kind == "amended":
+            self.register(case, event)
+        elif event.kind in FACTS:
+            self.note(case, event)
+        else:
+            self.pull(case, event)
+        officer = self.officers.get(event.actor)
+        if event.role in UNIT and (officer is None or officer.unit != case.columns.get("unit")):
+            unit = show(case.columns.get("unit"))
+            self.fault("role_not_allowed", event, f"此户属责任单位 {unit}，不属经办人的单位")
+        if event.target is not None:
+            case.state, case.since = event.target, event.day
+            if event.target == "construction":
+                case.works = []
+
+    def check_edge(self, case: Case, event: Event) -> None:
+        """The step is in the table and begins where the case stands."""
+        if event.kind not in EDGES:
+            if event.source is not None or event.target is not None:
+                self.fault("edge_not_allowed", event, "这类事件不移动户的状态")
+            elif case.state is None:
+                self.fault("edge_not_allowed", event, "此户尚未登记")
+            return
+        if event.source != case.state:
+            here, said = STATES.get(case.state or "", "未登记"), show(event.source)
+            self.fault("edge_not_allowed", event, f"推演的状态是{here}，事件写的是 {said}")
+        if (event.source, event.target) not in EDGES[event.kind]:
+            words = f"没有从 {show(event.source)} 到 {show(event.target)} 的这一步"
+            self.fault("edge_not_allowed", event, words)
+
+    def check_late(self, event: Event) -> None:
+        """Paper later than the plan allows brings its document (design 3); ledgers are exempt."""
+        plan = self.plans.get(self.plan or "")
+        limit = plan.numbers.get("backdating_days") if plan is not None else None
+        late = event.heard - event.day
+        if limit is None or late <= limit or event.kind in ("registered", "amended"):
+            return
+        if not event.documented and not (event.kind == "correct" and event.attached):
+            words = f"{iso(event.heard)} 才记录，晚 {late} 天，上限 {limit} 天，没有补录材料"
+            self.fault("late_without_document", event, words)
+
+    def check_separation(self, case: Case, event: Event) -> None:
+        """Acceptor and works, permission and acceptance: two persons (design 3)."""
+        if event.kind == "accept":
+            works: list[Fact | Milestone] = [*case.works, *([case.ready] if case.ready else [])]
+            if any(same_person(work, event) for work in works):
+                self.fault("separation", event, "验收人就是记录施工的人")
+        if event.kind == "permit" and case.accepted and same_person(case.accepted, event):
+            self.fault("separation", event, f"许可人就是第 {case.accepted.seq} 号事件的验收人")
+
+    def register(self, case: Case, event: Event) -> None:
+        """What the ledger says of the case; later only what import may still change (design 5)."""
+        given = [name for name in CASE_COLUMNS if name in event.evidence]
+        if event.kind == "registered":
+            case.origin = Fact(event.seq, event.kind, event.day, event.actor, event.person, 0, {})
+            given = list(CASE_COLUMNS)
+        elif "unit" in given:
+            self.fault("amendment_not_allowed", event, "责任单位不能更改")
+        elif case.state != "household_confirmation" and set(given) - {"village"}:
+            words = "路径、户别、区域、计划类别只能在确村确户时更改"
+            self.fault("amendment_not_allowed", event, words)
+        for name in given:
+            case.columns[name] = text(event.evidence.get(name))
+            if case.columns[name] is None and name != "village":
+                self.fault("evidence_malformed", event, f"登记缺少 {name}")
+
+    def pull(self, case: Case, event: Event) -> None:
+        """A trigger: what it does to the clock, the device and the permission in force."""
+        evidence = event.evidence
+        for permit in case.permits:
+            permit.until = min(permit.until, event.heard)
+        if event.kind == "permit":
+            self.permit(case, event)
+        elif event.kind in ("accept", "complete"):
+            reached = event.day if event.kind == "accept" else day(evidence.get("ready_on"))
+            milestone = Milestone(
+                event.seq, reached, event.heard, event.actor, event.person, event.documented
+            )
+            if event.kind == "accept":
+                case.accepted = milestone
+            else:
+                case.ready = milestone
+            if reached is None:
+                self.fault("evidence_malformed", event, "施工完成没有具备使用条件的日期")
+        elif event.kind in RESTARTS and evidence.get("cause") != "paper_fault":
+            case.restarts.append((event.seq, event.kind, event.day))
+        kept = event.kind == "change_path" and evidence.get("keep_device") == "yes"
+        if event.kind in ("replace", "change_path") and not kept:
+            case.device += 1
+        if event.kind in ("change_path", "reinstate"):
+            for name in ("path", "quota"):
+                if text(evidence.get(name)) is not None:
+                    case.columns[name] = text(evidence.get(name))
+        items = texts(evidence.get("facility" if event.kind == "accept" else "old_facility"))
+        if items and event.kind in ("accept", "confirm", "change_path"):
+            case.sightings.append(
+                Fact(
+                    event.seq, event.kind, event.day, event.actor, event.person, 0, {"items": items}
+                )
+            )
+
+    def permit(self, case: Case, event: Event) -> None:
+        """Judge a permission by what was known: nothing after it has been read yet."""
+        permit = Permit(
+            event, case.state, case.columns.get("area"), case.columns.get("path"), case.accepted,
+            case.ready, case.device, self.plans.get(event.plan or ""), event.plan == self.plan,
+        )  # fmt: skip
+        permit.refusals = refusals(case, permit, drill=self.drill)
+        case.permits.append(permit)
+
+    def note(self, case: Case, event: Event) -> None:
+        """A fact beside the line: keep what the rule reads of it, and what it does to others."""
+        readers = READERS.get(event.kind, {})
+        values: dict[str, object] = {}
+        for key, (reader, needed) in readers.items():
+            given = event.evidence.get(key)
+            values[key] = reader(given)
+            if values[key] is None and (needed or given is not None):
+                self.fault("evidence_malformed", event, f"{key} 缺失或读不出：{show(given)}")
+        fact = Fact(
+            event.seq, event.kind, event.day, event.actor, event.person, case.device, values
+        )
+        case.facts[event.seq] = fact
+        if event.kind == "works":
+            case.works.append(fact)
+        elif event.kind == "old-facility":
+            case.sightings.append(fact)
+        elif event.kind in ("repair", "resolve", "correct"):
+            self.refer(case, event, fact)
+        if freezes(fact):
+            case.frozen_since[fact.seq] = event.heard
+
+    def refer(self, case: Case, event: Event, fact: Fact) -> None:
+        """A repair, resolution or correction: the event it names, and what it does to it."""
+        named = fact.values.get("fault" if event.kind == "repair" else "id")
+        target = case.facts.get(named) if isinstance(named, int) and named != fact.seq else None
+        if target is None and case.origin is not None and named == case.origin.seq:
+            target = case.origin
+        allowed = {"repair": {"fault"}, "resolve": {"violation", "complaint", "finding", "notice"}}
+        if target is None or target.kind not in allowed.get(event.kind, FACTS | {"registered"}):
+            self.fault("reference_unknown", event, f"所指第 {show(named)} 号不是此户能这样指的事件")
+            fact.values.clear()
+            return
+        if event.kind == "repair":
+            return
+        if event.role == "unit_head" and target.kind != "notice":
+            self.fault("role_not_allowed", event, "责任单位负责人只能答复公示异议")
+        if same_person(target, event):
+            self.fault("separation", event, f"就是记录第 {target.seq} 号事件的人")
+        if event.kind == "resolve" and target.seq in case.frozen_since:
+            case.suspensions.append((case.frozen_since.pop(target.seq), event.heard))
+        if event.kind == "correct":
+            self.correct(case, event, target)
+
+    def correct(self, case: Case, event: Event, target: Fact) -> None:
+        """From now on the fact reads as the correction says; one of a correction is one more."""
+        while target.kind == "correct":
+            earlier = target.values.get("id")
+            if not isinstance(earlier, int) or earlier >= target.seq:
+                return
+            if earlier not in case.facts:
+                return
+            target = case.facts[earlier]
+        if target.kind == "registered":
+            return
+        frozen = freezes(target)
+        target.day = event.day
+        for key, (reader, _) in READERS.get(target.kind, {}).items():
+            given = event.evidence.get(key)
+            if key == "id" or given is None:
+                continue
+            target.values[key] = reader(given)
+            if target.values[key] is None:
+                self.fault("evidence_malformed", event, f"{key} 读不出：{show(given)}")
+        if frozen and not freezes(target) and target.seq in case.frozen_since:
+            case.suspensions.append((case.frozen_since.pop(target.seq), event.heard))
+        elif freezes(target) and not frozen:
+            case.frozen_since[target.seq] = event.heard
+
+    # -------- the end
+
+    def finish(self) -> Report:
+        """What only the whole journal can tell: later knowledge, the old facilities, the tables."""
+        size = self.header.get("size") if self.header is not None else None
+        if self.header is None or self.header.get("format") != "xianli-bundle/1":
+            self.fault("header_differs", None, "没有 xianli-bundle/1 的文件头")
+        elif whole(size) != self.events or self.header.get("drill") is not self.drill:
+            words = f"文件头写 {show(size)} 个事件，实有 {self.events} 个；或演练标记不符"
+            self.fault("header_differs", None, words)
+        if len(self.genesis) < len(GENESIS):
+            self.fault("genesis_malformed", None, "日志没有建库、采用方案、登记首位人员这三个事件")
+        removed = lawful = 0
+        for case in self.cases.values():
+            for since in case.frozen_since.values():
+                case.suspensions.append((since, FOREVER))
+            for permit in case.permits:
+                self.judge_permit(case, permit)
+            wrongs = [self.judge_removal(case, *record) for record in removals(case)]
+            removed += bool(wrongs)
+            lawful += bool(wrongs) and not any(wrongs)
+        self.compare_cases()
+        self.compare_permissions()
+        self.compare_registers()
+        self.removal.sort(key=lambda finding: finding.seq or 0)
+        permitted = sum(bool(case.permits) for case in self.cases.values())
+        return Report(
+            self.events, len(self.cases), tuple(self.integrity), tuple(self.removal),
+            permitted, removed, lawful, self.drill,
+        )  # fmt: skip
+
+    def judge_permit(self, case: Case, permit: Permit) -> None:
+        """Unlawful by what was known, or else undermined by what came later."""
+        code, reasons = "permission_unlawful", permit.refusals
+        if not reasons:
+            seasons = permit.seasons
+            code, reasons = "permission_undermined", refusals(case, permit, drill=self.drill)
+            permit.seasons = seasons
+        if reasons:
+            event = permit.event
+            words = f"户 {show(case.code)} 第 {event.seq} 号许可（{iso(event.heard)}）："
+            words += "；".join(reasons)
+            self.removal.append(Finding(code, event.stream, case.code, event.seq, words))
+
+    def judge_removal(
+        self, case: Case, record: Fact, facility: str, code: str, by: str | None
+    ) -> bool:
+        """Whether this removal was wrong; if so it is a finding, whoever did it."""
+        if code:
+            words = f"户 {show(case.code)} 第 {record.seq} 号事件：{show(facility)} 于"
+            words += f" {iso(record.day)}，{FINDING_CODES[code]}何人所为：{show(by or 'unknown')}"
+            stream = f"case:{case.code}"
+            self.removal.append(Finding(code, stream, case.code, record.seq, words))
+        return bool(code)
+
+    def differ(self, words: str, case: str | None = None, seq: int | None = None) -> None:
+        """Note that a table says other than the journal."""
+        stream = f"case:{case}" if case is not None else None
+        self.integrity.append(Finding("projection_differs", stream, case, seq, words))
+
+    def compare_cases(self) -> None:
+        """The case table, column by column."""
+        rows = dict(self.keyed("case", ("code",)))
+        for case in self.cases.values():
+            row = rows.pop((case.code,), None)
+            if row is None:
+                self.differ(f"户 {show(case.code)} 在业务表中没有", case.code)
+                continue
+            version, head = self.heads[f"case:{case.code}"]
+            expected: dict[str, object] = {name: case.columns.get(name) for name in CASE_COLUMNS}
+            expected |= {"state": case.state, "version": version, "head_hash": head}
+            expected["state_since"] = iso(case.since) if case.since is not None else None
+            self.compare(f"户 {show(case.code)}", row, expected, case.code)
+        for (code,), _ in rows.items():
+            self.differ(f"户 {show(code)} 在业务表中有，在日志中没有", code)
+
+    def compare_permissions(self) -> None:
+        """Each permit has its permission row, and the row says what the journal says."""
+        rows = dict(self.keyed("permission", ("seq",)))
+        permits = (permit for case in self.cases.values() for permit in case.permits)
+        for permit in permits:
+            event, accepted, ready = permit.event, permit.accepted, permit.ready
+            name = f"户 {show(event.case)} 第 {event.seq} 号许可"
+            row = rows.pop((str(event.seq),), None)
+            if row is None:
+                self.differ(f"{name}在许可表中没有", event.case, event.seq)
+                continue
+            expected: dict[str, object] = {
+                "case": event.case,
+                "permitted_on": iso(event.heard),
+                "accepted_on": iso(accepted.day) if accepted else None,
+                "acceptance_seq": accepted.seq if accepted else None,
+                "accepted_by": accepted.person if accepted else None,
+                "ready_on": iso(ready.day) if ready and ready.day else None,
+                "readiness_seq": ready.seq if ready else None,
+                "permitted_by": event.person,
+                "plan": event.plan,
+            }
+            if permit.seasons:
+                expected["season_first_day"] = iso(permit.seasons[0].first)
+                expected["season_last_day"] = iso(permit.seasons[-1].last)
+            self.compare(name, row, expected, event.case, event.seq)
+        for (seq,), row in rows.items():
+            code = text(row.get("case"))
+            self.differ(f"户 {show(code)} 第 {show(seq)} 号许可在日志中没有", code, int(seq))
+
+    def compare_registers(self) -> None:
+        """The officers' register and the gates."""
+        officers = dict(self.keyed("officer", ("login",)))
+        for login, officer in self.officers.items():
+            row = officers.pop((login,), None)
+            expected: dict[str, object] = {
+                name: getattr(officer, name)
+                for name in ("name", "person", "role", "unit", "active")
+            }
+            self.compare(f"人员 {show(login)}", row, expected)
+        gates = dict(self.keyed("gate", ("unit", "village", "kind")))
+        for key, opened in self.gates.items():
+            words = f"网络 {' '.join(map(show, key))}"
+            self.compare(words, gates.pop(key, None), {"opened_on": opened})
+        for left in [*officers, *gates]:
+            self.differ(f"{' '.join(map(show, left))} 在业务表中有，在日志中没有")
+
+    def keyed(
+        self, kind: str, names: tuple[str, ...]
+    ) -> Iterator[tuple[tuple[str, ...], Mapping[str, object]]]:
+        """The rows of a table by their key; a row without one, or a second one, is a finding."""
+        seen = set()
+        for row in self.rows[kind]:
+            values = [row.get(name) for name in names]
+            numbered = [str(seq) for seq in map(whole, values) if seq is not None]
+            key = tuple(value for value in values if isinstance(value, str)) or tuple(numbered)
+            if len(key) != len(names) or key in seen or bool(numbered) != (names == ("seq",)):
+                self.differ(f"{kind} 表有一行重复或没有键：{'、'.join(map(show, values))}")
+                continue
+            seen.add(key)
+            yield key, row
+
+    def compare(
+        self,
+        name: str,
+        row: Mapping[str, object] | None,
+        expected: Mapping[str, object],
+        case: str | None = None,
+        seq: int | None = None,
+    ) -> None:
+        """One row against what the journal says it should be."""
+        if row is None:
+            self.differ(f"{name} 在业务表中没有", case, seq)
+            return
+        for column, value in expected.items():
+            found = row.get(column)
+            if type(found) is not type(value) or found != value:
+                words = f"{name} 的 {column} 应为 {show(value)}，表中是 {show(found)}"
+                self.differ(words, case, seq)
+
+
+def examine(lines: Iterable[Mapping[str, object]]) -> Report:
+    """Check a whole bundle, given as its parsed lines, and report everything that is wrong.
+
+    Raises nothing over what the lines contain: whatever cannot be read is a finding. The lines are
+    taken one at a time and not kept.
+    """
+    audit = Audit()
+    for line in lines:
+        audit.take(line)
+    return audit.finish()
+
+
+# ---------------------------------------------------------------- the command
+
+USAGE = "用法：python verify.py BUNDLE.jsonl [--json]\n"
+
+
+def main(argv: list[str]) -> int:
+    """Check the bundle named in `argv`, print what was found, and return the exit status."""
+    paths = [argument for argument in argv if argument != "--json"]
+    if len(paths) != 1 or len(argv) - len(paths) > 1 or paths[0].startswith("-"):
+        sys.stderr.write(USAGE)
+        return 2
+    try:
+        with open(paths[0], "rb") as file:
+            lines = parsed(file)
+            header = next(lines, {})
+            if header.get("type") != "header" or header.get("format") != "xianli-bundle/1":
+                sys.stderr.write(f"{paths[0]} 不是 xianli-bundle/1 的审计文件\n")
+                return 3
+            report = examine(with_header(header, lines))
+    except OSError as error:
+        sys.stderr.write(f"{paths[0]} 打不开：{error.strerror}\n")
+        return 3
+    written = as_json(report) if "--json" in argv else as_text(report)
+    sys.stdout.write(written.encode("utf-8", "backslashreplace").decode() + "\n")
+    if report.integrity:
+        return 6
+    return 1 if report.removal else 0
+
+
+def parsed(file: Iterable[bytes]) -> Iterator[Mapping[str, object]]:
+    """The lines of a bundle; one that is no JSON object becomes empty, which is a finding."""
+    for line in file:
+        try:
+            value: object = json.loads(line)
+        except (ValueError, RecursionError):
+            value = None
+        yield value if isinstance(value, dict) else {}
+
+
+def with_header(
+    header: Mapping[str, object], lines: Iterator[Mapping[str, object]]
+) -> Iterator[Mapping[str, object]]:
+    """The lines again, with the one that was looked at first."""
+    yield header
+    yield from lines
+
+
+def as_json(report: Report) -> str:
+    """The report under the keys of design section 8."""
+    found = [
+        {"code": one.code, "stream": one.stream, "seq": one.seq, "message": one.message}
+        for one in report.integrity
+    ]
+    unlawful_ones = [
+        {"code": one.code, "case": one.case, "seq": one.seq, "message": one.message}
+        for one in report.removal
+    ]
+    removal = {
+        "permitted": report.permitted,
+        "removed": report.removed,
+        "lawful": report.lawful,
+        "findings": unlawful_ones,
+    }
+    verified = not report.integrity
+    totals = {"verified": verified, "events": report.events, "cases": report.cases}
+    return json.dumps(
+        {**totals, "drill": report.drill, "findings": found, "removal": removal},
+        ensure_ascii=False,
+    )
+
+
+def as_text(report: Report) -> str:
+    """The report for people: totals, then the findings by code."""
+    lines = ["演练·未核实"] if report.drill else []
+    lines += [
+        f"事件 {report.events} 个，户 {report.cases} 户",
+        f"曾获允许拆除 {report.permitted} 户；原设施曾拆除或封存 {report.removed} 户，"
+        f"其中全部合规 {report.lawful} 户",
+        "日志核对：" + (f"{len(report.integrity)} 处不符" if report.integrity else "全部相符"),
+        "先立后破：" + (f"{len(report.removal)} 处违规" if report.removal else "没有发现违规"),
+    ]
+    everything = report.integrity + report.removal
+    for code, meaning in FINDING_CODES.items():
+        found = [finding for finding in everything if finding.code == code]
+        if found:
+            lines += ["", f"{code}（{len(found)}）：{meaning}"]
+            lines += [f"  {finding.message}" for finding in found]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
