@@ -403,7 +403,8 @@ MODELS: Mapping[Trigger | FactKind, type[Evidence]] = {
     FactKind.CORRECT: Correct,
 }
 
-# What `correct` may right. A violation can be resolved or unfounded, never rewritten.
+# What `correct` may right: what was seen and measured. A violation, complaint or finding is
+# answered by `resolve` and never rewritten; an extension is followed by another.
 CORRECTABLE = (
     FactKind.WORKS,
     FactKind.NOTICE,
@@ -412,8 +413,6 @@ CORRECTABLE = (
     FactKind.REPAIR,
     FactKind.VISIT,
     FactKind.SIGNATURE,
-    FactKind.COMPLAINT,
-    FactKind.FINDING,
     FactKind.PAUSE,
     FactKind.RESUME,
 )

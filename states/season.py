@@ -1,13 +1,14 @@
 """The rule that the whole program exists for (design, section 4; notice, part 四).
 
-A removal is permitted only after the new heating has run stably for the required seasons. Everything
-here is computed from the facts of the case and the plan; nothing is clicked. A gap in the evidence is
-*unknown*, and unknown is not stable.
+A removal is permitted only after the new heating has run stably for the required seasons.
+Everything here is computed from the facts of the case and the plan; nothing is clicked. A gap in
+the evidence is *unknown*, and unknown is not stable.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 
 from states.facts import CaseFacts, Milestone
 from states.plan import Plan, Season
@@ -31,7 +32,8 @@ class Dated:
 class Window:
     """The required seasons that a permission rests on, or is waiting for.
 
-    `ended` says whether the last of them is over; `clock_start` is the day from which running counts.
+    `ended` says whether the last of them is over; `clock_start` is the day from which running
+    counts.
     """
 
     seasons: tuple[Dated, ...]
@@ -116,8 +118,8 @@ def outages(facts: CaseFacts, plan: Plan, season: Dated, today: date) -> list[in
     """The lengths in days of each outage in the season, as known today.
 
     Outage days are a set: overlaps count once, and consecutive days are one outage. From fault to
-    repair, the repair day excluded; a cold visit until a warm one; late first heat from the season's
-    first day.
+    repair, the repair day excluded; a cold visit until a warm one; late first heat from the first
+    day of the season. An open outage counts as if it ended today.
     """
     days = set()
     for begins, ends in _spells(facts, plan, season):
@@ -194,7 +196,7 @@ def _runs(facts: CaseFacts, plan: Plan) -> Iterator[tuple[Dated, ...]]:
     number = plan.rules.required_seasons.value
     for index in range(len(seasons) - number + 1):
         run = tuple(seasons[index : index + number])
-        if all(b.start_year == a.start_year + 1 for a, b in zip(run, run[1:], strict=False)):
+        if all(b.start_year == a.start_year + 1 for a, b in pairwise(run)):
             yield run
 
 

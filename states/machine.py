@@ -1,0 +1,229 @@
+"""The state machine: `transitions`, built once from the table in `states.lifecycle`.
+
+The machine decides and moves a throw-away model; nothing is written here. `auto_transitions` is
+off, so there is no `to_<state>()` past the guards, and a refusal always carries every reason.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from transitions import EventData, Machine, MachineError
+
+from states import evidence as keys
+from states import guards_permit, lifecycle, season
+from states.errors import Reason, StepRefused, UsageFault
+from states.facts import CaseFacts
+from states.question import DESIGN_TABLE, Guard, Question
+from states.vocabulary import FactKind, State, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A step that the rules allow: nothing has happened yet."""
+
+    trigger: Trigger
+    source: State
+    target: State
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What `case why` says of one trigger; `earliest` as in design section 3."""
+
+    trigger: Trigger
+    reasons: tuple[Reason, ...]
+    earliest: date | None
+    earliest_reason: str | None
+
+    @property
+    def possible(self) -> bool:
+        """Whether the step could be taken at once."""
+        return not self.reasons
+
+
+class _Walk:
+    """The model that `transitions` moves for one question."""
+
+    __slots__ = ("question", "reasons", "state")
+
+    def __init__(self, question: Question) -> None:
+        self.state: str = question.facts.state
+        self.question = question
+        self.reasons: tuple[Reason, ...] = ()
+
+
+def _condition(guards: Sequence[Guard]) -> Callable[[EventData], bool]:
+    def all_guards_pass(event: EventData) -> bool:
+        walk = event.model
+        assert isinstance(walk, _Walk)
+        walk.reasons = _unmet(guards, walk.question)
+        return not walk.reasons
+
+    return all_guards_pass
+
+
+def _unmet(guards: Sequence[Guard], question: Question) -> tuple[Reason, ...]:
+    return tuple(reason for guard in guards if (reason := guard(question)) is not None)
+
+
+def build(steps: Sequence[lifecycle.Step] = lifecycle.STEPS) -> Machine:
+    """The machine of a lifecycle table; the program itself builds one, from the one table."""
+    return Machine(
+        model=None,
+        states=[str(state) for state in State],
+        transitions=[
+            {
+                "trigger": str(step.trigger),
+                "source": str(source),
+                "dest": str(target),
+                "conditions": [_condition((*lifecycle.EVERY_STEP, *step.guards))],
+            }
+            for step in steps
+            for source, target in step.moves.items()
+        ],
+        initial=None,
+        auto_transitions=False,
+        send_event=True,
+    )
+
+
+_MACHINE = build()
+
+
+def decide(trigger: Trigger, question: Question, machine: Machine = _MACHINE) -> Move:
+    """The move that the trigger makes, if every guard passes.
+
+    Raises StepRefused with all reasons.
+    """
+    source = question.facts.state
+    walk = _Walk(question)
+    try:
+        moved = machine.events[str(trigger)].trigger(walk)
+    except MachineError:
+        raise _refusal(trigger, question.facts, (_wrong_state(trigger, question),)) from None
+    if not moved:
+        raise _refusal(trigger, question.facts, walk.reasons)
+    return Move(trigger, source, State(walk.state))
+
+
+def check_fact(kind: FactKind, question: Question) -> None:
+    """Raises StepRefused with all reasons why the fact cannot be recorded like this."""
+    reasons = _unmet(lifecycle.guards_for(kind), question)
+    if reasons:
+        raise _refusal(kind, question.facts, reasons)
+
+
+def _refusal(
+    kind: Trigger | FactKind, facts: CaseFacts, reasons: tuple[Reason, ...]
+) -> StepRefused:
+    told = "；".join(reason.message for reason in reasons)
+    remedy = f"xianli case why {facts.code} {kind}" if isinstance(kind, Trigger) else None
+    return StepRefused(
+        f"{facts.code} 不能办理“{kind.label}”：{told}",
+        place=facts.code,
+        remedy=f"补齐后再办；详见 {remedy}" if remedy else "补齐后再登记",
+        reasons=reasons,
+    )
+
+
+def _wrong_state(trigger: Trigger, question: Question) -> Reason:
+    facts = question.facts
+    sources = "、".join(state.label for state in lifecycle.BY_TRIGGER[trigger].moves)
+    message = f"现处于“{facts.state.label}”，只有“{sources}”的户才能办理“{trigger.label}”"
+    last = facts.last_step
+    if last is not None:
+        done = Trigger(last.kind).label
+        at = f"{last.recorded_at:%Y-%m-%d %H:%M}（UTC）"
+        message += f"；上一环节“{done}”由 {last.actor} 于 {at} 登记"
+    day, why = _earliest_from_elsewhere(trigger, question)
+    return Reason("state", DESIGN_TABLE, message, (), None, day, why)
+
+
+def _earliest_from_elsewhere(
+    trigger: Trigger, question: Question
+) -> tuple[date | None, str | None]:
+    """The earliest day of a step that lies further along the line, as if all went at once."""
+    facts, today = question.facts, question.today
+    line = list(lifecycle.FORWARD.values())
+    if facts.state not in lifecycle.FORWARD or trigger not in line:
+        return None, f"须先回到可以办理“{trigger.label}”的环节"
+    here = lifecycle.FORWARD[facts.state]
+    if line.index(here) > line.index(trigger):
+        return None, f"已办过“{trigger.label}”"
+    reached = today
+    if here is Trigger.CONFIRM:
+        confirmed = ask(Trigger.CONFIRM, nothing_in_hand(question, Trigger.CONFIRM))
+        if confirmed.earliest is None:
+            return None, confirmed.earliest_reason
+        reached = confirmed.earliest
+    if trigger is not Trigger.PERMIT:
+        return reached, None
+    return season.earliest(facts, question.plan, today, drill=question.drill, clock=reached)
+
+
+def nothing_in_hand(question: Question, kind: Trigger) -> Question:
+    """The same question about another trigger, with no evidence brought yet."""
+    empty = complete_evidence(question.facts, kind, keys.parse(kind, ()))
+    return replace(question, evidence=empty, attachments=frozenset(), reason=None)
+
+
+def ask(trigger: Trigger, question: Question, machine: Machine = _MACHINE) -> Answer:
+    """Whether the step could be taken now, every reason if not, and the earliest day."""
+    try:
+        decide(trigger, question, machine)
+    except StepRefused as refusal:
+        reasons = refusal.reasons
+    else:
+        return Answer(trigger, (), question.today, None)
+    unknown = next((reason for reason in reasons if reason.earliest is None), None)
+    if unknown is not None:
+        return Answer(trigger, reasons, None, unknown.earliest_reason)
+    days = [reason.earliest for reason in reasons if reason.earliest is not None]
+    return Answer(trigger, reasons, max([question.today, *days]), None)
+
+
+def complete_evidence(
+    facts: CaseFacts, kind: Trigger | FactKind, given: keys.Evidence
+) -> keys.Evidence:
+    """The evidence with what is on record filled in: works and 公示 need not be stated twice."""
+    if kind is Trigger.COMPLETE and isinstance(given, keys.Complete):
+        works = facts.works
+        return replace(
+            given,
+            started_on=given.started_on or works.started_on,
+            installed_on=given.installed_on or works.installed_on,
+            ready_on=given.ready_on or works.ready_on,
+            serial=given.serial or works.serial,
+        )
+    if kind is Trigger.CONFIRM and isinstance(given, keys.Confirm) and facts.notice:
+        return replace(
+            given,
+            notice_from=given.notice_from or facts.notice[0],
+            notice_to=given.notice_to or facts.notice[1],
+        )
+    return given
+
+
+def right_values(facts: CaseFacts, given: keys.Correct) -> keys.Evidence | None:
+    """A correction's values as the evidence of the fact it rights; None where there is none.
+
+    Raises UsageFault for a key that the fact does not have.
+    """
+    event = facts.events.get(given.id or 0)
+    if event is None:
+        return None
+    if event.kind == "registered":
+        if any(name != "old_facility" for name, _ in given.values):
+            raise UsageFault(
+                "台账登记只能更正 old_facility；其余请改台账后重新导入", place="record correct"
+            )
+        return keys.parse(Trigger.CONFIRM, given.values)
+    if event.kind not in keys.CORRECTABLE:
+        return None
+    return keys.parse(FactKind(event.kind), given.values)
+
+
+def unverified(question: Question) -> tuple[str, ...]:
+    """What a permission now would rest on that nobody has verified (演练·未核实)."""
+    return guards_permit.unverified_basis(question.facts, question.plan, question.today)

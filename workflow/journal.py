@@ -1,0 +1,307 @@
+"""The journal: the truth, of which every other table is a projection (docs/journal.md).
+
+`Pen` is the one append path: it gives each event its seq, chains and hashes its canonical bytes, and
+writes them all at once. Nothing else inserts into the table.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from states.facts import Actor, Attached, Event
+from states.plan import Json
+from states.vocabulary import Role, State
+from states.workdays import SHANGHAI
+from workflow.errors import Conflict, JournalBroken
+from workflow.models import JournalRow, instant_of, instant_text
+
+SCHEMA = 1
+# A clock that lags by less than this is set back by a time server, not by a person.
+CLOCK_SLACK = timedelta(minutes=1)
+_TABLE = JournalRow.metadata.tables["journal"]
+_INSERT = insert(_TABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is to be appended; the pen adds seq, chain, clock, actor and plan."""
+
+    stream: str
+    kind: str
+    occurred_on: date
+    evidence: Mapping[str, Json]
+    source: State | None = None
+    target: State | None = None
+    reason: str | None = None
+    attachments: tuple[Attached, ...] = ()
+    personal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of a stream: version 0 and no hash before its first event."""
+
+    version: int = 0
+    hash: str | None = None
+
+
+def canonical(document: Mapping[str, Json]) -> bytes:
+    """The bytes that are hashed: sorted keys, no blanks, UTF-8."""
+    return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def digest(body: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(body).hexdigest()
+
+
+@dataclass
+class Pen:
+    """Appends within one write transaction; `write` puts down everything that was added.
+
+    Raises Conflict when the clock stands before the last entry.
+    """
+
+    connection: Connection
+    actor: Actor
+    now: datetime
+    plan: str
+    _heads: dict[str, Head] = field(default_factory=dict)
+    _rows: list[dict[str, object]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        seq, last = last_entry(self.connection)
+        self._seq = seq
+        if last is not None and self.now < last:
+            if last - self.now > CLOCK_SLACK:
+                raise Conflict(
+                    f"电脑时间 {self.now:%Y-%m-%d %H:%M}（UTC）早于日志最后一条的时间 "
+                    f"{last:%Y-%m-%d %H:%M}（UTC）",
+                    remedy="校正电脑时间后再试；没有写入任何内容",
+                    code="clock_behind",
+                )
+            self.now = last
+
+    def know(self, stream: str, head: Head) -> None:
+        """Tells the pen where a stream ends, so that it need not ask."""
+        self._heads.setdefault(stream, head)
+
+    def add(self, draft: Draft) -> Event:
+        """The event that the draft becomes; it is in the database after `write`."""
+        head = self._heads.get(draft.stream) or head_of(self.connection, draft.stream)
+        self._seq += 1
+        document: dict[str, Json] = {
+            "schema": SCHEMA,
+            "stream": draft.stream,
+            "version": head.version + 1,
+            "previous": head.hash,
+            "kind": draft.kind,
+            "from": draft.source,
+            "to": draft.target,
+            "occurred_on": draft.occurred_on.isoformat(),
+            "recorded_at": instant_text(self.now),
+            "actor": self.actor.login,
+            "role": self.actor.role,
+            "reason": draft.reason,
+            "evidence": dict(draft.evidence),
+            "attachments": [{"name": a.name, "sha256": a.sha256} for a in draft.attachments],
+            "plan": self.plan,
+            "personal": draft.personal,
+        }
+        body = canonical(document)
+        hash_ = digest(body)
+        self._heads[draft.stream] = Head(head.version + 1, hash_)
+        self._rows.append(
+            {
+                "seq": self._seq,
+                "stream": draft.stream,
+                "version": head.version + 1,
+                "previous": head.hash,
+                "kind": draft.kind,
+                "from_state": draft.source,
+                "to_state": draft.target,
+                "occurred_on": draft.occurred_on,
+                "recorded_at": self.now,
+                "actor": self.actor.login,
+                "role": self.actor.role,
+                "hash": hash_,
+                "body": body,
+            }
+        )
+        return Event(
+            seq=self._seq,
+            stream=draft.stream,
+            version=head.version + 1,
+            previous=head.hash,
+            kind=draft.kind,
+            source=draft.source,
+            target=draft.target,
+            occurred_on=draft.occurred_on,
+            recorded_at=self.now,
+            actor=self.actor.login,
+            person=self.actor.person,
+            role=self.actor.role,
+            reason=draft.reason,
+            evidence=document["evidence"] if isinstance(document["evidence"], dict) else {},
+            attachments=draft.attachments,
+            plan=self.plan,
+            personal=draft.personal,
+            hash=hash_,
+        )
+
+    def write(self) -> None:
+        """Puts everything added so far into the database."""
+        if self._rows:
+            self.connection.execute(_INSERT, self._rows)
+            self._rows = []
+
+
+def last_entry(connection: Connection) -> tuple[int, datetime | None]:
+    """Seq and instant of the last event; 0 and None in an empty journal."""
+    row = connection.execute(
+        select(_TABLE.c.seq, _TABLE.c.recorded_at).order_by(_TABLE.c.seq.desc()).limit(1)
+    ).first()
+    return (row.seq, row.recorded_at) if row else (0, None)
+
+
+def head_of(connection: Connection, stream: str) -> Head:
+    """Where a stream ends."""
+    row = connection.execute(
+        select(_TABLE.c.version, _TABLE.c.hash)
+        .where(_TABLE.c.stream == stream)
+        .order_by(_TABLE.c.version.desc())
+        .limit(1)
+    ).first()
+    return Head(row.version, row.hash) if row else Head()
+
+
+# The journal is read by its bytes; the columns beside them are for finding and for the triggers.
+_READ = select(_TABLE.c.seq, _TABLE.c.stream, _TABLE.c.previous, _TABLE.c.hash, _TABLE.c.body)
+_BATCH = 500
+
+
+def read_streams(
+    connection: Connection,
+    streams: Sequence[str],
+    persons: Mapping[str, str],
+    *,
+    known_at: datetime | None = None,
+) -> dict[str, list[Event]]:
+    """The events of the streams in order, each checked against its chain.
+
+    `persons` maps logins to persons; `known_at` leaves out what was recorded later. Raises
+    JournalBroken when bytes, hash and chain do not agree.
+    """
+    found: dict[str, list[Event]] = {stream: [] for stream in streams}
+    for start in range(0, len(streams), _BATCH):
+        part = _TABLE.c.stream.in_(streams[start : start + _BATCH])
+        for event in _checked(connection, part, persons):
+            if known_at is None or event.recorded_at <= known_at:
+                found[event.stream].append(event)
+    return found
+
+
+def read_cases(
+    connection: Connection, persons: Mapping[str, str], *, known_at: datetime | None = None
+) -> Iterator[tuple[str, list[Event]]]:
+    """Every case's code and events, checked against the chains. Raises JournalBroken."""
+    found: dict[str, list[Event]] = {}
+    for event in _checked(connection, _TABLE.c.stream.like("case:%"), persons):
+        if known_at is None or event.recorded_at <= known_at:
+            found.setdefault(event.stream, []).append(event)
+    for stream, events in found.items():
+        yield stream.removeprefix("case:"), events
+
+
+def _checked(
+    connection: Connection, part: ColumnElement[bool], persons: Mapping[str, str]
+) -> Iterator[Event]:
+    heads: dict[str, Head] = {}
+    for row in connection.execute(_READ.where(part).order_by(_TABLE.c.seq)):
+        head = heads.get(row.stream, Head())
+        event = _event(row, persons)
+        if event.previous != head.hash or event.version != head.version + 1:
+            raise broken(row.stream, row.seq)
+        heads[row.stream] = Head(event.version, event.hash)
+        yield event
+
+
+def _event(row: Row[tuple[int, str, str | None, str, bytes]], persons: Mapping[str, str]) -> Event:
+    if digest(row.body) != row.hash:
+        raise broken(row.stream, row.seq)
+    document = json.loads(row.body)
+    if document["stream"] != row.stream:
+        raise broken(row.stream, row.seq)
+    return Event(
+        seq=row.seq,
+        stream=row.stream,
+        version=document["version"],
+        previous=document["previous"],
+        kind=document["kind"],
+        source=State(document["from"]) if document["from"] else None,
+        target=State(document["to"]) if document["to"] else None,
+        occurred_on=date.fromisoformat(document["occurred_on"]),
+        recorded_at=instant_of(document["recorded_at"]),
+        actor=document["actor"],
+        person=persons.get(document["actor"], document["actor"]),
+        role=Role(document["role"]),
+        reason=document["reason"],
+        evidence=document["evidence"],
+        attachments=tuple(Attached(a["name"], a["sha256"]) for a in document["attachments"]),
+        plan=document["plan"],
+        personal=document["personal"],
+        hash=row.hash,
+    )
+
+
+def broken(stream: str, seq: int) -> JournalBroken:
+    """The error for a stream that does not verify."""
+    return JournalBroken(
+        f"日志 {stream} 在第 {seq} 条处对不上，已停止写入该户",
+        place=f"{stream} seq {seq}",
+        remedy="运行 xianli audit verify 查看全部问题，并报县清洁取暖办和审计人员",
+    )
+
+
+def check_chains(connection: Connection) -> None:
+    """Hashes and chains of the whole journal, without reading what it says.
+
+    Raises JournalBroken at the first event that does not verify: no permission is given on a
+    journal that does not (design, section 7).
+    """
+    heads: dict[str, str | None] = {}
+    expected = 0
+    for row in connection.execute(_READ.order_by(_TABLE.c.seq)):
+        expected += 1
+        if row.seq != expected or digest(row.body) != row.hash:
+            raise broken(row.stream, row.seq)
+        if heads.get(row.stream) != row.previous:
+            raise broken(row.stream, row.seq)
+        heads[row.stream] = row.hash
+
+
+def events_of(
+    connection: Connection, stream: str, kinds: Iterable[str] = ()
+) -> Iterator[Mapping[str, Json]]:
+    """The documents of one stream in order, of these kinds or all."""
+    query = select(_TABLE.c.body).where(_TABLE.c.stream == stream).order_by(_TABLE.c.version)
+    wanted = tuple(kinds)
+    if wanted:
+        query = query.where(_TABLE.c.kind.in_(wanted))
+    for body in connection.execute(query).scalars():
+        yield json.loads(body)
+
+
+def size(connection: Connection) -> int:
+    """How many events there are."""
+    return connection.execute(select(func.count()).select_from(_TABLE)).scalar_one()
+
+
+def noon(day: date) -> datetime:
+    """The instant at which a drill records on a day: noon in Shanghai."""
+    return datetime(day.year, day.month, day.day, 12, tzinfo=SHANGHAI)

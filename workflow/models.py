@@ -1,0 +1,205 @@
+"""The tables. No rule lives here; what the database itself must refuse is in `triggers`."""
+
+from datetime import UTC, date, datetime
+
+from sqlalchemy import (
+    Column,
+    Dialect,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+metadata: MetaData = SQLModel.metadata
+
+
+def instant_text(instant: datetime) -> str:
+    """An aware instant as the journal writes it, in UTC with microseconds."""
+    return instant.astimezone(UTC).strftime(INSTANT_FORMAT)
+
+
+def instant_of(text_: str) -> datetime:
+    """The aware UTC instant of what `instant_text` wrote."""
+    return datetime.fromisoformat(text_)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC instant, kept as the journal's own text: every database sorts it alike."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        return None if value is None else instant_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else instant_of(value)
+
+
+class JournalRow(SQLModel, table=True):
+    """One event: the canonical bytes, and the columns read from them."""
+
+    __tablename__ = "journal"
+    __table_args__ = (UniqueConstraint("stream", "version", name="journal_stream_version"),)
+
+    seq: int = Field(primary_key=True)
+    stream: str
+    version: int
+    previous: str | None = Field(default=None)
+    kind: str = Field(index=True)
+    from_state: str | None = Field(default=None)
+    to_state: str | None = Field(default=None)
+    occurred_on: date
+    recorded_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    actor: str
+    role: str
+    hash: str
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class CaseRow(SQLModel, table=True):
+    """Where a case stands: a projection of its stream."""
+
+    __tablename__ = "household_case"
+    __table_args__ = (
+        Index("household_case_due", "due_on", sqlite_where=text("due_on IS NOT NULL")),
+    )
+
+    code: str = Field(primary_key=True)
+    unit: str = Field(index=True)
+    village: str
+    path: str
+    kind: str
+    area: str
+    quota: str
+    state: str = Field(index=True)
+    state_since: date
+    version: int
+    head_hash: str
+    due_on: date | None = Field(default=None)
+    plan_due_on: date | None = Field(default=None)
+    due_reason: str
+    select_on: date | None = Field(default=None)
+    facility_gone: bool = Field(default=False)
+
+
+class PermissionRow(SQLModel, table=True):
+    """What a permission rests on, so that the database itself can refuse a baseless one."""
+
+    __tablename__ = "permission"
+
+    seq: int = Field(primary_key=True)
+    case_code: str = Field(index=True)
+    source_state: str
+    permitted_on: date
+    permitted_by: str
+    acceptance_seq: int
+    accepted_on: date
+    accepted_by: str
+    readiness_seq: int
+    ready_on: date
+    season_first_day: date | None = Field(default=None)
+    season_last_day: date | None = Field(default=None)
+    plan: str
+
+
+class OfficerRow(SQLModel, table=True):
+    """The officers' register: a projection of the stream `officers`."""
+
+    __tablename__ = "officer"
+
+    login: str = Field(primary_key=True)
+    name: str
+    person: str
+    role: str
+    unit: str | None = Field(default=None)
+    active: bool = Field(default=True)
+
+
+class GateRow(SQLModel, table=True):
+    """The day a village's network opened: a projection of the stream `gates`."""
+
+    __tablename__ = "gate"
+
+    unit: str = Field(primary_key=True)
+    village: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    opened_on: date
+
+
+class CatalogueRow(SQLModel, table=True):
+    """The 中标设备清单: a projection of the stream `catalogue`."""
+
+    __tablename__ = "catalogue"
+
+    model: str = Field(primary_key=True)
+    path: str = Field(primary_key=True)
+    brand: str
+    lot: str
+
+
+class PlanRow(SQLModel, table=True):
+    """The plans that were in force, by hash: a projection of the stream `plan`."""
+
+    __tablename__ = "plan_revision"
+
+    hash: str = Field(primary_key=True)
+    name: str
+    seq: int
+    exempt_paths: str
+    document: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class PersonalRow(SQLModel, table=True):
+    """A version of a household's personal data; the journal holds its salted hash only."""
+
+    __tablename__ = "personal"
+
+    case_code: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    name: str
+    id_number: str
+    credit_code: str
+    phone: str
+    meter: str
+    address: str
+    remarks: str
+    salt: str
+    digest: str
+
+
+class KeyRow(SQLModel, table=True):
+    """One meter, one ID, one serial: one case that is not closed (design, section 5)."""
+
+    __tablename__ = "household_key"
+
+    kind: str = Field(primary_key=True)
+    value: str = Field(primary_key=True)
+    case_code: str = Field(index=True)
+
+
+class AttachmentRow(SQLModel, table=True):
+    """The content of an attached file, by its SHA-256."""
+
+    __tablename__ = "attachment"
+
+    sha256: str = Field(primary_key=True)
+    size: int
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class ReceiptRow(SQLModel, table=True):
+    """The answer that a command with this idempotency key got."""
+
+    __tablename__ = "receipt"
+
+    key: str = Field(primary_key=True)
+    request: str
+    seq: int
