@@ -105,6 +105,8 @@ NOTE = re.compile(
     r"(注|备注|说明|填表|制表|填报|报送|审核|审批|负责人|经办人|联系人|单位负责人|附件|日期).*"
     r"|第.{1,4}页.*|.*(台账|盖章\)?|签字\)?)"
 )
+RUNNING_NUMBER = re.compile(r"[0-9]{1,5}")  # in 编号; a case's code is never digits alone
+NOTHING = frozenset({"/", "\\", "-", "--", "—", "——", "无", "暂无"})  # people's word for empty
 NO_BREAK_BLANKS = "\u00a0\u2007\u202f"
 HALF_WIDTH = {
     code: code - 0xFEE0
@@ -326,6 +328,15 @@ def _label(cell: Cell) -> str:
 AnyWord = TypeVar("AnyWord", bound=Word)
 
 
+def _repeats(headings: Sequence[Mapping[int, str]], labels: Mapping[int, str]) -> bool:
+    """Whether a row says again what the headings say, in the same columns."""
+    same = sum(
+        bool(label) and any(heading.get(column) == label for heading in headings)
+        for column, label in labels.items()
+    )
+    return same >= 2 and same * 2 >= len(labels)
+
+
 class _Reading:
     """One file on its way from cells to households."""
 
@@ -372,9 +383,15 @@ class _Reading:
             sha256=self._book.sha256,
             rows=tuple(row for row in rows if row is not None),
             rows_read=len(rows),
-            faults=tuple(self.faults),
+            faults=tuple(sorted(self.faults, key=self._position)),
             normalisations=tuple(self.normalisations),
         )
+
+    def _position(self, fault: Fault) -> tuple[int, int, int]:
+        sheets = [sheet.name for sheet in self._book.sheets]
+        if fault.cell is None:
+            return 0, 0, 0
+        return sheets.index(fault.sheet), *spreadsheet.position(fault.cell)
 
     def _read_sheet(self, sheet: Sheet, header: _Header) -> None:
         self._note_headings(sheet, header)
@@ -428,37 +445,54 @@ class _Reading:
         self, sheet: Sheet, header: _Header
     ) -> Iterator[tuple[int, Mapping[int, Cell]]]:
         """The rows that are neither blank nor a subtotal, a repeated heading or a note."""
-        fields = {column: name for name, column in header.columns.items()}
+        headings = [
+            {column: _label(cell) for column, cell in sheet.rows.get(row, {}).items()}
+            for row in range(header.first_row, header.last_row + 1)
+        ]
+        used = set(header.columns.values())
+        wide = {
+            merged.first_row: merged.first_column
+            for merged in sheet.merged
+            if merged.last_column - merged.first_column >= 2
+        }
         heading_above = 0
         for row, cells in sheet.rows.items():
-            if row <= header.last_row or not cells.keys() & fields.keys():
+            if row <= header.last_row or not cells.keys() & used:
                 continue
-            if self._is_heading(cells, fields):
+            labels = {column: _label(cell) for column, cell in cells.items()}
+            if _repeats(headings, labels):
                 if row != heading_above + 1:
                     self._normal(sheet, row, min(cells), "repeated_header_skipped", "")
                 heading_above = row
-            elif (label := self._skipped_label(cells, header.columns)) is not None:
-                self._normal(sheet, row, label, "subtotal_skipped", "")
+            elif column := self._no_household(cells, labels, header.columns, wide.get(row)):
+                self._normal(sheet, row, column, "subtotal_skipped", "")
             else:
                 yield row, cells
 
     @staticmethod
-    def _is_heading(cells: Mapping[int, Cell], fields: Mapping[int, str]) -> bool:
-        same = sum(_field_of(cell) == fields.get(column, "") for column, cell in cells.items())
-        return same >= 2 and same * 2 >= len(cells)
-
-    @staticmethod
-    def _skipped_label(cells: Mapping[int, Cell], columns: Mapping[str, int]) -> int | None:
-        """The column that says this row is no household: a subtotal's label, or a note."""
-        said = {column for name in ("id_number", "path") if (column := columns.get(name)) in cells}
-        if said:
+    def _no_household(
+        cells: Mapping[int, Cell],
+        labels: Mapping[int, str],
+        columns: Mapping[str, int],
+        wide: int | None,
+    ) -> int | None:
+        """The column that says this row is a subtotal, a note or a title; None for a household."""
+        if len(labels.get(columns.get("id_number", 0), "")) >= 15:
             return None
         long_texts = {columns.get("remarks"), columns.get("address")}
-        for column, cell in sorted(cells.items()):
-            if column not in long_texts and SUBTOTAL.fullmatch(_label(cell)):
+        for column, label in sorted(labels.items()):
+            if column not in long_texts and SUBTOTAL.fullmatch(label):
                 return column
-        if len(cells) <= 3 and all(NOTE.fullmatch(_label(cell)) for cell in cells.values()):
-            return min(cells)
+        first = min(cells)
+        if list(cells) == [wide]:
+            return first
+        if len(cells) <= 3 and all(NOTE.fullmatch(label) for label in labels.values()):
+            return first
+        figures = {columns.get(name) for name in FIGURES}
+        mapped = cells.keys() & set(columns.values())
+        # Sums without a label, or formulas drawn down over rows that nobody has filled in.
+        if all(column in figures or cells[column].kind is CellKind.FORMULA for column in mapped):
+            return first
         return None
 
     def _merged_cells(
@@ -519,6 +553,7 @@ class _Household:
         self._at_fault: set[str] = set()
         self._places = {name: spreadsheet.address(row, column) for name, column in columns.items()}
         texts = {name: self._text(name) for name in HEADINGS if name not in FIGURES}
+        texts["code"] = self._read_code(texts["code"])
         self._code = texts["code"] or None
         self._version = self._read_version(texts["version"])
         self._texts = {name: self._unless_masked(name, text) for name, text in texts.items()}
@@ -622,6 +657,8 @@ class _Household:
                 self._normal(name, code, _shown(cell), text)
         else:
             text = self._number_as_text(name, cell)
+        if name in IDENTIFIERS and text in NOTHING:
+            return ""
         if name in IDENTIFIERS and SCIENTIFIC.fullmatch(text):
             self._fault(
                 name,
@@ -673,6 +710,12 @@ class _Household:
         self._fault(name, "required_missing", "没有填写；请补上", None)
 
     # The fields.
+
+    def _read_code(self, text: str) -> str:
+        if RUNNING_NUMBER.fullmatch(text) is None:
+            return text
+        self._normal("code", "column_ignored", text, "")
+        return ""
 
     def _read_version(self, text: str) -> int | None:
         if not text:

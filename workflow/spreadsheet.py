@@ -38,10 +38,10 @@ MAX_FILE = 32 * MIB
 MAX_UNPACKED = 64 * MIB
 MAX_PARTS = 2_000
 MAX_SHEETS = 64
-MAX_ROWS = 50_000
+MAX_ROWS = 20_000
 MAX_COLUMNS = 256
-MAX_CELLS = 1_000_000
-MAX_TEXT = 32 * MIB  # all cells together; one shared string can stand in a million of them
+MAX_CELLS = 400_000
+MAX_TEXT = 16 * MIB  # all cells together: one shared string can stand in every cell
 MAX_CELL_TEXT = 32_767  # Excel's own limit
 CHILD_MEMORY = 1024 * MIB
 CHILD_SECONDS = 30
@@ -102,6 +102,9 @@ class Book:
     encoding: str | None = None
 
 
+CELL = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
+
+
 def address(row: int, column: int) -> str:
     """The name of a cell, such as `D7`."""
     letters = ""
@@ -109,6 +112,17 @@ def address(row: int, column: int) -> str:
         column, rest = divmod(column - 1, 26)
         letters = chr(ord("A") + rest) + letters
     return f"{letters}{row}"
+
+
+def position(name: str) -> tuple[int, int]:
+    """The row and column of a cell's name; raises ValueError where it is none."""
+    found = CELL.fullmatch(name)
+    if found is None:
+        raise ValueError(f"no cell is called {name!r}")
+    column = 0
+    for letter in found[1]:
+        column = column * 26 + ord(letter) - ord("A") + 1
+    return int(found[2]), column
 
 
 def plain_text(text: str) -> str:
@@ -196,6 +210,7 @@ def _date_of_text(text: str, year: int) -> DateRead | None:
 # --- writing --------------------------------------------------------------------------------------
 
 Value = str | float | None
+MAX_CHOICES = 255  # characters of a drop-down's list, Excel's own limit
 WRITTEN_ON = datetime(2023, 1, 1)  # noqa: DTZ001 - the same rows give the same file
 
 
@@ -316,7 +331,8 @@ def _write_sheet(
         )
         worksheet.set_column(index, index, min(max(widest + 2, 8), 48), formats.cell(column))
         worksheet.write_string(header, index, column.heading, formats.heading)
-        if column.choices and last >= first:
+        too_long = len(",".join(column.choices)) > MAX_CHOICES
+        if column.choices and not too_long and last >= first:
             worksheet.data_validation(
                 first, index, last, index, {"validate": "list", "source": list(column.choices)}
             )
@@ -334,6 +350,7 @@ def _write_sheet(
             if mark is not None:
                 worksheet.write_comment(first + number, index, mark)
     worksheet.freeze_panes(first, 0)
+    worksheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
     if sheet.protect:
         worksheet.protect()
 
@@ -468,6 +485,8 @@ class _Collector:
         self._budget = budget
 
     def put(self, row: int, column: int, kind: CellKind, value: str | float | bool) -> None:
+        if isinstance(value, str) and not plain_text(value).strip():
+            return
         if row > MAX_ROWS or column > MAX_COLUMNS:
             raise _Refused("too_large", f"{address(row, column)} 处还有内容")
         self._budget.spend(value)
@@ -557,8 +576,7 @@ def _read_csv(content: bytes) -> Answer:
         records = csv.reader(io.StringIO(text, newline=""), _dialect(text), strict=True)
         for row, record in enumerate(records, start=1):
             for column, value in enumerate(record, start=1):
-                if value.strip():
-                    sheet.put(row, column, CellKind.TEXT, _without_prefix(value))
+                sheet.put(row, column, CellKind.TEXT, _without_prefix(value))
     except csv.Error as error:
         raise _Refused("damaged", "引号不成对，或单元格过长") from error
     return {
@@ -616,7 +634,6 @@ def _without_prefix(value: str) -> str:
 
 DATE_FORMATS = frozenset([*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)])
 ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
-CELL = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
 
 
 def _read_xlsx(content: bytes) -> Answer:
@@ -892,7 +909,7 @@ class _SheetReader:
 
     def _start_cell(self, attributes: dict[str, str]) -> None:
         if "r" in attributes:
-            self._row, self._column = _position(attributes["r"])
+            self._row, self._column = position(attributes["r"])
         else:
             self._column += 1
         self._type = attributes.get("t", "n")
@@ -924,9 +941,9 @@ class _SheetReader:
             index = int(text)
             if index < 0:
                 raise _Refused("damaged", "共享文字表不完整")
-            self._put_text(self._strings[index])
+            self._put(CellKind.TEXT, self._strings[index])
         elif self._type in {"str", "inlineStr", "d"}:
-            self._put_text(_unescape(text))
+            self._put(CellKind.TEXT, _unescape(text))
         elif self._type == "b":
             self._put(CellKind.BOOLEAN, text.strip() in {"1", "true"})
         elif self._type == "e":
@@ -941,27 +958,13 @@ class _SheetReader:
             is_date = self._style in self._date_styles
             self._put(CellKind.DATE if is_date else CellKind.NUMBER, number)
 
-    def _put_text(self, text: str) -> None:
-        if text.strip():
-            self._put(CellKind.TEXT, text)
-
     def _put(self, kind: CellKind, value: str | float | bool) -> None:
         self._sheet.put(self._row, self._column, kind, value)
 
 
-def _position(name: str) -> tuple[int, int]:
-    found = CELL.fullmatch(name)
-    if found is None:
-        raise _Refused("damaged", "单元格位置写错")
-    column = 0
-    for letter in found[1]:
-        column = column * 26 + ord(letter) - ord("A") + 1
-    return int(found[2]), column
-
-
 def _range(reference: str) -> list[int]:
     first, _, last = reference.replace("$", "").partition(":")
-    return [*_position(first), *_position(last or first)]
+    return [*position(first), *position(last or first)]
 
 
 # --- .xls, .et ------------------------------------------------------------------------------------
@@ -1035,8 +1038,7 @@ def _put_xls_value(
 ) -> None:
     match value:
         case str():
-            if value.strip():
-                sheet.put(row, column, CellKind.TEXT, value)
+            sheet.put(row, column, CellKind.TEXT, value)
         case bool():
             sheet.put(row, column, CellKind.BOOLEAN, value)
         case int() | float():
