@@ -91,9 +91,12 @@ def at_risk(state: State, due_on: date | None, as_of: date, plan: Plan) -> bool:
     return workdays_left(as_of, last_workday(due_on)) < needed
 
 
-def missed_historic(facts: CaseFacts, plan: Plan, as_of: date) -> bool:
-    """Whether the case missed, or still misses, a milestone that was past when the plan began."""
+def missed_historic(state: State, select_on: date | None, plan: Plan, as_of: date) -> bool:
+    """Whether the case missed, or still misses, a milestone that was past when the plan began.
+
+    `select_on` is the day 设备选型 was finished, the last step of the plan's first phase.
+    """
     preparation = plan.phase("preparation")
-    if not plan.historic(preparation) or facts.state is State.CLOSED or as_of <= preparation.end:
+    if not plan.historic(preparation) or state is State.CLOSED or as_of <= preparation.end:
         return False
-    return facts.select_on is None or facts.select_on > preparation.end
+    return select_on is None or select_on > preparation.end

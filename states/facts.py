@@ -25,6 +25,7 @@ from states.vocabulary import (
     Severity,
     State,
     Trigger,
+    ViolationType,
     YesNo,
 )
 from states.workdays import local_date
@@ -282,6 +283,14 @@ class CaseFacts:
         """The last word on each old facility, by the day it is about."""
         ordered = sorted(self.facilities, key=lambda record: (record.on, record.seq))
         return {record.facility: record for record in ordered}
+
+    @property
+    def facility_gone(self) -> bool:
+        """Whether an old facility is removed or sealed, or an open violation says so."""
+        if any(record.status in GONE for record in self.facility_status.values()):
+            return True
+        sealed = (ViolationType.KANG_SEALED, ViolationType.STOVE_REMOVED)
+        return any(matter.type in sealed for matter in self.open_matters)
 
     @property
     def open_matters(self) -> list[Matter]:

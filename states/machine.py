@@ -221,6 +221,10 @@ def right_values(facts: CaseFacts, given: keys.Correct) -> keys.Evidence | None:
         return keys.parse(Trigger.CONFIRM, given.values)
     if event.kind not in keys.CORRECTABLE:
         return None
+    if any(name == "serial" for name, _ in given.values):
+        raise UsageFault(
+            "设备编号不能用更正修改", place="-e serial", remedy="重新登记 works；换了设备的办理换机"
+        )
     return keys.parse(FactKind(event.kind), given.values)
 
 

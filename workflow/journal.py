@@ -1,7 +1,7 @@
 """The journal: the truth, of which every other table is a projection (docs/journal.md).
 
-`Pen` is the one append path: it gives each event its seq, chains and hashes its canonical bytes, and
-writes them all at once. Nothing else inserts into the table.
+`Pen` is the one append path: it gives each event its seq, chains and hashes its canonical bytes,
+and writes them all at once. Nothing else inserts into the table.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from states.facts import Actor, Attached, Event
@@ -224,22 +224,22 @@ def _checked(
     heads: dict[str, Head] = {}
     for row in connection.execute(_READ.where(part).order_by(_TABLE.c.seq)):
         head = heads.get(row.stream, Head())
-        event = _event(row, persons)
+        event = _event(row.seq, row.stream, row.hash, row.body, persons)
         if event.previous != head.hash or event.version != head.version + 1:
             raise broken(row.stream, row.seq)
         heads[row.stream] = Head(event.version, event.hash)
         yield event
 
 
-def _event(row: Row[tuple[int, str, str | None, str, bytes]], persons: Mapping[str, str]) -> Event:
-    if digest(row.body) != row.hash:
-        raise broken(row.stream, row.seq)
-    document = json.loads(row.body)
-    if document["stream"] != row.stream:
-        raise broken(row.stream, row.seq)
+def _event(seq: int, stream: str, hash_: str, body: bytes, persons: Mapping[str, str]) -> Event:
+    if digest(body) != hash_:
+        raise broken(stream, seq)
+    document = json.loads(body)
+    if document["stream"] != stream:
+        raise broken(stream, seq)
     return Event(
-        seq=row.seq,
-        stream=row.stream,
+        seq=seq,
+        stream=stream,
         version=document["version"],
         previous=document["previous"],
         kind=document["kind"],
@@ -255,7 +255,7 @@ def _event(row: Row[tuple[int, str, str | None, str, bytes]], persons: Mapping[s
         attachments=tuple(Attached(a["name"], a["sha256"]) for a in document["attachments"]),
         plan=document["plan"],
         personal=document["personal"],
-        hash=row.hash,
+        hash=hash_,
     )
 
 
@@ -275,9 +275,7 @@ def check_chains(connection: Connection) -> None:
     journal that does not (design, section 7).
     """
     heads: dict[str, str | None] = {}
-    expected = 0
-    for row in connection.execute(_READ.order_by(_TABLE.c.seq)):
-        expected += 1
+    for expected, row in enumerate(connection.execute(_READ.order_by(_TABLE.c.seq)), start=1):
         if row.seq != expected or digest(row.body) != row.hash:
             raise broken(row.stream, row.seq)
         if heads.get(row.stream) != row.previous:

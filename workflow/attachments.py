@@ -1,0 +1,69 @@
+"""Attached files: read from the officer's disk, kept by SHA-256 beside the journal."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+from sqlalchemy.dialects.sqlite import insert
+
+from states import identity
+from states.errors import StepRefused, UsageFault
+from states.facts import Attached
+from workflow.errors import BadFile
+from workflow.models import AttachmentRow
+
+LARGEST = 20 * 1024 * 1024
+_TABLE = AttachmentRow.metadata.tables["attachment"]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An attached file with its content."""
+
+    name: str
+    content: bytes
+
+    @property
+    def attached(self) -> Attached:
+        """Its name and hash, as the journal keeps them."""
+        return Attached(self.name, hashlib.sha256(self.content).hexdigest())
+
+
+def read(paths: Iterable[Path]) -> tuple[File, ...]:
+    """The files at these paths.
+
+    Raises BadFile for one that cannot be read, is empty or over 20 MiB; UsageFault for two of the
+    same name; StepRefused for a name that holds an ID or phone number.
+    """
+    files: dict[str, File] = {}
+    for path in paths:
+        if path.name in files:
+            raise UsageFault(f"两个附件同名：{path.name}", place="--attach", remedy="改名后再附")
+        if identity.holds_personal_number(path.stem):
+            raise StepRefused(
+                "附件文件名中含有身份证号或手机号", place="--attach", remedy="改掉文件名后再附"
+            )
+        try:
+            if path.stat().st_size > LARGEST:
+                raise BadFile(f"附件 {path.name} 超过 20 MiB", place=str(path), remedy="压缩后再附")
+            content = path.read_bytes()
+        except OSError as error:
+            raise BadFile(
+                f"附件读不出来：{path}（{error.strerror}）", place=str(path), remedy="核对文件名"
+            ) from error
+        if not content:
+            raise BadFile(f"附件 {path.name} 是空文件", place=str(path), remedy="换一个文件")
+        files[path.name] = File(path.name, content)
+    return tuple(files.values())
+
+
+def keep(connection: Connection, files: Iterable[File]) -> None:
+    """Stores the files' contents, each content once."""
+    rows = [
+        {"sha256": file.attached.sha256, "size": len(file.content), "content": file.content}
+        for file in files
+    ]
+    if rows:
+        connection.execute(insert(_TABLE).on_conflict_do_nothing(), rows)

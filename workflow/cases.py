@@ -1,0 +1,236 @@
+"""Cases read from the journal, as of any day and as known at any instant, and their projection."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection, select
+
+from states import deadlines
+from states.facts import Actor, CaseFacts, Event, fold
+from states.identity import PersonalData
+from states.plan import Plan
+from states.vocabulary import Area, Kind, Path, Quota, State
+from workflow import journal, register
+from workflow.errors import NotPermitted
+from workflow.models import CaseRow, PersonalRow
+
+CASE = CaseRow.metadata.tables["household_case"]
+_PERSONAL = PersonalRow.metadata.tables["personal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a case stands on a day: a line of `case list`."""
+
+    code: str
+    unit: str
+    unit_name: str
+    village: str
+    path: Path
+    kind: Kind
+    area: Area
+    quota: Quota
+    state: State
+    state_since: date
+    due_on: date | None
+    plan_due_on: date | None
+    target_on: date | None
+    due_reason: str
+    overdue: bool
+    at_risk: bool
+    select_on: date | None
+    facility_gone: bool
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """What a reader asks for: true on a day, known at an instant; None means now."""
+
+    as_of: date
+    past: bool = False
+    known_at: datetime | None = None
+
+    @property
+    def now(self) -> bool:
+        """Whether the projections answer: nothing has to be left out."""
+        return not self.past and self.known_at is None
+
+
+def not_for_you(code: str) -> NotPermitted:
+    """The same answer for a case that is not there and one that is not this officer's."""
+    return NotPermitted(
+        f"没有编号为 {code} 的户，或不在您的办理范围内",
+        place=code,
+        remedy="核对编号和账号；xianli case list 列出您可以办理的户",
+    )
+
+
+def projection(facts: CaseFacts, plan: Plan) -> dict[str, object]:
+    """The columns of the case's row, but for its code and head hash."""
+    due = deadlines.due(facts, plan)
+    return {
+        "unit": facts.unit,
+        "village": facts.village,
+        "path": facts.path,
+        "kind": facts.kind,
+        "area": facts.area,
+        "quota": facts.quota,
+        "state": facts.state,
+        "state_since": facts.state_since,
+        "version": facts.version,
+        "due_on": due.due_on,
+        "plan_due_on": due.plan_due_on,
+        "due_reason": due.due_reason,
+        "select_on": facts.select_on,
+        "facility_gone": facts.facility_gone,
+    }
+
+
+def load(
+    connection: Connection, codes: Sequence[str], *, known_at: datetime | None = None
+) -> dict[str, list[Event]]:
+    """The events of these cases, chains checked. Raises JournalBroken."""
+    people = register.persons(connection)
+    streams = [f"case:{code}" for code in codes]
+    found = journal.read_streams(connection, streams, people, known_at=known_at)
+    return {stream.removeprefix("case:"): events for stream, events in found.items() if events}
+
+
+def facts_of(
+    connection: Connection, code: str, who: Actor | None, clocks: Clocks
+) -> tuple[CaseFacts, list[Event]]:
+    """The facts and events of one case on these clocks.
+
+    Raises NotPermitted when there is no such case for this officer.
+    """
+    events = load(connection, [code], known_at=clocks.known_at).get(code, [])
+    facts = fold(code, events, clocks.as_of if clocks.past else None)
+    if facts is None or (who is not None and not who.answers_for(facts.unit)):
+        raise not_for_you(code)
+    return facts, events
+
+
+def position(facts: CaseFacts, plan: Plan, as_of: date) -> Position:
+    """Where the case stands, from its facts."""
+    due = deadlines.due(facts, plan)
+    return _position(
+        facts.code,
+        facts.unit,
+        facts.village,
+        (facts.path, facts.kind, facts.area, facts.quota),
+        facts.state,
+        facts.state_since,
+        due,
+        facts.select_on,
+        facts.facility_gone,
+        facts.version,
+        plan,
+        as_of,
+    )
+
+
+def _position(
+    code: str,
+    unit: str,
+    village: str,
+    marks: tuple[Path, Kind, Area, Quota],
+    state: State,
+    since: date,
+    due: deadlines.Due,
+    select_on: date | None,
+    gone: bool,
+    version: int,
+    plan: Plan,
+    as_of: date,
+) -> Position:
+    named = plan.unit(unit)
+    path, kind, area, quota = marks
+    return Position(
+        code=code,
+        unit=unit,
+        unit_name=named.name if named else unit,
+        village=village,
+        path=path,
+        kind=kind,
+        area=area,
+        quota=quota,
+        state=state,
+        state_since=since,
+        due_on=due.due_on,
+        plan_due_on=due.plan_due_on,
+        target_on=due.target_on,
+        due_reason=due.due_reason,
+        overdue=deadlines.overdue(due.due_on, as_of),
+        at_risk=deadlines.at_risk(state, due.due_on, as_of, plan),
+        select_on=select_on,
+        facility_gone=gone,
+        version=version,
+    )
+
+
+def positions(
+    connection: Connection, plan: Plan, clocks: Clocks, units: Iterable[str] | None = None
+) -> list[Position]:
+    """Every case of these units (None: all) on these clocks, in the order of codes.
+
+    Today's come from the projection, past ones from the journal; both go through the same rules.
+    """
+    wanted = None if units is None else set(units)
+    if clocks.now:
+        found = _projected(connection, plan, clocks.as_of, wanted)
+    else:
+        found = []
+        people = register.persons(connection)
+        for code, events in journal.read_cases(connection, people, known_at=clocks.known_at):
+            facts = fold(code, events, clocks.as_of if clocks.past else None)
+            if facts is not None and (wanted is None or facts.unit in wanted):
+                found.append(position(facts, plan, clocks.as_of))
+    return sorted(found, key=lambda position: position.code)
+
+
+def _projected(
+    connection: Connection, plan: Plan, as_of: date, wanted: set[str] | None
+) -> list[Position]:
+    query = select(CASE)
+    if wanted is not None:
+        query = query.where(CASE.c.unit.in_(wanted))
+    return [
+        _position(
+            row.code,
+            row.unit,
+            row.village,
+            (Path(row.path), Kind(row.kind), Area(row.area), Quota(row.quota)),
+            State(row.state),
+            row.state_since,
+            deadlines.Due(row.due_on, row.plan_due_on, row.due_reason),
+            row.select_on,
+            row.facility_gone,
+            row.version,
+            plan,
+            as_of,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def personal(
+    connection: Connection, codes: Sequence[str] | None = None
+) -> Mapping[str, PersonalData]:
+    """The newest version of each household's personal data."""
+    query = select(_PERSONAL).order_by(_PERSONAL.c.case_code, _PERSONAL.c.version)
+    if codes is not None and len(codes) <= 500:
+        query = query.where(_PERSONAL.c.case_code.in_(codes))
+    return {
+        row.case_code: PersonalData(
+            name=row.name,
+            id_number=row.id_number,
+            credit_code=row.credit_code,
+            phone=row.phone,
+            meter=row.meter,
+            address=row.address,
+            remarks=row.remarks,
+        )
+        for row in connection.execute(query)
+    }

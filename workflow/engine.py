@@ -1,0 +1,562 @@
+"""Carrying out what officers ask: the one way in which a case moves or a fact is recorded.
+
+A `Desk` serves one officer within one write transaction. Command line, batches and demo all hand
+their orders to it; each order is decided by the rules first and written after, its event, its row
+and its papers together, or not at all.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from states import evidence as keys
+from states import lifecycle, machine, season
+from states.errors import CaseError
+from states.facts import Attached, CaseFacts, Event, fold
+from states.plan import Json, Plan
+from states.question import Question, Surroundings
+from states.vocabulary import FactKind, GateKind, Path, Quota, State, Trigger
+from states.workdays import local_date
+from workflow import attachments, cases, journal, register
+from workflow.attachments import File
+from workflow.db import Database
+from workflow.errors import Conflict, JournalBroken
+from workflow.journal import Draft, Head, Pen
+from workflow.models import KeyRow, PermissionRow, PersonalRow, ReceiptRow
+
+_PERMISSION = PermissionRow.metadata.tables["permission"]
+_KEY = KeyRow.metadata.tables["household_key"]
+_PERSONAL = PersonalRow.metadata.tables["personal"]
+_RECEIPT = ReceiptRow.metadata.tables["receipt"]
+# These look at other cases, so what the desk has in hand must be in the database first.
+_LOOKS_AROUND = (
+    Trigger.PERMIT,
+    Trigger.CHANGE_PATH,
+    Trigger.CLOSE,
+    Trigger.REINSTATE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an officer asks for: a step or a fact. `on` is today unless given."""
+
+    code: str
+    kind: Trigger | FactKind
+    evidence: keys.Evidence
+    on: date | None = None
+    files: tuple[File, ...] = ()
+    reason: str | None = None
+    key: str | None = None
+
+    @property
+    def attached(self) -> tuple[Attached, ...]:
+        """The names and hashes of its files."""
+        return tuple(file.attached for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was done; `repeated` when the same key had been used before and nothing was written.
+
+    `unverified` names what a permission rests on that nobody has verified (演练·未核实); `warning`
+    is what the officer should know about a fact that was taken all the same.
+    """
+
+    code: str
+    trigger: str
+    state: State
+    version: int
+    seq: int
+    event_hash: str
+    occurred_on: date
+    recorded_at: datetime
+    due_on: date | None
+    repeated: bool = False
+    drill: bool = False
+    unverified: tuple[str, ...] = ()
+    warning: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An order that was not carried out, and the whole reason."""
+
+    order: Order
+    error: CaseError
+
+
+class Desk:
+    """One officer at work within one write transaction; `finish` writes what was decided."""
+
+    def __init__(self, connection: Connection, login: str, now: datetime) -> None:
+        self.connection = connection
+        self.plan = register.plan_in_force(connection)
+        self.actor = register.actor(connection, login)
+        self.drill = register.is_drill(connection)
+        self.pen = Pen(connection, self.actor, now, self.plan.hash)
+        self.today = local_date(self.pen.now)
+        self._events: dict[str, list[Event]] = {}
+        self._facts: dict[str, CaseFacts] = {}
+        self._written: dict[str, int] = {}
+        self._touched: dict[str, None] = {}
+        self._permissions: list[dict[str, object]] = []
+        self._serials: dict[str, str] = {}
+        self._chains_checked = False
+        self._gates: Mapping[tuple[str, str, str], date] | None = None
+        self._models: Mapping[Path, frozenset[str]] | None = None
+
+    def take(self, orders: Sequence[Order]) -> list[Receipt | Refusal]:
+        """Decides each order in turn; refused ones leave no trace.
+
+        Raises JournalBroken, which ends the whole transaction.
+        """
+        self.read(*(order.code for order in orders))
+        self._load_serials(orders)
+        return [self._take(order) for order in orders]
+
+    def _take(self, order: Order) -> Receipt | Refusal:
+        try:
+            return self._repeated(order) or self._carry_out(order)
+        except JournalBroken:
+            raise
+        except CaseError as error:
+            return Refusal(order, error)
+
+    def finish(self) -> None:
+        """Writes permissions, events and rows; raises Conflict when somebody else was first."""
+        if self._permissions:
+            self.connection.execute(insert(_PERMISSION), self._permissions)
+            self._permissions = []
+        self.pen.write()
+        if not self._touched:
+            return
+        rows = []
+        for code in self._touched:
+            facts, events = self._facts[code], self._events[code]
+            row = cases.projection(facts, self.plan)
+            rows.append(
+                {**row, "of": code, "was": self._written[code], "head_hash": events[-1].hash}
+            )
+            self._written[code] = facts.version
+        written = self.connection.execute(_UPDATE, rows).rowcount
+        if written != len(rows):
+            raise Conflict("有户在此期间已被他人办理", remedy="重新查看后再办；没有写入任何内容")
+        self._touched = {}
+
+    # Reading what the decision needs -----------------------------------------------------
+
+    def read(self, *codes: str) -> None:
+        """Lays these cases on the desk; unknown codes are passed over. Raises JournalBroken."""
+        missing = [code for code in dict.fromkeys(codes) if code not in self._events]
+        found = cases.load(self.connection, missing)
+        rows = _heads(self.connection, list(found))
+        for code, events in found.items():
+            if rows.get(code) != (events[-1].version, events[-1].hash):
+                raise journal.broken(f"case:{code}", events[-1].seq)
+            facts = fold(code, events)
+            assert facts is not None
+            self._events[code], self._facts[code] = events, facts
+            self._written[code] = facts.version
+            self.pen.know(f"case:{code}", Head(events[-1].version, events[-1].hash))
+
+    def _load_serials(self, orders: Sequence[Order]) -> None:
+        serials = [s for order in orders if (s := _serial(order.evidence))]
+        for start in range(0, len(serials), 500):
+            query = select(_KEY.c.value, _KEY.c.case_code).where(
+                _KEY.c.kind == "serial", _KEY.c.value.in_(serials[start : start + 500])
+            )
+            for row in self.connection.execute(query):
+                self._serials.setdefault(row.value, row.case_code)
+
+    def _surroundings(self, order: Order, facts: CaseFacts, given: keys.Evidence) -> Surroundings:
+        serial = _serial(given)
+        holder = self._serials.get(serial) if serial else None
+        looks_for_twins = order.kind in (Trigger.CONFIRM, Trigger.REINSTATE)
+        return Surroundings(
+            gate_opened_on=self._gate_opened_on(facts),
+            models=self._models_by_path() if order.kind is Trigger.SELECT else {},
+            twins=twins(self.connection, facts.code) if looks_for_twins else (),
+            serial_holder=holder if holder != facts.code else None,
+            annex_left=self._annex_left(facts, given),
+            successor=self._successor(given),
+        )
+
+    def _gate_opened_on(self, facts: CaseFacts) -> date | None:
+        if self._gates is None:
+            gates = register.gates(self.connection)
+            self._gates = {(g.unit, g.village, str(g.kind)): g.opened_on for g in gates}
+        kind = self.plan.path_rule(facts.path).gate
+        if kind is GateKind.NONE:
+            return None
+        return self._gates.get((facts.unit, facts.village, str(kind)))
+
+    def _models_by_path(self) -> Mapping[Path, frozenset[str]]:
+        if self._models is None:
+            self._models = models_by_path(self.connection)
+        return self._models
+
+    def _annex_left(self, facts: CaseFacts, given: keys.Evidence) -> int | None:
+        if not isinstance(given, keys.ChangePath | keys.Reinstate):
+            return None
+        path = given.path if isinstance(given, keys.ChangePath) and given.path else facts.path
+        return annex_left(self.connection, facts, path, self.plan)
+
+    def _successor(self, given: keys.Evidence) -> State | None:
+        if not isinstance(given, keys.Close) or given.replaced_by is None:
+            return None
+        query = select(cases.CASE.c.state).where(cases.CASE.c.code == given.replaced_by)
+        state = self.connection.execute(query).scalar()
+        return State(state) if state else None
+
+    # Deciding and writing ----------------------------------------------------------------
+
+    def question(self, order: Order) -> Question:
+        """The order as the question that the guards answer.
+
+        Raises NotPermitted when there is no such case for this officer, or not this to do.
+        """
+        facts = self._facts.get(order.code)
+        answered = order.evidence.id if isinstance(order.evidence, keys.Resolve) else None
+        if facts is None or not self.actor.answers_for(facts.unit):
+            raise cases.not_for_you(order.code)
+        if not lifecycle.permits(self.actor, order.kind, facts, answered):
+            raise _not_your_role(order, self.actor.role.label)
+        given = machine.complete_evidence(facts, order.kind, order.evidence)
+        return Question(
+            facts=facts,
+            plan=self.plan,
+            today=self.today,
+            on=order.on or _default_day(order, facts, self.today),
+            evidence=given,
+            attachments=frozenset(file.name for file in order.files),
+            reason=order.reason,
+            actor=self.actor,
+            around=self._surroundings(order, facts, given),
+            drill=self.drill,
+        )
+
+    def _carry_out(self, order: Order) -> Receipt:
+        if order.kind in _LOOKS_AROUND:
+            self.finish()
+        if order.kind is Trigger.PERMIT and not self._chains_checked:
+            journal.check_chains(self.connection)
+            self._chains_checked = True
+        question = self.question(order)
+        source: State | None = None
+        target: State | None = None
+        if isinstance(order.kind, Trigger):
+            move = machine.decide(order.kind, question)
+            source, target = move.source, move.target
+            evidence = keys.to_json(question.evidence)
+        else:
+            evidence = _fact_evidence(question)
+            machine.check_fact(order.kind, question)
+        unverified = machine.unverified(question) if order.kind is Trigger.PERMIT else ()
+        warning = _warning(order.kind, question)
+        event = self.pen.add(
+            Draft(
+                f"case:{order.code}",
+                order.kind,
+                question.on,
+                evidence,
+                source,
+                target,
+                order.reason,
+                order.attached,
+            )
+        )
+        attachments.keep(self.connection, order.files)
+        if order.kind is Trigger.PERMIT:
+            self._permissions.append(self._permission(event, question))
+        self._apply(event)
+        self._keep_keys(order, question)
+        if order.key:
+            self.connection.execute(
+                insert(_RECEIPT).values(key=order.key, request=_request(order), seq=event.seq)
+            )
+        return self._receipt(event, unverified=unverified, warning=warning)
+
+    def _apply(self, event: Event) -> None:
+        code = event.stream.removeprefix("case:")
+        self._events[code].append(event)
+        facts = fold(code, self._events[code])
+        assert facts is not None
+        self._facts[code] = facts
+        self._touched[code] = None
+
+    def _permission(self, event: Event, question: Question) -> dict[str, object]:
+        facts = question.facts
+        window = season.window(facts, self.plan, self.today)
+        exempt = season.exempt(facts, self.plan)
+        assert facts.accepted is not None
+        assert facts.ready is not None
+        return {
+            "seq": event.seq,
+            "case_code": facts.code,
+            "source_state": facts.state,
+            "permitted_on": event.occurred_on,
+            "permitted_by": self.actor.person,
+            "acceptance_seq": facts.accepted.seq,
+            "accepted_on": facts.accepted.on,
+            "accepted_by": facts.accepted.person,
+            "readiness_seq": facts.ready.seq,
+            "ready_on": facts.ready.on,
+            "season_first_day": None if exempt or window is None else window.first_day,
+            "season_last_day": None if exempt or window is None else window.last_day,
+            "plan": self.plan.hash,
+        }
+
+    def _keep_keys(self, order: Order, question: Question) -> None:
+        code = order.code
+        if order.kind is Trigger.CLOSE:
+            self.connection.execute(delete(_KEY).where(_KEY.c.case_code == code))
+        if order.kind is Trigger.REINSTATE:
+            self._restore_keys(code)
+        serial = _serial(question.evidence)
+        if serial and self._serials.get(serial) != code:
+            self._serials[serial] = code
+            self.connection.execute(
+                upsert(_KEY).values(kind="serial", value=serial, case_code=code)
+            )
+        if order.kind is Trigger.REPLACE:
+            gone = [value for value, holder in self._serials.items() if holder == code]
+            for value in gone:
+                del self._serials[value]
+            self.connection.execute(
+                delete(_KEY).where(_KEY.c.case_code == code, _KEY.c.kind == "serial")
+            )
+
+    def _restore_keys(self, code: str) -> None:
+        personal = cases.personal(self.connection, [code])[code]
+        for kind, value in (("meter", personal.meter), ("id_number", personal.id_number)):
+            if value:
+                self.connection.execute(insert(_KEY).values(kind=kind, value=value, case_code=code))
+
+    def _receipt(
+        self, event: Event, *, unverified: tuple[str, ...] = (), warning: str | None = None
+    ) -> Receipt:
+        code = event.stream.removeprefix("case:")
+        facts = self._facts[code]
+        row = cases.projection(facts, self.plan)
+        due_on = row["due_on"]
+        return Receipt(
+            code=code,
+            trigger=event.kind,
+            state=facts.state,
+            version=event.version,
+            seq=event.seq,
+            event_hash=event.hash,
+            occurred_on=event.occurred_on,
+            recorded_at=event.recorded_at,
+            due_on=due_on if isinstance(due_on, date) else None,
+            drill=self.drill,
+            unverified=unverified,
+            warning=warning,
+        )
+
+    def _repeated(self, order: Order) -> Receipt | None:
+        """The receipt this key was answered with before, None when it is new."""
+        if order.key is None:
+            return None
+        row = self.connection.execute(select(_RECEIPT).where(_RECEIPT.c.key == order.key)).first()
+        if row is None:
+            return None
+        if row.request != _request(order):
+            raise Conflict(
+                f"幂等键“{order.key}”已用于另一条命令（编号 {row.seq}）",
+                place="--key",
+                remedy="换一个键",
+                code="key_reused",
+            )
+        events = [event for event in self._events[order.code] if event.seq <= row.seq]
+        facts = fold(order.code, events)
+        assert facts is not None
+        due_on = cases.projection(facts, self.plan)["due_on"]
+        last = events[-1]
+        return Receipt(
+            code=order.code,
+            trigger=last.kind,
+            state=facts.state,
+            version=last.version,
+            seq=last.seq,
+            event_hash=last.hash,
+            occurred_on=last.occurred_on,
+            recorded_at=last.recorded_at,
+            due_on=due_on if isinstance(due_on, date) else None,
+            repeated=True,
+            drill=self.drill,
+        )
+
+
+_PROJECTED = (
+    "unit",
+    "village",
+    "path",
+    "kind",
+    "area",
+    "quota",
+    "state",
+    "state_since",
+    "version",
+    "due_on",
+    "plan_due_on",
+    "due_reason",
+    "select_on",
+    "facility_gone",
+    "head_hash",
+)
+# Compare-and-set: the row moves only from the version that was read.
+_UPDATE = (
+    update(cases.CASE)
+    .where(cases.CASE.c.code == bindparam("of"), cases.CASE.c.version == bindparam("was"))
+    .values({name: bindparam(name) for name in _PROJECTED})
+)
+
+
+def advance(database: Database, order: Order, login: str, now: datetime) -> Receipt:
+    """Takes one step with a case or records one fact; all of it commits together.
+
+    Raises NotPermitted, StepRefused with every reason, Conflict, JournalBroken.
+    """
+    with database.transaction() as connection:
+        desk = Desk(connection, login, now)
+        answer = desk.take([order])[0]
+        if isinstance(answer, Refusal):
+            raise answer.error
+        desk.finish()
+    return answer
+
+
+def rehearse(database: Database, order: Order, login: str, now: datetime) -> State:
+    """The state the order would lead to, written nowhere. Raises what `advance` would."""
+    with database.reading() as connection:
+        desk = Desk(connection, login, now)
+        desk.read(order.code)
+        question = desk.question(order)
+        if isinstance(order.kind, Trigger):
+            return machine.decide(order.kind, question).target
+        _fact_evidence(question)
+        machine.check_fact(order.kind, question)
+        return question.facts.state
+
+
+def twins(connection: Connection, code: str) -> tuple[str, ...]:
+    """Other open cases that hold this case's meter or ID."""
+    mine = cases.personal(connection, [code]).get(code)
+    if mine is None:
+        return ()
+    found = set()
+    for kind, value in (("meter", mine.meter), ("id_number", mine.id_number)):
+        query = select(_KEY.c.case_code).where(_KEY.c.kind == kind, _KEY.c.value == value)
+        found |= set(connection.execute(query).scalars()) if value else set()
+    return tuple(sorted(found - {code}))
+
+
+def models_by_path(connection: Connection) -> Mapping[Path, frozenset[str]]:
+    """The catalogue's models by path."""
+    models: dict[Path, set[str]] = {}
+    for model in register.catalogue(connection):
+        models.setdefault(model.path, set()).add(model.model)
+    return {path: frozenset(names) for path, names in models.items()}
+
+
+def annex_left(connection: Connection, facts: CaseFacts, path: Path, plan: Plan) -> int | None:
+    """How many more planned cases of the path the unit's annex has room for, this one left out."""
+    unit = plan.unit(facts.unit)
+    tasks = unit.tasks if unit else ()
+    task = next((t for t in tasks if t.covers(path, facts.kind, facts.area)), None)
+    if task is None:
+        return 0
+    case = cases.CASE.c
+    query = (
+        select(func.count())
+        .select_from(cases.CASE)
+        .where(
+            case.unit == facts.unit,
+            case.path == path,
+            case.quota == Quota.PLANNED,
+            case.state != State.CLOSED,
+            case.code != facts.code,
+        )
+    )
+    if task.kind is not None:
+        query = query.where(case.kind == task.kind)
+    if task.area is not None:
+        query = query.where(case.area == task.area)
+    return task.households - connection.execute(query).scalar_one()
+
+
+def _heads(connection: Connection, codes: Sequence[str]) -> dict[str, tuple[int, str]]:
+    found = {}
+    for start in range(0, len(codes), 500):
+        query = select(cases.CASE.c.code, cases.CASE.c.version, cases.CASE.c.head_hash).where(
+            cases.CASE.c.code.in_(codes[start : start + 500])
+        )
+        for row in connection.execute(query):
+            found[row.code] = (row.version, row.head_hash)
+    return found
+
+
+def _serial(evidence: keys.Evidence) -> str | None:
+    return evidence.serial if isinstance(evidence, keys.Complete | keys.Works) else None
+
+
+def _default_day(order: Order, facts: CaseFacts, today: date) -> date:
+    """Today; a correction keeps the day of what it rights."""
+    if isinstance(order.evidence, keys.Correct):
+        event = facts.events.get(order.evidence.id or 0)
+        return event.occurred_on if event else today
+    return today
+
+
+def _fact_evidence(question: Question) -> dict[str, Json]:
+    evidence = keys.to_json(question.evidence)
+    if isinstance(question.evidence, keys.Correct):
+        right = machine.right_values(question.facts, question.evidence)
+        if right is not None:
+            values = keys.to_json(right)
+            facility = values.get("old_facility")
+            if isinstance(facility, list):
+                values["old_facility"] = [str(claim).partition(":")[0] for claim in facility]
+            evidence = {**values, **evidence}
+    return evidence
+
+
+def _warning(kind: Trigger | FactKind, question: Question) -> str | None:
+    given = question.evidence
+    if kind is not FactKind.OLD_FACILITY or not isinstance(given, keys.OldFacility):
+        return None
+    if given.status not in ("removed", "sealed"):
+        return None
+    if question.facts.permitted_on(question.on) is not None:
+        return None
+    return "没有有效的拆除许可：已如实登记，将列入审计发现"
+
+
+def _not_your_role(order: Order, role: str) -> CaseError:
+    who = "、".join(wanted.label for wanted in lifecycle.roles_for(order.kind))
+    error = cases.not_for_you(order.code)
+    error.message = f"“{order.kind.label}”由{who}办理，{role}不能办理"
+    error.remedy = f"请{who}的账号办理"
+    error.args = (error.message,)
+    return error
+
+
+def _request(order: Order) -> str:
+    document: dict[str, Json] = {
+        "code": order.code,
+        "kind": order.kind,
+        "on": order.on.isoformat() if order.on else None,
+        "evidence": keys.to_json(order.evidence),
+        "values": json.dumps(order.evidence.values)
+        if isinstance(order.evidence, keys.Correct)
+        else None,
+        "attachments": [a.sha256 for a in order.attached],
+        "reason": order.reason,
+    }
+    return journal.digest(journal.canonical(document))

@@ -1,0 +1,232 @@
+"""What is late, what is about to be, and what to do next. Computed from dates, never counted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from sqlalchemy import Connection
+
+from states import alarm, deadlines, evidence, lifecycle, machine
+from states.facts import Actor, CaseFacts, fold
+from states.plan import Plan
+from states.question import Question, Surroundings
+from states.vocabulary import FactKind, GateKind, Role, State, Trigger
+from workflow import cases, engine, register
+from workflow.cases import Clocks, Position
+
+
+@dataclass(frozen=True, slots=True)
+class UnitPosition:
+    """A unit's line in `check`."""
+
+    unit: str
+    unit_name: str
+    task: int
+    done: int
+    overdue: int
+    at_risk: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A household without both heats."""
+
+    code: str
+    unit: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The deadline position of the county, or of one unit, on a day."""
+
+    as_of: date
+    cases: int
+    overdue: int
+    at_risk: int
+    historic: int
+    gravest: tuple[Alarm, ...]
+    by_unit: tuple[UnitPosition, ...]
+    late: tuple[Position, ...]
+    risky: tuple[Position, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """A case that waits for somebody: the next trigger, and what is still missing for it."""
+
+    code: str
+    unit: str
+    village: str
+    trigger: Trigger
+    due_on: date | None
+    days_left: int | None
+    missing: tuple[str, ...]
+
+
+def check(
+    connection: Connection, plan: Plan, clocks: Clocks, units: Sequence[str] | None = None
+) -> Check:
+    """What is overdue and at risk on these clocks, per unit; closed cases are left out.
+
+    The gravest alarms look at closed cases too.
+    """
+    everything = cases.positions(connection, plan, clocks, units)
+    going = [p for p in everything if p.state is not State.CLOSED]
+    late = sorted((p for p in going if p.overdue), key=_urgency)
+    risky = sorted((p for p in going if p.at_risk), key=_urgency)
+    by_unit = []
+    for unit in plan.units:
+        if units is not None and unit.code not in units:
+            continue
+        mine = [p for p in going if p.unit == unit.code]
+        by_unit.append(
+            UnitPosition(
+                unit.code,
+                unit.name,
+                unit.task,
+                sum(p.state in deadlines.DONE for p in mine),
+                sum(p.overdue for p in mine),
+                sum(p.at_risk for p in mine),
+            )
+        )
+    return Check(
+        as_of=clocks.as_of,
+        cases=len(going),
+        overdue=len(late),
+        at_risk=len(risky),
+        historic=sum(
+            deadlines.missed_historic(p.state, p.select_on, plan, clocks.as_of) for p in going
+        ),
+        gravest=_alarms(connection, plan, clocks, everything),
+        by_unit=tuple(by_unit),
+        late=tuple(late),
+        risky=tuple(risky),
+    )
+
+
+def _urgency(position: Position) -> tuple[date, str]:
+    return position.due_on or date.max, position.code
+
+
+def _alarms(
+    connection: Connection, plan: Plan, clocks: Clocks, positions: Sequence[Position]
+) -> tuple[Alarm, ...]:
+    gone = {p.code: p.unit for p in positions if p.facility_gone}
+    found = []
+    for code, events in cases.load(connection, list(gone), known_at=clocks.known_at).items():
+        facts = fold(code, events, clocks.as_of)
+        why = alarm.gravest(facts, plan, clocks.as_of) if facts else None
+        if why:
+            found.append(Alarm(code, gone[code], why))
+    return tuple(sorted(found, key=lambda alarm: alarm.code))
+
+
+def todo(
+    connection: Connection, plan: Plan, as_of: date, who: Actor | None, units: Sequence[str] | None
+) -> list[Todo]:
+    """What waits for this officer (None: for anybody), most urgent first.
+
+    A case in its stable season is listed when something for its permission can be done today.
+    """
+    mine = []
+    drill = register.is_drill(connection)
+    clocks = Clocks(as_of)
+    for position in cases.positions(connection, plan, clocks, units):
+        trigger = lifecycle.FORWARD.get(position.state)
+        if trigger is None or not _is_mine(who, trigger):
+            continue
+        mine.append((position, trigger))
+    around = _Around(connection)
+    events = cases.load(connection, [position.code for position, _ in mine])
+    found = []
+    for position, trigger in mine:
+        facts = fold(position.code, events[position.code])
+        assert facts is not None
+        answer = machine.ask(trigger, around.question(facts, plan, trigger, as_of, drill))
+        if trigger is Trigger.PERMIT and not _can_do_today(answer, who, as_of):
+            continue
+        missing = {key: None for reason in answer.reasons for key in reason.missing}
+        due_on = position.due_on
+        found.append(
+            Todo(
+                position.code,
+                position.unit,
+                position.village,
+                trigger,
+                due_on,
+                (due_on - as_of).days if due_on else None,
+                tuple(missing),
+            )
+        )
+    return sorted(found, key=lambda item: (item.due_on or date.max, item.code))
+
+
+def _is_mine(who: Actor | None, trigger: Trigger) -> bool:
+    if who is None or who.role in lifecycle.roles_for(trigger):
+        return True
+    # Units collect the season's visits and signatures that a permission waits for.
+    return trigger is Trigger.PERMIT and who.role in lifecycle.roles_for(FactKind.VISIT)
+
+
+def _can_do_today(answer: machine.Answer, who: Actor | None, as_of: date) -> bool:
+    if answer.possible:
+        return who is None or who.role is Role.COUNTY_OFFICE
+    roles = {r.who for r in answer.reasons if r.earliest is not None and r.earliest <= as_of}
+    if who is None:
+        return bool(roles - {None})
+    return who.role in roles or (who.role is Role.UNIT_HEAD and Role.UNIT_OFFICER in roles)
+
+
+class _Around:
+    """The surroundings of many questions, each table read once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._gates = {
+            (gate.unit, gate.village, gate.kind): gate.opened_on
+            for gate in register.gates(connection)
+        }
+        self._models = engine.models_by_path(connection)
+
+    def question(
+        self, facts: CaseFacts, plan: Plan, trigger: Trigger, today: date, drill: bool
+    ) -> Question:
+        kind = plan.path_rule(facts.path).gate
+        opened = (
+            None if kind is GateKind.NONE else self._gates.get((facts.unit, facts.village, kind))
+        )
+        empty = machine.complete_evidence(facts, trigger, evidence.parse(trigger, ()))
+        return Question(
+            facts=facts,
+            plan=plan,
+            today=today,
+            on=today,
+            evidence=empty,
+            around=Surroundings(gate_opened_on=opened, models=self._models),
+            drill=drill,
+        )
+
+
+def why(
+    connection: Connection,
+    plan: Plan,
+    facts: CaseFacts,
+    trigger: Trigger,
+    today: date,
+    who: Actor | None,
+) -> machine.Answer:
+    """Whether the trigger could be pulled now with nothing in hand, and everything it lacks.
+
+    Asked by an officer of the right role, separation of persons counts too.
+    """
+    drill = register.is_drill(connection)
+    question = _Around(connection).question(facts, plan, trigger, today, drill)
+    asks_for_himself = who is not None and who.role in lifecycle.roles_for(trigger)
+    around = question.around
+    if trigger in (Trigger.CONFIRM, Trigger.REINSTATE):
+        around = replace(around, twins=engine.twins(connection, facts.code))
+    if trigger in (Trigger.CHANGE_PATH, Trigger.REINSTATE):
+        left = engine.annex_left(connection, facts, facts.path, plan)
+        around = replace(around, annex_left=left)
+    actor = who if asks_for_himself else None
+    return machine.ask(trigger, replace(question, actor=actor, around=around))

@@ -1,0 +1,293 @@
+"""What the county keeps besides the cases: the plan, the officers, the gates and the catalogue.
+
+Each is a stream of the journal with a table projected from it. All changes go through `Pen`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.sqlite import insert
+
+from states import plan as plans
+from states.errors import StepRefused, UsageFault
+from states.facts import Actor, Attached
+from states.plan import Plan
+from states.vocabulary import GateKind, Path, Role
+from states.workdays import local_date
+from workflow import journal
+from workflow.errors import Conflict, NotPermitted
+from workflow.journal import Draft, Pen
+from workflow.models import CatalogueRow, GateRow, OfficerRow, PlanRow
+
+_OFFICER = OfficerRow.metadata.tables["officer"]
+_GATE = GateRow.metadata.tables["gate"]
+_CATALOGUE = CatalogueRow.metadata.tables["catalogue"]
+_PLAN = PlanRow.metadata.tables["plan_revision"]
+
+
+@dataclass(frozen=True, slots=True)
+class Officer:
+    """An entry of the officers' register."""
+
+    login: str
+    name: str
+    person: str
+    role: Role
+    unit: str | None
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The day on which a village's network opened."""
+
+    unit: str
+    village: str
+    kind: GateKind
+    opened_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A line of the 中标设备清单."""
+
+    model: str
+    brand: str
+    path: Path
+    lot: str
+
+
+# Who acts when there is nobody yet: the first county officer, in the very events that make him one.
+def found(
+    connection: Connection, plan: Plan, *, drill: bool, login: str, name: str, now: datetime
+) -> None:
+    """Begins the journal: the database's nature, its plan, and the first county officer."""
+    first = Actor(login, login, name, Role.COUNTY_OFFICE)
+    pen = Pen(connection, first, now, plan.hash)
+    today = _today(pen)
+    pen.add(Draft("database", "init", today, {"drill": drill, "plan": plan.name}))
+    adopted = pen.add(
+        Draft(
+            "plan",
+            "plan_adopted",
+            today,
+            {"name": plan.name, "document": json.loads(plan.canonical)},
+        )
+    )
+    _register_officer(pen, Officer(login, name, login, Role.COUNTY_OFFICE, None, True))
+    pen.write()
+    connection.execute(
+        insert(_PLAN).values(
+            hash=plan.hash,
+            name=plan.name,
+            seq=adopted.seq,
+            exempt_paths=f",{','.join(plan.rules.exempt_paths.value)},",
+            document=plan.canonical,
+        )
+    )
+
+
+def _today(pen: Pen) -> date:
+    return local_date(pen.now)
+
+
+def is_drill(connection: Connection) -> bool:
+    """Whether the database was begun as a drill, for ever."""
+    genesis = next(journal.events_of(connection, "database"))
+    evidence = genesis["evidence"]
+    return isinstance(evidence, dict) and evidence["drill"] is True
+
+
+def plan_in_force(connection: Connection) -> Plan:
+    """The last plan that was adopted."""
+    document = connection.execute(
+        select(_PLAN.c.document).order_by(_PLAN.c.seq.desc()).limit(1)
+    ).scalar_one()
+    return plans.from_json(json.loads(document))
+
+
+def officers(connection: Connection) -> tuple[Officer, ...]:
+    """The register, in the order of logins."""
+    rows = connection.execute(select(_OFFICER).order_by(_OFFICER.c.login))
+    return tuple(
+        Officer(row.login, row.name, row.person, Role(row.role), row.unit, row.active)
+        for row in rows
+    )
+
+
+def persons(connection: Connection) -> Mapping[str, str]:
+    """The person behind each login, disabled ones too."""
+    rows = connection.execute(select(_OFFICER.c.login, _OFFICER.c.person))
+    return {row.login: row.person for row in rows}
+
+
+def actor(connection: Connection, login: str) -> Actor:
+    """The officer who acts under this login. Raises NotPermitted when unknown or disabled."""
+    row = connection.execute(select(_OFFICER).where(_OFFICER.c.login == login)).first()
+    if row is None or not row.active:
+        raise NotPermitted(
+            f"没有可用的人员账号“{login}”",
+            place="--as",
+            remedy="核对账号；由县清洁取暖办用 xianli officer add 登记",
+        )
+    return Actor(row.login, row.person, row.name, Role(row.role), row.unit)
+
+
+def require_county(who: Actor) -> None:
+    """Raises NotPermitted unless the officer is of the county office."""
+    if who.role is not Role.COUNTY_OFFICE:
+        raise NotPermitted("此项由县清洁取暖办办理", remedy="请县清洁取暖办的账号办理")
+
+
+def add_officer(pen: Pen, officer: Officer, plan: Plan) -> None:
+    """Registers an officer, or takes a disabled login into use again for the same person.
+
+    Raises UsageFault for a role that needs a unit or may not have one, Conflict for a login in use.
+    """
+    require_county(pen.actor)
+    if officer.role is Role.SYSTEM:
+        raise UsageFault("system 是程序自用的身份，不能登记给人", place="--role")
+    if officer.role in (Role.UNIT_OFFICER, Role.UNIT_HEAD) and officer.unit is None:
+        raise UsageFault(
+            f"{officer.role.label}须有责任单位", place="--unit", remedy="加 --unit 单位编码或名称"
+        )
+    if officer.role in (Role.COUNTY_OFFICE, Role.AUDITOR) and officer.unit is not None:
+        raise UsageFault(f"{officer.role.label}不属于某个责任单位", place="--unit")
+    row = pen.connection.execute(select(_OFFICER).where(_OFFICER.c.login == officer.login)).first()
+    if row is not None and row.active:
+        raise Conflict(f"账号“{officer.login}”已在用", place="LOGIN", remedy="换一个账号名")
+    if row is not None and row.person != officer.person:
+        raise Conflict(
+            f"账号“{officer.login}”原属 {row.person}，不能改给另一人",
+            place="--person",
+            remedy="换一个账号名",
+        )
+    _register_officer(pen, officer)
+    pen.write()
+
+
+def _register_officer(pen: Pen, officer: Officer) -> None:
+    pen.add(
+        Draft(
+            "officers",
+            "officer_added",
+            _today(pen),
+            {
+                "login": officer.login,
+                "name": officer.name,
+                "person": officer.person,
+                "role": officer.role,
+                "unit": officer.unit,
+            },
+        )
+    )
+    values = {
+        "name": officer.name,
+        "person": officer.person,
+        "role": officer.role,
+        "unit": officer.unit,
+        "active": True,
+    }
+    pen.connection.execute(
+        insert(_OFFICER)
+        .values(login=officer.login, **values)
+        .on_conflict_do_update(index_elements=["login"], set_=values)
+    )
+
+
+def disable_officer(pen: Pen, login: str) -> None:
+    """Takes a login out of use; what it did stays. Raises UsageFault when there is nobody."""
+    require_county(pen.actor)
+    known = {officer.login: officer for officer in officers(pen.connection)}
+    if login not in known or not known[login].active:
+        raise UsageFault(f"没有可用的人员账号“{login}”", place="LOGIN")
+    county = [o for o in known.values() if o.active and o.role is Role.COUNTY_OFFICE]
+    if [o.login for o in county] == [login]:
+        raise StepRefused(
+            "这是最后一个县清洁取暖办账号，停用后无人能管理", remedy="先登记另一个县级账号"
+        )
+    pen.add(Draft("officers", "officer_disabled", _today(pen), {"login": login}))
+    pen.write()
+    pen.connection.execute(_OFFICER.update().where(_OFFICER.c.login == login).values(active=False))
+
+
+def open_gate(pen: Pen, gate: Gate, attachments: Sequence[Attached]) -> None:
+    """Records that a village's network is there; the last word on a village counts.
+
+    Raises UsageFault without an attachment, StepRefused for a future day.
+    """
+    require_county(pen.actor)
+    if gate.kind is GateKind.NONE:
+        raise UsageFault("网络种类须是 grid、heat 或 gas", place="--kind")
+    if not attachments:
+        raise UsageFault("须附开通的证明文件", place="--attach", remedy="加 --attach 文件")
+    if gate.opened_on > _today(pen):
+        raise StepRefused(f"开通日期 {gate.opened_on} 晚于今天 {_today(pen)}", place="--on")
+    pen.add(
+        Draft(
+            "gates",
+            "gate_opened",
+            gate.opened_on,
+            {
+                "unit": gate.unit,
+                "village": gate.village,
+                "kind": gate.kind,
+                "opened_on": gate.opened_on.isoformat(),
+            },
+            attachments=tuple(attachments),
+        )
+    )
+    pen.write()
+    pen.connection.execute(
+        insert(_GATE)
+        .values(unit=gate.unit, village=gate.village, kind=gate.kind, opened_on=gate.opened_on)
+        .on_conflict_do_update(
+            index_elements=["unit", "village", "kind"], set_={"opened_on": gate.opened_on}
+        )
+    )
+
+
+def gates(connection: Connection) -> tuple[Gate, ...]:
+    """Every opened network, by unit and village."""
+    rows = connection.execute(select(_GATE).order_by(_GATE.c.unit, _GATE.c.village, _GATE.c.kind))
+    return tuple(Gate(row.unit, row.village, GateKind(row.kind), row.opened_on) for row in rows)
+
+
+def import_catalogue(pen: Pen, models: Sequence[Model]) -> int:
+    """Takes the 中标设备清单 over; answers how many lines are new or changed."""
+    require_county(pen.actor)
+    known = set(catalogue(pen.connection))
+    new = [model for model in models if model not in known]
+    if not new:
+        return 0
+    pen.add(
+        Draft(
+            "catalogue",
+            "catalogue_imported",
+            _today(pen),
+            {
+                "rows": [
+                    {"model": m.model, "brand": m.brand, "path": m.path, "lot": m.lot} for m in new
+                ]
+            },
+        )
+    )
+    pen.write()
+    for model in new:
+        pen.connection.execute(
+            insert(_CATALOGUE)
+            .values(model=model.model, path=model.path, brand=model.brand, lot=model.lot)
+            .on_conflict_do_update(
+                index_elements=["model", "path"], set_={"brand": model.brand, "lot": model.lot}
+            )
+        )
+    return len(new)
+
+
+def catalogue(connection: Connection) -> tuple[Model, ...]:
+    """The 中标设备清单."""
+    rows = connection.execute(select(_CATALOGUE).order_by(_CATALOGUE.c.path, _CATALOGUE.c.model))
+    return tuple(Model(row.model, row.brand, Path(row.path), row.lot) for row in rows)
