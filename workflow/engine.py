@@ -135,18 +135,29 @@ class Desk:
         self.pen.write()
         if not self._touched:
             return
-        rows = []
+        new: list[dict[str, object]] = []
+        moved: list[dict[str, object]] = []
         for code in self._touched:
-            facts, events = self._facts[code], self._events[code]
+            facts = self._facts[code]
             row = cases.projection(facts, self.plan)
-            rows.append(
-                {**row, "of": code, "was": self._written[code], "head_hash": events[-1].hash}
-            )
+            row["head_hash"] = self._events[code][-1].hash
+            was = self._written.get(code)
+            if was is None:
+                new.append({**row, "code": code})
+            else:
+                moved.append({**row, "of": code, "was": was})
             self._written[code] = facts.version
-        written = self.connection.execute(_UPDATE, rows).rowcount
-        if written != len(rows):
+        if new:
+            self.connection.execute(insert(cases.CASE), new)
+        if moved and self.connection.execute(_UPDATE, moved).rowcount != len(moved):
             raise Conflict("有户在此期间已被他人办理", remedy="重新查看后再办；没有写入任何内容")
         self._touched = {}
+
+    def put(self, draft: Draft) -> Event:
+        """Adds an event of the ledger's own (`registered`, `amended`): it moves no case."""
+        event = self.pen.add(draft)
+        self._apply(event)
+        return event
 
     # Reading what the decision needs -----------------------------------------------------
 
@@ -283,7 +294,7 @@ class Desk:
 
     def _apply(self, event: Event) -> None:
         code = event.stream.removeprefix("case:")
-        self._events[code].append(event)
+        self._events.setdefault(code, []).append(event)
         facts = fold(code, self._events[code])
         assert facts is not None
         self._facts[code] = facts

@@ -1,0 +1,184 @@
+"""The audit's way in: the bundle out of the database, and the checks that need the database.
+
+What the bundle says is judged by `workflow.verify`, which shares no code with the rules. What is
+added here is what a bundle cannot show: the database's own triggers, and every projection column.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, select, text
+
+from states.facts import fold
+from workflow import cases, journal, register, triggers, verify
+from workflow.errors import BadFile, JournalBroken
+from workflow.models import (
+    CaseRow,
+    GateRow,
+    JournalRow,
+    OfficerRow,
+    PermissionRow,
+    instant_text,
+)
+from workflow.verify import Finding
+
+FORMAT = "xianli-bundle/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The answer to `audit verify`."""
+
+    events: int
+    cases: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def verified(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+
+def lines(connection: Connection) -> Iterator[Mapping[str, object]]:
+    """The auditor's bundle, line by line (docs/journal.md); no personal data."""
+    yield {
+        "type": "header",
+        "format": FORMAT,
+        "drill": _drill(connection),
+        "size": journal.size(connection),
+        "triggers": _triggers(connection),
+    }
+    table = JournalRow.metadata.tables["journal"]
+    for row in connection.execute(select(table).order_by(table.c.seq)):
+        yield {
+            "type": "event",
+            "seq": row.seq,
+            "hash": row.hash,
+            "bytes": row.body.decode("utf-8", errors="replace"),
+            "columns": {
+                "stream": row.stream,
+                "version": row.version,
+                "previous": row.previous,
+                "kind": row.kind,
+                "from": row.from_state,
+                "to": row.to_state,
+                "occurred_on": row.occurred_on.isoformat(),
+                "recorded_at": instant_text(row.recorded_at),
+                "actor": row.actor,
+                "role": row.role,
+            },
+        }
+    yield from _projections(connection)
+
+
+def _projections(connection: Connection) -> Iterator[Mapping[str, object]]:
+    case = CaseRow.metadata.tables["household_case"]
+    for row in connection.execute(select(case).order_by(case.c.code)):
+        yield {
+            "type": "case",
+            **{
+                name: getattr(row, name)
+                for name in (
+                    *("code", "unit", "village", "path", "kind", "area", "quota", "state"),
+                    *("version", "head_hash"),
+                )
+            },
+            "state_since": row.state_since.isoformat(),
+        }
+    permission = PermissionRow.metadata.tables["permission"]
+    for row in connection.execute(select(permission).order_by(permission.c.seq)):
+        days = ("permitted_on", "accepted_on", "ready_on", "season_first_day", "season_last_day")
+        yield {
+            "type": "permission",
+            "case": row.case_code,
+            **{name: _iso(getattr(row, name)) for name in days},
+            **{
+                name: getattr(row, name)
+                for name in (
+                    *("seq", "acceptance_seq", "readiness_seq"),
+                    *("permitted_by", "accepted_by", "plan"),
+                )
+            },
+        }
+    officer = OfficerRow.metadata.tables["officer"]
+    for row in connection.execute(select(officer).order_by(officer.c.login)):
+        yield {"type": "officer", **row._mapping}
+    gate = GateRow.metadata.tables["gate"]
+    for row in connection.execute(select(gate)):
+        yield {"type": "gate", **row._mapping, "opened_on": row.opened_on.isoformat()}
+
+
+def _iso(day: object) -> str | None:
+    return None if day is None else str(day)
+
+
+def _drill(connection: Connection) -> bool:
+    # A tampered first event must not keep the audit from running.
+    try:
+        return register.is_drill(connection)
+    except (StopIteration, KeyError, TypeError, ValueError):
+        return False
+
+
+def _triggers(connection: Connection) -> dict[str, str]:
+    query = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name")
+    return {row.name: row.sql for row in connection.execute(query)}
+
+
+def write_bundle(connection: Connection, path: Path) -> int:
+    """Writes the bundle to a new file; answers how many events it holds. Raises BadFile."""
+    if path.exists():
+        raise BadFile(f"{path} 已存在", place=str(path), remedy="换一个文件名")
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            for line in lines(connection):
+                file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+    except OSError as error:
+        raise BadFile(f"写不了 {path}：{error.strerror}", place=str(path)) from error
+    return journal.size(connection)
+
+
+def report(connection: Connection) -> verify.Report:
+    """What the independent audit says of this database."""
+    return verify.examine(lines(connection))
+
+
+def verification(connection: Connection) -> Verification:
+    """Chains, gap-free seq, replay against every projection, and the database's own guards."""
+    found = report(connection)
+    findings = [*found.integrity, *_missing_triggers(connection)]
+    if not found.integrity:
+        findings += _projections_off(connection)
+    return Verification(found.events, found.cases, tuple(findings))
+
+
+def _missing_triggers(connection: Connection) -> Iterator[Finding]:
+    present = _triggers(connection)
+    for name, statement in triggers.SQLITE.items():
+        if present.get(name) != statement:
+            message = f"数据库的保护触发器 {name} 不在或被改过"
+            yield Finding("trigger_missing", None, None, None, message)
+
+
+def _projections_off(connection: Connection) -> Iterator[Finding]:
+    """Columns that replaying the journal through the program's own rules would fill otherwise."""
+    plan = register.plan_in_force(connection)
+    case = CaseRow.metadata.tables["household_case"]
+    rows = {row.code: row for row in connection.execute(select(case))}
+    try:
+        histories = dict(journal.read_cases(connection, register.persons(connection)))
+    except JournalBroken as error:
+        yield Finding("chain_broken", None, None, None, error.message)
+        return
+    for code, events in histories.items():
+        facts = fold(code, events)
+        row = rows.get(code)
+        if facts is None or row is None:
+            continue
+        for name, value in cases.projection(facts, plan).items():
+            if getattr(row, name) != value:
+                message = f"{code} 的 {name} 在表中为 {getattr(row, name)}，按日志应为 {value}"
+                stream, seq = f"case:{code}", events[-1].seq
+                yield Finding("projection_differs", stream, code, seq, message)

@@ -1,0 +1,530 @@
+"""Ledgers in and out: households from an officer's file into the journal, and back to a file.
+
+A file goes in whole or not at all. A household is matched by 编号, then 用电户号, then ID number,
+then name with address (design, section 5); the same file a second time adds nothing.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from pathlib import Path as FilePath
+
+from sqlalchemy import Connection, insert, select
+
+from states.facts import Actor, CaseFacts, fold
+from states.identity import PersonalData
+from states.plan import Json
+from states.vocabulary import Area, Kind, Path, Quota, Role, State
+from states.workdays import local_date
+from workflow import cases, journal, ledger_file, register
+from workflow.db import Database
+from workflow.engine import Desk
+from workflow.errors import NotPermitted
+from workflow.journal import Draft, Pen
+from workflow.ledger_file import Fault, LedgerFile, LedgerRow, Normalisation
+from workflow.models import KeyRow, PersonalRow
+
+_KEY = KeyRow.metadata.tables["household_key"]
+_PERSONAL = PersonalRow.metadata.tables["personal"]
+Progress = Callable[[int, int], None]
+IMPORTERS = (Role.UNIT_OFFICER, Role.UNIT_HEAD, Role.COUNTY_OFFICE)
+# What a later ledger may change in any state, and only while the household is being confirmed.
+ANY_TIME = ("name", "phone", "address", "credit_code", "remarks", "building_area", "heating_area")
+WHILE_CONFIRMING = ("village", "path", "kind", "area", "quota", "id_number", "meter")
+_PERSONAL_FIELDS = tuple(entry.name for entry in fields(PersonalData))
+_LABELS = {
+    "village": "村",
+    "path": "取暖方式",
+    "kind": "户别",
+    "area": "区域",
+    "quota": "计划类别",
+    "building_area": "建筑面积",
+    "heating_area": "采暖面积",
+    "name": "户主姓名",
+    "id_number": "身份证号",
+    "credit_code": "统一社会信用代码",
+    "phone": "联系电话",
+    "meter": "用电户号",
+    "address": "详细地址",
+    "remarks": "备注",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A value that the file changes; personal data is masked."""
+
+    code: str
+    heading: str
+    was: str
+    becomes: str
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """The answer to `ledger import`."""
+
+    file: str
+    accepted: bool
+    rows: int
+    added: int
+    changed: int
+    faults: tuple[Fault, ...]
+    normalisations: tuple[Normalisation, ...]
+    differences: tuple[Difference, ...]
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A household that is in the database: its facts and personal data."""
+
+    facts: CaseFacts
+    personal: PersonalData
+
+
+class _Index:
+    """Which case a row is about, open cases first."""
+
+    def __init__(self, known: Mapping[str, _Known]) -> None:
+        self.open: dict[tuple[str, ...], str] = {}
+        self.closed: dict[tuple[str, ...], str] = {}
+        for code, household in known.items():
+            closed = household.facts.state is State.CLOSED
+            for key in _keys(household.personal):
+                (self.closed if closed else self.open).setdefault(key, code)
+
+
+def _keys(personal: PersonalData) -> list[tuple[str, ...]]:
+    """What a household is known by, strongest first."""
+    keys: list[tuple[str, ...]] = []
+    if personal.meter:
+        keys.append(("meter", personal.meter))
+    if personal.id_number:
+        keys.append(("id_number", personal.id_number))
+    if personal.name and personal.address:
+        keys.append(("name", personal.name, personal.address))
+    return keys
+
+
+def import_file(
+    database: Database,
+    path: FilePath,
+    login: str,
+    now: datetime,
+    *,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Import:
+    """Takes a ledger in, all rows or none; `dry_run` only says what would happen.
+
+    Raises BadFile where there is no file, NotPermitted for a role that imports nothing.
+    """
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        who = register.actor(connection, login)
+    if who.role not in IMPORTERS:
+        raise NotPermitted("导入台账由责任单位或县清洁取暖办办理", remedy="请有权的账号导入")
+    read = ledger_file.read(path, plan)
+    if dry_run:
+        with database.reading() as connection:
+            return _Importing(Desk(connection, login, now), read, who).result()
+    with database.transaction() as connection:
+        importing = _Importing(Desk(connection, login, now), read, who)
+        if importing.accepted:
+            importing.write(progress)
+        return importing.result()
+
+
+class _Importing:
+    """One file on its way into the journal."""
+
+    def __init__(self, desk: Desk, file: LedgerFile, who: Actor) -> None:
+        self._desk = desk
+        self._file = file
+        self._who = who
+        self._faults: list[Fault] = list(file.faults)
+        self._new: list[LedgerRow] = []
+        self._amended: list[tuple[LedgerRow, _Known, list[str]]] = []
+        self._codes: list[str] = []
+        self._known = _households(desk.connection)
+        index = _Index(self._known)
+        matched: set[str] = set()
+        for row in file.rows:
+            self._place(row, index, matched)
+        if self._new:
+            counts = _planned(self._known)
+            self._faults += ledger_file.annex_faults(self._new, counts, desk.plan)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the whole file may go in."""
+        return not self._faults
+
+    def result(self) -> Import:
+        """What happened, or would."""
+        return Import(
+            file=self._file.name,
+            accepted=self.accepted,
+            rows=self._file.rows_read,
+            added=len(self._new) if self.accepted else 0,
+            changed=len(self._amended) if self.accepted else 0,
+            faults=tuple(self._faults),
+            normalisations=self._file.normalisations,
+            differences=tuple(
+                _difference(known, row, name)
+                for row, known, names in self._amended
+                for name in names
+            ),
+            codes=tuple(self._codes),
+        )
+
+    def _fault(self, row: LedgerRow, name: str, code: str, message: str) -> None:
+        self._faults.append(Fault(row.sheet, row.cells.get(name), code, message))
+
+    def _place(self, row: LedgerRow, index: _Index, matched: set[str]) -> None:
+        if not self._who.answers_for(row.unit):
+            self._fault(row, "unit", "not_permitted", "不是本单位的户，请由该责任单位或县办导入")
+            return
+        code = self._match(row, index)
+        if code is None:
+            return
+        if code == "":
+            self._new.append(row)
+            return
+        if code in matched:
+            self._fault(row, "name", "duplicate_in_file", f"与前面的行同是 {code} 户，请删去一行")
+            return
+        matched.add(code)
+        self._compare(row, code)
+
+    def _match(self, row: LedgerRow, index: _Index) -> str | None:
+        """The code of the row's case, "" for a new household, None after a fault."""
+        if row.code is not None:
+            return self._match_code(row, row.code)
+        found = [(key[0], index.open[key]) for key in _keys(row.personal) if key in index.open]
+        codes = list(dict.fromkeys(code for _, code in found))
+        if len(codes) > 1 and found[0][0] != "name":
+            where = found[1][0]
+            message = "用电户号、身份证号、姓名地址指向两个不同的在办户，请核对"
+            self._fault(row, where, "duplicate_across_files", message)
+            return None
+        if codes:
+            if self._known[codes[0]].facts.unit != row.unit:
+                message = "与另一责任单位已登记的户重复，请县清洁取暖办核对归属"
+                self._fault(row, found[0][0], "duplicate_across_files", message)
+                return None
+            return codes[0]
+        for key in _keys(row.personal):
+            if key in index.closed:
+                message = "该户已退出；确需恢复的，由县清洁取暖办办理恢复（reinstate）"
+                self._fault(row, key[0], "case_closed", message)
+                return None
+        return ""
+
+    def _match_code(self, row: LedgerRow, code: str) -> str | None:
+        known = self._known.get(code)
+        if known is None or known.facts.unit != row.unit:
+            message = f"没有编号为 {code} 的户，或不属于该责任单位；新户的编号留空"
+            self._fault(row, "code", "not_importable", message)
+            return None
+        if known.facts.state is State.CLOSED:
+            self._fault(row, "code", "case_closed", f"{code} 已退出，不能再改")
+            return None
+        if row.version is not None and row.version != known.facts.version:
+            message = (
+                f"{code} 在导出之后又有登记（表中版本 {row.version}，现为 {known.facts.version}），"
+                "请重新导出后再改"
+            )
+            self._fault(row, "version", "not_importable", message)
+            return None
+        return code
+
+    def _compare(self, row: LedgerRow, code: str) -> None:
+        known = self._known[code]
+        self._codes.append(code)
+        names = [name for name in _LABELS if self._differs(row, known, name)]
+        facilities = row.old_facilities
+        if facilities and set(facilities) != set(known.facts.ledger_facilities):
+            message = "原取暖设施不能用台账修改；登记有误的由县清洁取暖办更正（record correct）"
+            self._fault(row, "old_facilities", "not_importable", message)
+        confirming = known.facts.state is State.HOUSEHOLD_CONFIRMATION
+        for name in names:
+            filled = name in ("id_number", "meter") and not getattr(known.personal, name)
+            if name in WHILE_CONFIRMING and not confirming and not filled:
+                message = (
+                    f"{_LABELS[name]}只能在确村确户阶段修改；该户已到“{known.facts.state.label}”"
+                )
+                self._fault(row, name, "not_importable", message)
+        if names:
+            self._amended.append((row, known, names))
+
+    def _differs(self, row: LedgerRow, known: _Known, name: str) -> bool:
+        if name in row.masked or name not in row.cells:
+            return False
+        value = _value(row, name)
+        # Without 编号 the row is somebody's own list: an empty cell there says nothing.
+        if row.code is None and value in ("", None):
+            return False
+        return value != _known_value(known, name)
+
+    # Writing -----------------------------------------------------------------------------
+
+    def write(self, progress: Progress | None) -> None:
+        """Adds the new households and the changes; the caller commits."""
+        if not self._new and not self._amended:
+            return
+        numbers = _last_numbers(self._known)
+        total = len(self._new) + len(self._amended)
+        papers: list[dict[str, object]] = []
+        keys: list[dict[str, object]] = []
+        for done, row in enumerate(self._new, start=1):
+            numbers[row.unit] += 1
+            code = f"{row.unit}-{numbers[row.unit]:04d}"
+            self._codes.append(code)
+            papers.append(self._register(code, row))
+            keys += _key_rows(code, row.personal)
+            if progress:
+                progress(done, total)
+        for done, (row, known, names) in enumerate(self._amended, start=1):
+            paper = self._amend(row, known, names)
+            if paper:
+                papers.append(paper)
+                self._renew_keys(known, paper)
+            if progress:
+                progress(len(self._new) + done, total)
+        self._desk.pen.add(
+            Draft(
+                "ledgers",
+                "ledger_imported",
+                self._desk.today,
+                {
+                    "sha256": self._file.sha256,
+                    "rows": self._file.rows_read,
+                    "added": len(self._new),
+                    "changed": len(self._amended),
+                },
+            )
+        )
+        self._desk.finish()
+        if papers:
+            self._desk.connection.execute(insert(_PERSONAL), papers)
+        if keys:
+            self._desk.connection.execute(insert(_KEY), keys)
+
+    def _register(self, code: str, row: LedgerRow) -> dict[str, object]:
+        paper = _paper(code, 1, row.personal)
+        self._desk.put(
+            Draft(
+                f"case:{code}",
+                "registered",
+                self._desk.today,
+                {
+                    "unit": row.unit,
+                    "village": row.village,
+                    "path": row.path,
+                    "kind": row.kind,
+                    "area": row.area,
+                    "quota": row.quota,
+                    "building_area": row.building_area,
+                    "heating_area": row.heating_area,
+                    "old_facilities": [str(facility) for facility in row.old_facilities],
+                    "holds": list(row.personal.holds()),
+                },
+                target=State.HOUSEHOLD_CONFIRMATION,
+                personal=str(paper["digest"]),
+            )
+        )
+        return paper
+
+    def _amend(
+        self, row: LedgerRow, known: _Known, names: Sequence[str]
+    ) -> dict[str, object] | None:
+        evidence: dict[str, Json] = {}
+        personal = known.personal
+        for name in names:
+            if name in _PERSONAL_FIELDS:
+                personal = replace(personal, **{name: getattr(row.personal, name)})
+            else:
+                value = _value(row, name)
+                evidence[name] = value if isinstance(value, float | None) else str(value)
+        paper = None
+        if personal != known.personal:
+            version = _personal_version(self._desk.connection, known.facts.code)
+            paper = _paper(known.facts.code, version + 1, personal)
+            evidence["holds"] = list(personal.holds())
+        self._desk.read(known.facts.code)
+        self._desk.put(
+            Draft(
+                f"case:{known.facts.code}",
+                "amended",
+                self._desk.today,
+                evidence,
+                personal=str(paper["digest"]) if paper else None,
+            )
+        )
+        return paper
+
+    def _renew_keys(self, known: _Known, paper: Mapping[str, object]) -> None:
+        connection = self._desk.connection
+        for kind in ("meter", "id_number"):
+            if paper[kind] != getattr(known.personal, kind):
+                connection.execute(
+                    _KEY.delete().where(_KEY.c.case_code == known.facts.code, _KEY.c.kind == kind)
+                )
+                if paper[kind]:
+                    connection.execute(
+                        insert(_KEY).values(
+                            kind=kind, value=paper[kind], case_code=known.facts.code
+                        )
+                    )
+
+
+def _households(connection: Connection) -> dict[str, _Known]:
+    papers = cases.personal(connection)
+    people = register.persons(connection)
+    found = {}
+    for code, events in journal.read_cases(connection, people):
+        facts = fold(code, events)
+        assert facts is not None
+        found[code] = _Known(facts, papers.get(code, PersonalData()))
+    return found
+
+
+def _planned(known: Mapping[str, _Known]) -> Mapping[tuple[str, Path, Kind, Area], int]:
+    return Counter(
+        (h.facts.unit, h.facts.path, h.facts.kind, h.facts.area)
+        for h in known.values()
+        if h.facts.quota is Quota.PLANNED and h.facts.state is not State.CLOSED
+    )
+
+
+def _last_numbers(known: Mapping[str, _Known]) -> Counter[str]:
+    last: Counter[str] = Counter()
+    for code, household in known.items():
+        number = int(code.rpartition("-")[2])
+        last[household.facts.unit] = max(last[household.facts.unit], number)
+    return last
+
+
+def _value(row: LedgerRow, name: str) -> str | float | None:
+    if name in _PERSONAL_FIELDS:
+        return str(getattr(row.personal, name))
+    value: str | float | None = getattr(row, name)
+    return value
+
+
+def _known_value(known: _Known, name: str) -> str | float | None:
+    if name in _PERSONAL_FIELDS:
+        return str(getattr(known.personal, name))
+    value: str | float | None = getattr(known.facts, name)
+    return value
+
+
+def _difference(known: _Known, row: LedgerRow, name: str) -> Difference:
+    if name in _PERSONAL_FIELDS:
+        was = getattr(known.personal.masked(), name)
+        becomes = getattr(row.personal.masked(), name)
+    else:
+        was, becomes = _shown(_known_value(known, name)), _shown(_value(row, name))
+    return Difference(known.facts.code, _LABELS[name], was or "（空）", becomes or "（空）")
+
+
+def _shown(value: str | float | None) -> str:
+    return str(getattr(value, "label", "" if value is None else value))
+
+
+def _paper(code: str, version: int, personal: PersonalData) -> dict[str, object]:
+    """A row of the personal table; its salted hash is what the journal commits to."""
+    data = {name: getattr(personal, name) for name in _PERSONAL_FIELDS}
+    salt = secrets.token_hex(16)
+    committed = journal.canonical({"salt": salt, **data})
+    return {
+        "case_code": code,
+        "version": version,
+        **data,
+        "salt": salt,
+        "digest": journal.digest(committed),
+    }
+
+
+def _personal_version(connection: Connection, code: str) -> int:
+    query = select(_PERSONAL.c.version).where(_PERSONAL.c.case_code == code)
+    return max(connection.execute(query).scalars(), default=0)
+
+
+def _key_rows(code: str, personal: PersonalData) -> list[dict[str, object]]:
+    return [
+        {"kind": kind, "value": value, "case_code": code}
+        for kind, value in (("meter", personal.meter), ("id_number", personal.id_number))
+        if value
+    ]
+
+
+def export_file(
+    database: Database,
+    path: FilePath,
+    who: Actor,
+    now: datetime,
+    *,
+    units: Sequence[str] | None = None,
+    reveal: bool = False,
+) -> int:
+    """Writes the households of these units to a file; answers how many.
+
+    Personal data is masked unless revealed, which is journaled and needs a role that may import.
+    Raises NotPermitted.
+    """
+    if units is not None and any(not who.answers_for(unit) for unit in units):
+        raise NotPermitted("不是您的责任单位", place="--unit")
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        households = [
+            household
+            for household in _households(connection).values()
+            if household.facts.state is not State.CLOSED
+            and who.answers_for(household.facts.unit)
+            and (units is None or household.facts.unit in units)
+        ]
+    households.sort(key=lambda household: household.facts.code)
+    if reveal:
+        reveal_personal(database, who, [h.facts.code for h in households], now, "ledger export")
+    ledger_file.write_ledger(path, [_row(h, reveal=reveal) for h in households], plan)
+    return len(households)
+
+
+def reveal_personal(
+    database: Database, who: Actor, codes: Sequence[str], now: datetime, purpose: str
+) -> None:
+    """Journals that somebody sees personal data unmasked. Raises NotPermitted without the right."""
+    if who.role not in IMPORTERS:
+        raise NotPermitted("查看未遮蔽的个人信息限责任单位和县清洁取暖办", place="--reveal")
+    with database.transaction() as connection:
+        plan = register.plan_in_force(connection)
+        pen = Pen(connection, who, now, plan.hash)
+        today = local_date(pen.now)
+        evidence: dict[str, Json] = {"codes": list(codes), "purpose": purpose}
+        pen.add(Draft("privacy", "revealed", today, evidence))
+        pen.write()
+
+
+def _row(household: _Known, *, reveal: bool) -> LedgerRow:
+    facts = household.facts
+    return LedgerRow(
+        sheet=None,
+        row=0,
+        code=facts.code,
+        version=facts.version,
+        unit=facts.unit,
+        village=facts.village,
+        path=facts.path,
+        kind=facts.kind,
+        area=facts.area,
+        quota=facts.quota,
+        building_area=facts.building_area,
+        heating_area=facts.heating_area,
+        old_facilities=facts.ledger_facilities,
+        personal=household.personal if reveal else household.personal.masked(),
+    )
