@@ -500,6 +500,100 @@ def test_the_first_officer_must_be_the_one_who_began() -> None:
     assert integrity(lines) == {"genesis_malformed", "actor_unknown"}
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_the_beginning_has_its_order(place: int) -> None:
+    lines = make()
+    rewritten(events(lines)[place], kind="ledger_imported", stream="ledgers", evidence={})
+
+    assert "genesis_malformed" in integrity(lines)
+
+
+def test_it_is_said_at_the_beginning_whether_this_is_a_drill() -> None:
+    lines = make()
+    lines[0]["drill"] = False
+    rewritten(events(lines)[0], evidence={"plan": "tiny"})
+
+    assert "genesis_malformed" in integrity(lines)
+
+
+def test_a_login_stays_with_its_person() -> None:
+    same: Line = {"login": "sun", "name": "sun", "person": "sun", "role": "acceptor", "unit": None}
+    again = Step("officer_added", "2024-05-01", "zhang", same, stream="officers")
+
+    assert integrity(make(*story(again))) == set()
+    assert "person_changed" in integrity(
+        make(*story(replace(again, evidence={**same, "person": "other"})))
+    )
+
+
+def test_only_cases_move() -> None:
+    step = Step("catalogue_imported", PERMIT_DAY, "zhang", {"rows": []}, stream="catalogue")
+    moved = replace(step, over={"to": "closed"})
+
+    assert integrity(make(*story(step))) == set()
+    assert integrity(make(*story(moved))) == {"edge_not_allowed"}
+
+
+@pytest.mark.parametrize(
+    ("stream", "kind", "evidence", "found"),
+    [
+        ("officers", "officer_added", {"login": "x", "role": "king"}, "evidence_malformed"),
+        ("officers", "officer_added", {"role": "auditor"}, "evidence_malformed"),
+        ("officers", "officer_disabled", {"login": "x"}, "reference_unknown"),
+        ("gates", "gate_opened", {"unit": "103", "village": "a"}, "evidence_malformed"),
+        ("plan", "plan_adopted", {"document": "none"}, "plan_malformed"),
+    ],
+)
+def test_registers_and_plans_need_their_evidence(
+    stream: str, kind: str, evidence: Line, found: str
+) -> None:
+    lines = make()
+    body = {**json.loads(str(events(lines)[3]["bytes"])), "stream": stream, "kind": kind}
+    rewritten(events(lines)[3], **{**body, "evidence": evidence})
+
+    assert found in integrity(lines)
+
+
+def test_every_event_beside_the_cases_names_the_plan_too() -> None:
+    step = Step("catalogue_imported", PERMIT_DAY, "zhang", {"rows": []}, stream="catalogue")
+
+    assert integrity(make(*story(replace(step, over={"plan": None})))) == {"unknown_plan"}
+
+
+def test_findings_about_removal_come_in_the_order_of_the_journal() -> None:
+    other = [replace(step, stream="case:103-0002") for step in story()]
+    early = facility("removed", "2024-01-09")
+    steps = [*story(), *other, replace(early, stream="case:103-0002"), early]
+    steps.sort(key=lambda step: step.recorded_at)
+
+    found = verify.examine(make(*steps)).removal
+
+    assert [one.case for one in found] == ["103-0002", CODE]
+
+
+@pytest.mark.parametrize(
+    "odd", [{"label": "2023-2024"}, {"label": 3}, {"areas": 3}, {"paths": None}, "season"]
+)
+def test_a_season_that_cannot_be_read_is_a_finding(odd: object) -> None:
+    entry = {**SEASONS[0], **odd} if isinstance(odd, dict) else odd
+    plan = make_plan(cast("list[Line]", [SEASONS[1], entry]))
+
+    found = integrity(make(plan=plan))
+
+    assert ("plan_malformed" in found) is (odd != {"label": "2023-2024"})
+
+
+def test_a_season_that_ends_before_it_begins_is_unknown() -> None:
+    assert refused_by(make_plan([season("2023-2024", LAST_DAY, FIRST_DAY)])) is True
+
+
+def test_bytes_that_are_no_event_are_a_finding() -> None:
+    lines = make()
+    events(lines)[15].update(bytes="[]", hash=digest("[]"))
+
+    assert "event_malformed" in integrity(lines)
+
+
 def test_a_second_beginning_is_a_finding() -> None:
     again = Step("init", "2024-05-01", "zhang", {"drill": False}, stream="database")
 
@@ -1004,6 +1098,46 @@ def test_the_permission_takes_effect_on_the_day_it_is_recorded() -> None:
     earlier = Step("permit", "2024-04-19", "zhang", heard=PERMIT_DAY)
 
     assert refused(permit=earlier) is True
+
+
+def why(*steps: Step) -> str:
+    """What is said of the only permission, whatever else is wrong with the bundle."""
+    found = [one for one in verify.examine(make(*steps)).removal if "permission" in one.code]
+    return found[0].message if found else ""
+
+
+def test_a_permission_names_everything_that_was_missing() -> None:
+    early = why(*story(accept=None))
+    assert "不在稳定运行一季" in early
+    assert "没有验收合格" in early
+    assert "不是县级办公室" in why(*story(permit=Step("permit", PERMIT_DAY, "he")))
+    assert "具备使用条件" in why(*story(complete=Step("complete", "2023-09-20")))
+    assert "具备使用条件" in why(*story(complete=None))
+
+
+def test_the_cause_of_a_revocation_excuses_no_other_step() -> None:
+    again = [
+        Step("overturn", "2023-11-02", "zhang", {"cause": "paper_fault"}),
+        Step("complete", "2023-11-03", evidence={"ready_on": FIRST_DAY}),
+        Step("accept", "2023-11-04", "sun", {"facility": ["none"]}),
+    ]
+    late = {"late_document": "d"}
+    again[1:] = [replace(s, evidence={**s.evidence, **late}, attach=("d",)) for s in again[1:]]
+    again[2] = replace(again[2], on=FIRST_DAY, heard="2023-11-04")
+
+    assert refused(*again) is True
+
+
+@pytest.mark.parametrize("missing", ["document", "entered_by"])
+def test_verified_needs_a_document_and_a_name(missing: str) -> None:
+    half = {name: value for name, value in CHECKED.items() if name != missing}
+    plan = make_plan([{**SEASONS[0], **CHECKED}], required_seasons={"value": 1, **half})
+
+    assert removal(make(plan=plan, drill=False)) == ["permission_unlawful"]
+
+
+def test_a_warm_limit_of_zero_is_a_limit() -> None:
+    assert refused_by(make_plan(warm_temperature=0)) is False
 
 
 RESTART = {

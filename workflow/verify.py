@@ -23,11 +23,13 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
+from types import NoneType
 
 FINDING_CODES: dict[str, str] = {
     # integrity: exit status 6
@@ -48,6 +50,7 @@ FINDING_CODES: dict[str, str] = {
     "plan_malformed": "方案文本缺少规则所需的值，或值读不出来。",
     "unknown_plan": "事件所引方案不是当时有效的方案。",
     "actor_unknown": "经办人当时不在人员名册，或已停用。",
+    "person_changed": "已登记的登录名被改给另一人。",
     "role_mismatch": "经办人的角色与当时的人员名册不符。",
     "role_not_allowed": "该角色无权办理此事，或此户不属其责任单位。",
     "separation": "应由不同的人办理的两件事由同一人办理。",
@@ -107,49 +110,37 @@ STATES = {
     "removal_permitted": "允许拆除",
     "closed": "已退出",
 }
-EDGES: dict[str, frozenset[tuple[str | None, str]]] = {
-    "registered": frozenset({(None, "household_confirmation")}),
-    "confirm": frozenset({("household_confirmation", "equipment_selection")}),
-    "select": frozenset({("equipment_selection", "construction")}),
-    "complete": frozenset({("construction", "acceptance")}),
-    "reject": frozenset({("acceptance", "construction")}),
-    "accept": frozenset({("acceptance", "stable_season")}),
-    "permit": frozenset({("stable_season", "removal_permitted")}),
-    "overturn": frozenset(
-        {("stable_season", "construction"), ("removal_permitted", "construction")}
-    ),
-    "replace": frozenset(
-        {("stable_season", "construction"), ("removal_permitted", "construction")}
-    ),
-    "change_path": frozenset(
-        (state, "equipment_selection")
-        for state in ("equipment_selection", "construction", "acceptance", "stable_season")
-    ),
-    "revoke": frozenset({("removal_permitted", "stable_season")}),
-    "send_back": frozenset(
-        {
-            ("equipment_selection", "household_confirmation"),
-            ("construction", "equipment_selection"),
-            ("acceptance", "construction"),
-        }
-    ),
-    "close": frozenset((state, "closed") for state in STATES if state != "closed"),
-    "reinstate": frozenset({("closed", "household_confirmation")}),
-}
-TRIGGERS = frozenset(EDGES) - {"registered"}
+CONFIRMATION, SELECTION, CONSTRUCTION, ACCEPTANCE, STABLE, PERMITTED, CLOSED = STATES
+EDGES: dict[str, set[tuple[str | None, str]]] = {
+    "registered": {(None, CONFIRMATION)},
+    "confirm": {(CONFIRMATION, SELECTION)},
+    "select": {(SELECTION, CONSTRUCTION)},
+    "complete": {(CONSTRUCTION, ACCEPTANCE)},
+    "reject": {(ACCEPTANCE, CONSTRUCTION)},
+    "accept": {(ACCEPTANCE, STABLE)},
+    "permit": {(STABLE, PERMITTED)},
+    "overturn": {(STABLE, CONSTRUCTION), (PERMITTED, CONSTRUCTION)},
+    "replace": {(STABLE, CONSTRUCTION), (PERMITTED, CONSTRUCTION)},
+    "change_path": {(s, SELECTION) for s in (SELECTION, CONSTRUCTION, ACCEPTANCE, STABLE)},
+    "revoke": {(PERMITTED, STABLE)},
+    "send_back": {
+        (SELECTION, CONFIRMATION), (CONSTRUCTION, SELECTION), (ACCEPTANCE, CONSTRUCTION),
+    },
+    "close": {(state, CLOSED) for state in STATES if state != CLOSED},
+    "reinstate": {(CLOSED, CONFIRMATION)},
+}  # fmt: skip
 
-UNIT = frozenset({"unit_officer", "unit_head"})
-COUNTY = frozenset({"county_office"})
-ROLES = UNIT | COUNTY | {"acceptor", "auditor", "system"}
+UNIT, COUNTY, ACCEPTOR = {"unit_officer", "unit_head"}, {"county_office"}, {"acceptor"}
+ROLES = UNIT | COUNTY | ACCEPTOR | {"auditor", "system"}
 # kind -> what people call it, and who may record it. The county office may record any fact.
-CASE_KINDS: dict[str, tuple[str, frozenset[str]]] = {
+CASE_KINDS: dict[str, tuple[str, set[str]]] = {
     "registered": ("登记", UNIT | COUNTY),
     "amended": ("更改登记", UNIT | COUNTY),
     "confirm": ("确户完成", UNIT),
     "select": ("选型完成", UNIT),
     "complete": ("施工完成", UNIT),
-    "reject": ("验收不合格", frozenset({"acceptor"})),
-    "accept": ("验收合格", frozenset({"acceptor"})),
+    "reject": ("验收不合格", ACCEPTOR),
+    "accept": ("验收合格", ACCEPTOR),
     "permit": ("允许拆除", COUNTY),
     "overturn": ("抽查推翻", COUNTY),
     "replace": ("换机", UNIT),
@@ -163,7 +154,7 @@ CASE_KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "old-facility": ("原设施", UNIT | COUNTY),
     "fault": ("故障", UNIT | COUNTY),
     "repair": ("修复", UNIT | COUNTY),
-    "visit": ("入户测温", UNIT | COUNTY | {"acceptor"}),
+    "visit": ("入户测温", UNIT | COUNTY | ACCEPTOR),
     "signature": ("用户签字", UNIT | COUNTY),
     "violation": ("违规", UNIT | COUNTY),
     "complaint": ("投诉", UNIT | COUNTY),
@@ -175,8 +166,8 @@ CASE_KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "resolve": ("销号", COUNTY | {"unit_head"}),
     "correct": ("更正", COUNTY),
 }
-FACTS = frozenset(CASE_KINDS) - TRIGGERS - {"registered", "amended"}
-OTHER_KINDS: dict[tuple[str, str], tuple[str, frozenset[str]]] = {
+FACTS = CASE_KINDS.keys() - EDGES.keys() - {"amended"}
+OTHER_KINDS: dict[tuple[str, str], tuple[str, set[str]]] = {
     ("database", "init"): ("建库", COUNTY),
     ("plan", "plan_adopted"): ("采用方案", COUNTY),
     ("officers", "officer_added"): ("登记人员", COUNTY),
@@ -188,9 +179,8 @@ OTHER_KINDS: dict[tuple[str, str], tuple[str, frozenset[str]]] = {
 }
 GENESIS = (("database", "init"), ("plan", "plan_adopted"), ("officers", "officer_added"))
 
-# Restarts of the season's clock besides acceptance and readiness (design 4.2). `revoke` is one
-# unless its cause is a fault on paper.
-RESTARTS = frozenset({"overturn", "replace", "change_path", "reinstate", "revoke"})
+# Besides acceptance and readiness (design 4.2); `revoke` unless its cause is a fault on paper.
+RESTARTS = {"overturn", "replace", "change_path", "reinstate", "revoke"}
 CASE_COLUMNS = ("unit", "village", "path", "kind", "area", "quota")
 JOURNAL_COLUMNS = (
     "stream", "version", "previous", "kind", "from", "to", "occurred_on", "recorded_at",
@@ -249,41 +239,34 @@ def number(value: object) -> Decimal | None:
     """A finite number, as JSON number or as text."""
     if type(value) not in (int, float, str):
         return None
-    shown = repr(value) if isinstance(value, float) else value
-    if isinstance(shown, int):
-        return Decimal(shown) if abs(shown) < 10**15 else None
     try:
-        found = Decimal(str(shown))
-    except InvalidOperation:
+        found = Decimal(str(value))
+    except (InvalidOperation, ValueError):
         return None
     return found if found.is_finite() else None
 
 
 @lru_cache(maxsize=16384)
-def _day(written: str) -> int | None:
-    if not DAY.fullmatch(written):
-        return None
-    try:
-        return date.fromisoformat(written).toordinal()
-    except ValueError:
-        return None
+def read_day(written: str) -> int | None:
+    """A date written YYYY-MM-DD and in no other way."""
+    with suppress(ValueError):
+        return date.fromisoformat(written).toordinal() if DAY.fullmatch(written) else None
+    return None
 
 
 def day(value: object) -> int | None:
-    """A date written YYYY-MM-DD, as its ordinal number."""
-    return _day(value) if isinstance(value, str) else None
+    """The same of any value."""
+    return read_day(value) if isinstance(value, str) else None
 
 
 @lru_cache(maxsize=16384)
 def shanghai_day(written: str) -> int | None:
     """The day in Shanghai (UTC+8) on which an instant in UTC falls; None if it is no instant."""
-    if not INSTANT.fullmatch(written):
-        return None
-    try:
-        instant = datetime.fromisoformat(written[:-1])
-    except ValueError:
-        return None
-    return instant.toordinal() + (1 if instant.hour >= 16 else 0)
+    with suppress(ValueError):
+        if INSTANT.fullmatch(written):
+            instant = datetime.fromisoformat(written[:-1])
+            return instant.toordinal() + (1 if instant.hour >= 16 else 0)
+    return None
 
 
 def iso(ordinal: int | None) -> str:
@@ -295,15 +278,11 @@ def iso(ordinal: int | None) -> str:
 
 def show(value: object) -> str:
     """Any value, in a message: short, on one line, without control characters."""
-    if value is None:
-        return "（空）"
-    if isinstance(value, int) and abs(value) >= 10**15:
-        return "（极大的数）"
-    shown = value if isinstance(value, str) else type(value).__name__
-    if isinstance(value, (int, float)):
-        shown = str(value)
-    shown = "".join(letter if letter.isprintable() else "?" for letter in shown[:80])
-    return shown + ("…" if isinstance(value, str) and len(value) > 80 else "")
+    try:
+        shown = "（空）" if value is None else str(value)
+    except (ValueError, RecursionError):
+        shown = "（写不下的值）"
+    return "".join(letter if letter.isprintable() else "?" for letter in shown[:80])
 
 
 # ---------------------------------------------------------------- one event
@@ -316,7 +295,6 @@ class Event:
     seq: int
     stream: str
     case: str | None
-    version: int
     kind: str
     source: str | None
     target: str | None
@@ -333,10 +311,7 @@ class Event:
     @property
     def label(self) -> str:
         """What people call this kind of event."""
-        if self.case is not None:
-            return CASE_KINDS[self.kind][0] if self.kind in CASE_KINDS else show(self.kind)
-        known = OTHER_KINDS.get((self.stream, self.kind))
-        return known[0] if known else show(self.kind)
+        return kind_of(self)[0]
 
     @property
     def documented(self) -> bool:
@@ -345,47 +320,44 @@ class Event:
         return bool(named) and self.attached.issuperset(named or ())
 
 
+def kind_of(event: Event) -> tuple[str, set[str]]:
+    """What people call the event and who may record it: nobody, if its stream has no such kind."""
+    if event.case is not None:
+        return CASE_KINDS.get(event.kind, (show(event.kind), set()))
+    return OTHER_KINDS.get((event.stream, event.kind), (show(event.kind), set()))
+
+
 def read_event(seq: int, body: Mapping[str, object]) -> Event | str:
     """The event in these bytes, or what is wrong with them, in words."""
     if body.keys() != EVENT_KEYS:
         odd = "、".join(sorted(show(key) for key in body.keys() ^ EVENT_KEYS)[:5])
         return f"字段不齐或多出：{odd}"
-    if type(body["schema"]) is not int or body["schema"] != 1:
-        return "schema 不是 1"
-    stream, kind = text(body["stream"]), text(body["kind"])
-    version = whole(body["version"])
-    actor, role = text(body["actor"]), text(body["role"])
-    if stream is None or kind is None or version is None or actor is None or role is None:
-        return "stream、version、kind、actor、role 不齐"
-    occurred, recorded_at = day(body["occurred_on"]), text(body["recorded_at"])
-    heard = shanghai_day(recorded_at) if recorded_at is not None else None
-    if occurred is None or recorded_at is None or heard is None:
+    if whole(body["schema"]) != 1 or whole(body["version"]) is None:
+        return "schema 不是 1，或没有版本号"
+    words = [text(body[key]) for key in ("stream", "kind", "actor", "role", "recorded_at")]
+    stream, kind, actor, role, recorded_at = (word or "" for word in words)
+    if None in words or stream == "case:":
+        return "stream、kind、actor、role、recorded_at 不齐"
+    occurred, heard = day(body["occurred_on"]), shanghai_day(recorded_at)
+    if occurred is None or heard is None:
         return "occurred_on 或 recorded_at 不是规定写法的日期、时间"
-    for key in ("from", "to", "reason", "previous", "plan", "personal"):
-        if body[key] is not None and not isinstance(body[key], str):
+    for key in ("from", "to", "previous", "plan", "personal"):
+        if body[key] is not None and text(body[key]) is None:
             return f"{key} 应为文字或空"
+    if not isinstance(body["reason"], (str, NoneType)):
+        return "reason 应为文字或空"
     evidence, attachments = body["evidence"], body["attachments"]
     if not isinstance(evidence, dict) or not isinstance(attachments, list):
         return "evidence 或 attachments 类型不对"
-    names = set()
-    for attachment in attachments:
-        name = text(attachment.get("name")) if isinstance(attachment, dict) else None
-        digest = text(attachment.get("sha256")) if isinstance(attachment, dict) else None
-        if name is None or digest is None or not HASH.fullmatch(digest):
-            return "附件没有名称或哈希"
-        names.add(name)
+    pairs = [one if isinstance(one, dict) else {} for one in attachments]
+    if not all(text(one.get("name")) and HASH.fullmatch(str(one.get("sha256"))) for one in pairs):
+        return "附件没有名称或哈希"
     code = stream[5:] if stream.startswith("case:") else None
-    if code == "":
-        return "户编号为空"
     return Event(
-        seq, stream, code, version, kind, _optional(body["from"]), _optional(body["to"]),
-        occurred, heard, recorded_at, actor, actor, role, evidence, frozenset(names),
-        _optional(body["plan"]),
+        seq, stream, code, kind, text(body["from"]), text(body["to"]), occurred, heard,
+        recorded_at, actor, actor, role, evidence, frozenset(str(one["name"]) for one in pairs),
+        text(body["plan"]),
     )  # fmt: skip
-
-
-def _optional(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 # ---------------------------------------------------------------- the plan
@@ -441,11 +413,9 @@ def read_plan(document: Mapping[str, object]) -> Plan:
     rules = document.get("rules")
     for name in (*RULE_NUMBERS, "warm_temperature", "exempt_paths"):
         rule = rules.get(name) if isinstance(rules, dict) else None
-        if not isinstance(rule, dict):
-            plan.faults.append(f"rules.{name}")
-            continue
-        value = rule.get("value")
-        if is_verified(rule):
+        entry = rule if isinstance(rule, dict) else {}
+        value = entry.get("value")
+        if is_verified(entry):
             plan.verified.add(name)
         if name == "warm_temperature":
             plan.warm_temperature = number(value)
@@ -453,23 +423,20 @@ def read_plan(document: Mapping[str, object]) -> Plan:
             plan.exempt = texts(value) if isinstance(value, list) else None
         elif (count := whole(value)) is not None:
             plan.numbers[name] = count
-        if name not in plan.numbers and (
-            (name == "warm_temperature" and plan.warm_temperature is None)
-            or (name == "exempt_paths" and plan.exempt is None)
-            or name in RULE_NUMBERS
-        ):
+        read = {"warm_temperature": plan.warm_temperature, "exempt_paths": plan.exempt}
+        if (read | plan.numbers).get(name) is None:
             plan.faults.append(f"rules.{name}")
     seasons = document.get("seasons")
     for place, entry in enumerate(seasons if isinstance(seasons, list) else ()):
-        label = text(entry.get("label")) if isinstance(entry, dict) else None
-        areas = texts(entry.get("areas")) if isinstance(entry, dict) else None
-        paths = texts(entry.get("paths")) if isinstance(entry, dict) else None
+        entry = entry if isinstance(entry, dict) else {}
+        label = text(entry.get("label"))
+        areas, paths = texts(entry.get("areas")), texts(entry.get("paths"))
         if label is None or areas is None or paths is None:
             plan.faults.append(f"seasons[{place}]")
             continue
         first, last = day(entry.get("first_day")), day(entry.get("last_day"))
         if first is None or last is None or first > last:
-            first = last = None
+            first = last = None  # nobody knows when it is
         plan.seasons.append(Season(label, areas, paths, first, last, is_verified(entry)))
     return plan
 
@@ -533,7 +500,7 @@ class Case:
     ready: Milestone | None = None
     device: int = 0
     works: list[Fact] = field(default_factory=list)
-    restarts: list[tuple[int, str, int]] = field(default_factory=list)
+    restarts: list[tuple[int, int]] = field(default_factory=list)
     facts: dict[int, Fact] = field(default_factory=dict)
     sightings: list[Fact] = field(default_factory=list)
     permits: list[Permit] = field(default_factory=list)
@@ -635,7 +602,7 @@ def season_refusals(case: Case, permit: Permit, plan: Plan, *, drill: bool) -> l
     if any(until == FOREVER for _, until in spans):
         reasons.append("许可当日仍有未修复的故障，或测温不合格后没有复测合格（四.3）")
     for season in chosen:
-        reasons += stability_refusals(case, permit, plan, season, spans)
+        reasons += stability_refusals(case, permit, plan, season, spans, plan.warm_temperature)
     return reasons
 
 
@@ -661,10 +628,9 @@ def ended_seasons(permit: Permit, plan: Plan) -> list[Season] | str:
         return f"采暖季不连续：{'、'.join(season.label for season in chosen)}（四.2）"
     for season in mine:
         # A later season of unknown dates may have ended too: then nobody knows which is the last.
-        if season.last is None and season.label > chosen[-1].label:
-            begun = season.year is None or date(season.year, 1, 1).toordinal() <= today
-            if begun:
-                return f"{season.label} 采暖季的起止日期不明（四.2）"
+        later = season.last is None and season.label > chosen[-1].label
+        if later and (season.year is None or season.label[:4] <= iso(today)[:4]):
+            return f"{season.label} 采暖季的起止日期不明（四.2）"
     return chosen
 
 
@@ -676,7 +642,7 @@ def clock_start(case: Case, permit: Permit) -> int | None:
         return None
     restarts = [
         restarted
-        for seq, _, restarted in case.restarts
+        for seq, restarted in case.restarts
         if seq < permit.event.seq or restarted <= permit.event.heard
     ]
     return max(permit.accepted.day, permit.ready.day, *restarts)
@@ -730,11 +696,15 @@ def first_heat(case: Case, permit: Permit) -> int | None:
 
 
 def stability_refusals(
-    case: Case, permit: Permit, plan: Plan, season: Season, spans: list[tuple[int, int]]
+    case: Case,
+    permit: Permit,
+    plan: Plan,
+    season: Season,
+    spans: list[tuple[int, int]],
+    warm: Decimal,
 ) -> list[str]:
     """Point 3 of section 4 for one season whose days are known."""
     first, last, today = season.first or 0, season.last or 0, permit.event.heard
-    warm = plan.warm_temperature or Decimal("Infinity")
     reasons = []
     heated = first_heat(case, permit)
     if heated is None:
@@ -847,6 +817,8 @@ def unlawful(case: Case, when: int, status: str) -> str:
 
 
 # ---------------------------------------------------------------- the walk
+
+Table = dict[tuple[object, ...], dict[str, object]]  # key columns -> what the row must say
 
 
 @dataclass(frozen=True, slots=True)
@@ -985,14 +957,13 @@ class Audit:
 
     def judge(self, event: Event) -> None:
         """Who did it, under which plan, and what it does."""
-        kinds = CASE_KINDS.get(event.kind) if event.case is not None else None
-        known = kinds or OTHER_KINDS.get((event.stream, event.kind))
-        if known is None:
+        allowed = kind_of(event)[1]
+        if not allowed:
             self.fault("kind_unknown", event, f"流 {show(event.stream)} 中不应有 {event.label}")
             return
         if event.case is None and (event.source is not None or event.target is not None):
             self.fault("edge_not_allowed", event, "这类事件不移动任何户")
-        if event.role not in known[1]:
+        if event.role not in allowed:
             self.fault("role_not_allowed", event, f"角色 {show(event.role)} 无权办理")
         if len(self.genesis) < len(GENESIS):
             self.begin(event)
@@ -1003,16 +974,15 @@ class Audit:
         if event.case is not None:
             self.check_plan(event)
             self.take_case(event)
-        elif event.kind == "plan_adopted":
-            self.adopt(event)
-        else:
+            return
+        effects = {
+            "plan_adopted": self.adopt, "officer_added": self.add_officer,
+            "officer_disabled": self.disable_officer, "gate_opened": self.open_gate,
+        }  # fmt: skip
+        if event.kind != "plan_adopted":
             self.check_plan(event)
-            if event.kind == "officer_added":
-                self.add_officer(event)
-            elif event.kind == "officer_disabled":
-                self.disable_officer(event)
-            elif event.kind == "gate_opened":
-                self.open_gate(event)
+        if event.kind in effects:
+            effects[event.kind](event)
 
     # -------- genesis, persons, plans, gates
 
@@ -1057,6 +1027,8 @@ class Audit:
             self.fault("evidence_malformed", event, "人员登记缺少登录名，或角色不明")
             return
         person = text(event.evidence.get("person")) or login
+        if login in self.officers and self.officers[login].person != person:
+            self.fault("person_changed", event, f"登录名 {show(login)} 原是另一人的")
         name, unit = text(event.evidence.get("name")), text(event.evidence.get("unit"))
         self.officers[login] = Officer(login, name, person, role or "", unit, active=True)
 
@@ -1195,8 +1167,10 @@ class Audit:
                 case.ready = milestone
             if reached is None:
                 self.fault("evidence_malformed", event, "施工完成没有具备使用条件的日期")
-        elif event.kind in RESTARTS and evidence.get("cause") != "paper_fault":
-            case.restarts.append((event.seq, event.kind, event.day))
+        elif event.kind in RESTARTS and not (
+            event.kind == "revoke" and evidence.get("cause") == "paper_fault"
+        ):
+            case.restarts.append((event.seq, event.day))
         kept = event.kind == "change_path" and evidence.get("keep_device") == "yes"
         if event.kind in ("replace", "change_path") and not kept:
             case.device += 1
@@ -1269,9 +1243,7 @@ class Audit:
         """From now on the fact reads as the correction says; one of a correction is one more."""
         while target.kind == "correct":
             earlier = target.values.get("id")
-            if not isinstance(earlier, int) or earlier >= target.seq:
-                return
-            if earlier not in case.facts:
+            if not isinstance(earlier, int) or not target.seq > earlier in case.facts:
                 return
             target = case.facts[earlier]
         if target.kind == "registered":
@@ -1304,21 +1276,17 @@ class Audit:
             self.fault("genesis_malformed", None, "日志没有建库、采用方案、登记首位人员这三个事件")
         removed = lawful = 0
         for case in self.cases.values():
-            for since in case.frozen_since.values():
-                case.suspensions.append((since, FOREVER))
+            case.suspensions += [(since, FOREVER) for since in case.frozen_since.values()]
             for permit in case.permits:
                 self.judge_permit(case, permit)
-            wrongs = [self.judge_removal(case, *record) for record in removals(case)]
-            removed += bool(wrongs)
-            lawful += bool(wrongs) and not any(wrongs)
-        self.compare_cases()
-        self.compare_permissions()
-        self.compare_registers()
+            codes = [self.judge_removal(case, *record) for record in removals(case)]
+            removed += bool(codes)
+            lawful += bool(codes) and not any(codes)
+        self.compare_tables()
         self.removal.sort(key=lambda finding: finding.seq or 0)
-        permitted = sum(bool(case.permits) for case in self.cases.values())
         return Report(
             self.events, len(self.cases), tuple(self.integrity), tuple(self.removal),
-            permitted, removed, lawful, self.drill,
+            sum(bool(case.permits) for case in self.cases.values()), removed, lawful, self.drill,
         )  # fmt: skip
 
     def judge_permit(self, case: Case, permit: Permit) -> None:
@@ -1336,115 +1304,82 @@ class Audit:
 
     def judge_removal(
         self, case: Case, record: Fact, facility: str, code: str, by: str | None
-    ) -> bool:
-        """Whether this removal was wrong; if so it is a finding, whoever did it."""
+    ) -> str:
+        """Note a removal that was wrong, whoever did it."""
         if code:
             words = f"户 {show(case.code)} 第 {record.seq} 号事件：{show(facility)} 于"
             words += f" {iso(record.day)}，{FINDING_CODES[code]}何人所为：{show(by or 'unknown')}"
             stream = f"case:{case.code}"
             self.removal.append(Finding(code, stream, case.code, record.seq, words))
-        return bool(code)
+        return code
 
-    def differ(self, words: str, case: str | None = None, seq: int | None = None) -> None:
+    def compare_tables(self) -> None:
+        """The tables made from the journal, row by row against what the journal makes of them."""
+        cases: Table = {}
+        permissions: Table = {}
+        for code, case in self.cases.items():
+            version, head = self.heads[f"case:{code}"]
+            cases[code,] = {name: case.columns.get(name) for name in CASE_COLUMNS} | {
+                "code": code, "state": case.state, "version": version, "head_hash": head,
+                "state_since": None if case.since is None else iso(case.since),
+            }  # fmt: skip
+            for permit in case.permits:
+                permissions[permit.event.seq,] = permission_row(permit)
+        self.compare("case", ("code",), cases)
+        self.compare("permission", ("seq",), permissions)
+        officers: Table = {(login,): asdict(one) for login, one in self.officers.items()}
+        self.compare("officer", ("login",), officers)
+        gates: Table = {key: {"opened_on": opened} for key, opened in self.gates.items()}
+        self.compare("gate", ("unit", "village", "kind"), gates)
+
+    def compare(self, table: str, names: tuple[str, ...], expected: Table) -> None:
+        """One table: no row too many or too few, and each column as it must be."""
+        left = dict(expected)
+        for row in self.rows[table]:
+            key: tuple[object, ...] = tuple(row.get(name) for name in names)
+            known = all(isinstance(part, (str, int)) for part in key)
+            columns = left.pop(key, None) if known else None
+            if columns is None:
+                self.differ(table, key, row, "日志中没有这一行，或这一行重复")
+                continue
+            for name, value in columns.items():
+                found = row.get(name)
+                if type(found) is not type(value) or found != value:
+                    words = f"{name} 应为 {show(value)}，表中是 {show(found)}"
+                    self.differ(table, key, columns, words)
+        for key, columns in left.items():
+            self.differ(table, key, columns, "表中没有这一行")
+
+    def differ(self, table: str, key: object, row: Mapping[str, object], words: str) -> None:
         """Note that a table says other than the journal."""
-        stream = f"case:{case}" if case is not None else None
-        self.integrity.append(Finding("projection_differs", stream, case, seq, words))
+        code = text(row.get("code" if table == "case" else "case"))
+        stream = f"case:{code}" if code is not None else None
+        place = "，".join(map(show, key)) if isinstance(key, tuple) else ""
+        words = f"{table} 表 {place}：{words}"
+        self.integrity.append(
+            Finding("projection_differs", stream, code, whole(row.get("seq")), words)
+        )
 
-    def compare_cases(self) -> None:
-        """The case table, column by column."""
-        rows = dict(self.keyed("case", ("code",)))
-        for case in self.cases.values():
-            row = rows.pop((case.code,), None)
-            if row is None:
-                self.differ(f"户 {show(case.code)} 在业务表中没有", case.code)
-                continue
-            version, head = self.heads[f"case:{case.code}"]
-            expected: dict[str, object] = {name: case.columns.get(name) for name in CASE_COLUMNS}
-            expected |= {"state": case.state, "version": version, "head_hash": head}
-            expected["state_since"] = iso(case.since) if case.since is not None else None
-            self.compare(f"户 {show(case.code)}", row, expected, case.code)
-        for (code,), _ in rows.items():
-            self.differ(f"户 {show(code)} 在业务表中有，在日志中没有", code)
 
-    def compare_permissions(self) -> None:
-        """Each permit has its permission row, and the row says what the journal says."""
-        rows = dict(self.keyed("permission", ("seq",)))
-        permits = (permit for case in self.cases.values() for permit in case.permits)
-        for permit in permits:
-            event, accepted, ready = permit.event, permit.accepted, permit.ready
-            name = f"户 {show(event.case)} 第 {event.seq} 号许可"
-            row = rows.pop((str(event.seq),), None)
-            if row is None:
-                self.differ(f"{name}在许可表中没有", event.case, event.seq)
-                continue
-            expected: dict[str, object] = {
-                "case": event.case,
-                "permitted_on": iso(event.heard),
-                "accepted_on": iso(accepted.day) if accepted else None,
-                "acceptance_seq": accepted.seq if accepted else None,
-                "accepted_by": accepted.person if accepted else None,
-                "ready_on": iso(ready.day) if ready and ready.day else None,
-                "readiness_seq": ready.seq if ready else None,
-                "permitted_by": event.person,
-                "plan": event.plan,
-            }
-            if permit.seasons:
-                expected["season_first_day"] = iso(permit.seasons[0].first)
-                expected["season_last_day"] = iso(permit.seasons[-1].last)
-            self.compare(name, row, expected, event.case, event.seq)
-        for (seq,), row in rows.items():
-            code = text(row.get("case"))
-            self.differ(f"户 {show(code)} 第 {show(seq)} 号许可在日志中没有", code, int(seq))
-
-    def compare_registers(self) -> None:
-        """The officers' register and the gates."""
-        officers = dict(self.keyed("officer", ("login",)))
-        for login, officer in self.officers.items():
-            row = officers.pop((login,), None)
-            expected: dict[str, object] = {
-                name: getattr(officer, name)
-                for name in ("name", "person", "role", "unit", "active")
-            }
-            self.compare(f"人员 {show(login)}", row, expected)
-        gates = dict(self.keyed("gate", ("unit", "village", "kind")))
-        for key, opened in self.gates.items():
-            words = f"网络 {' '.join(map(show, key))}"
-            self.compare(words, gates.pop(key, None), {"opened_on": opened})
-        for left in [*officers, *gates]:
-            self.differ(f"{' '.join(map(show, left))} 在业务表中有，在日志中没有")
-
-    def keyed(
-        self, kind: str, names: tuple[str, ...]
-    ) -> Iterator[tuple[tuple[str, ...], Mapping[str, object]]]:
-        """The rows of a table by their key; a row without one, or a second one, is a finding."""
-        seen = set()
-        for row in self.rows[kind]:
-            values = [row.get(name) for name in names]
-            numbered = [str(seq) for seq in map(whole, values) if seq is not None]
-            key = tuple(value for value in values if isinstance(value, str)) or tuple(numbered)
-            if len(key) != len(names) or key in seen or bool(numbered) != (names == ("seq",)):
-                self.differ(f"{kind} 表有一行重复或没有键：{'、'.join(map(show, values))}")
-                continue
-            seen.add(key)
-            yield key, row
-
-    def compare(
-        self,
-        name: str,
-        row: Mapping[str, object] | None,
-        expected: Mapping[str, object],
-        case: str | None = None,
-        seq: int | None = None,
-    ) -> None:
-        """One row against what the journal says it should be."""
-        if row is None:
-            self.differ(f"{name} 在业务表中没有", case, seq)
-            return
-        for column, value in expected.items():
-            found = row.get(column)
-            if type(found) is not type(value) or found != value:
-                words = f"{name} 的 {column} 应为 {show(value)}，表中是 {show(found)}"
-                self.differ(words, case, seq)
+def permission_row(permit: Permit) -> dict[str, object]:
+    """What the permission table must say; the season only where the rule found one."""
+    event, accepted, ready = permit.event, permit.accepted, permit.ready
+    row: dict[str, object] = {
+        "case": event.case,
+        "seq": event.seq,
+        "permitted_on": iso(event.heard),
+        "accepted_on": iso(accepted.day) if accepted else None,
+        "acceptance_seq": accepted.seq if accepted else None,
+        "accepted_by": accepted.person if accepted else None,
+        "ready_on": iso(ready.day) if ready and ready.day else None,
+        "readiness_seq": ready.seq if ready else None,
+        "permitted_by": event.person,
+        "plan": event.plan,
+    }
+    if permit.seasons:
+        row["season_first_day"] = iso(permit.seasons[0].first)
+        row["season_last_day"] = iso(permit.seasons[-1].last)
+    return row
 
 
 def examine(lines: Iterable[Mapping[str, object]]) -> Report:
@@ -1477,7 +1412,7 @@ def main(argv: list[str]) -> int:
             if header.get("type") != "header" or header.get("format") != "xianli-bundle/1":
                 sys.stderr.write(f"{paths[0]} 不是 xianli-bundle/1 的审计文件\n")
                 return 3
-            report = examine(with_header(header, lines))
+            report = examine(chain([header], lines))
     except OSError as error:
         sys.stderr.write(f"{paths[0]} 打不开：{error.strerror}\n")
         return 3
@@ -1498,36 +1433,24 @@ def parsed(file: Iterable[bytes]) -> Iterator[Mapping[str, object]]:
         yield value if isinstance(value, dict) else {}
 
 
-def with_header(
-    header: Mapping[str, object], lines: Iterator[Mapping[str, object]]
-) -> Iterator[Mapping[str, object]]:
-    """The lines again, with the one that was looked at first."""
-    yield header
-    yield from lines
-
-
 def as_json(report: Report) -> str:
     """The report under the keys of design section 8."""
-    found = [
-        {"code": one.code, "stream": one.stream, "seq": one.seq, "message": one.message}
+    integrity = [
+        {name: getattr(one, name) for name in ("code", "stream", "seq", "message")}
         for one in report.integrity
     ]
-    unlawful_ones = [
-        {"code": one.code, "case": one.case, "seq": one.seq, "message": one.message}
+    removal: dict[str, object] = {
+        name: getattr(report, name) for name in ("permitted", "removed", "lawful")
+    }
+    removal["findings"] = [
+        {name: getattr(one, name) for name in ("code", "case", "seq", "message")}
         for one in report.removal
     ]
-    removal = {
-        "permitted": report.permitted,
-        "removed": report.removed,
-        "lawful": report.lawful,
-        "findings": unlawful_ones,
-    }
-    verified = not report.integrity
-    totals = {"verified": verified, "events": report.events, "cases": report.cases}
-    return json.dumps(
-        {**totals, "drill": report.drill, "findings": found, "removal": removal},
-        ensure_ascii=False,
-    )
+    whole_report = {
+        "verified": not report.integrity, "events": report.events, "cases": report.cases,
+        "drill": report.drill, "findings": integrity, "removal": removal,
+    }  # fmt: skip
+    return json.dumps(whole_report, ensure_ascii=False)
 
 
 def as_text(report: Report) -> str:
