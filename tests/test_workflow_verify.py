@@ -632,6 +632,17 @@ def test_the_plan_hash_is_that_of_the_document() -> None:
     assert integrity(lines) == {"unknown_plan"}
 
 
+@pytest.mark.parametrize("named", ["b" * 64, None])
+def test_a_plan_is_adopted_under_its_own_hash_or_the_one_before(named: str | None) -> None:
+    later = {"name": "tiny", "document": make_plan(outage_days=6)}
+    step = Step("plan_adopted", "2024-04-02", "zhang", later, stream="plan")
+    before = {"plan": digest(canonical(make_plan()))}
+
+    assert integrity(make(*story(replace(step, over=before)))) == set()
+    assert integrity(make(*story(step))) == set()
+    assert integrity(make(*story(replace(step, over={"plan": named})))) == {"unknown_plan"}
+
+
 def test_a_permission_by_a_plan_no_longer_in_force_is_unlawful() -> None:
     later = make_plan(outage_days=6)
     revised = Step(
@@ -768,6 +779,12 @@ def test_a_step_begins_where_the_case_stands() -> None:
     assert integrity(make(*steps)) == {"edge_not_allowed"}
 
 
+def test_a_step_of_the_table_from_where_the_case_is_not_is_a_finding() -> None:
+    back = Step("overturn", "2024-01-01", "zhang", over={"from": "removal_permitted"})
+
+    assert integrity(make(*story(back, permit=None))) == {"edge_not_allowed"}
+
+
 def test_a_fact_moves_nothing() -> None:
     steps = story(visit_2=replace(story()[8], over={"to": "stable_season"}))
 
@@ -803,6 +820,24 @@ def test_what_an_event_names_must_be_there(kind: str, evidence: Line) -> None:
     steps = [*story(), Step(kind, "2024-05-01", "zhang", evidence)]
 
     assert integrity(make(*steps)) == {"reference_unknown"}
+
+
+def test_the_registration_may_be_corrected_and_names_its_own_case() -> None:
+    right = Step("correct", "2023-05-20", "zhang", {"id": "@registered"}, heard="2023-05-22")
+    other = replace(story()[0], stream="case:103-0002", on="2023-05-21", label="other")
+    wrong = replace(right, evidence={"id": "@other"})
+
+    assert integrity(make(*story(right))) == set()
+    assert integrity(make(*story(other, wrong))) == {"reference_unknown"}
+
+
+@pytest.mark.parametrize("name", ["unit", "path", "kind", "area", "quota"])
+def test_a_registration_says_what_the_case_is(name: str) -> None:
+    evidence = {key: value for key, value in REGISTERED.items() if key != name}
+    lines = make(replace(story()[0], evidence=evidence, by="zhang"))
+    row(lines, "case")[name] = None
+
+    assert integrity(lines) == {"evidence_malformed"}
 
 
 @pytest.mark.parametrize(("heard", "late"), [("2024-05-16", False), ("2024-05-17", True)])
@@ -999,6 +1034,7 @@ def test_first_heat_one_day_past_the_grace_is_an_outage_from_the_first_day() -> 
 
     assert refused_by(plan, **late) is True
     assert refused_by(plan, **timely) is False
+    assert refused_by(make_plan(outage_days=4), **timely) is False
     assert refused_by(make_plan(outage_days=6), **late) is False
 
 
@@ -1088,6 +1124,28 @@ def test_an_open_matter_refuses_until_it_is_resolved(kind: str) -> None:
 
     assert refused(matter) is True
     assert refused(matter, answer) is False
+
+
+def test_a_corrected_complaint_is_still_open() -> None:
+    complaint = Step("complaint", "2024-01-05", label="m")
+    right = Step("correct", "2024-01-04", "zhang", {"id": "@m"}, heard="2024-01-06", attach=("d",))
+
+    assert refused(complaint, right) is True
+
+
+def test_what_is_named_before_it_happened_is_not_answered() -> None:
+    fault, complaint = Step("fault", "2024-04-05"), Step("complaint", "2024-04-05")
+    ahead: Line = {"fault": "23", "id": "23"}  # the permission moves back to 24
+    answers = (
+        Step("repair", "2024-04-05", evidence=ahead),
+        Step("resolve", "2024-04-05", "zhang", ahead),
+    )
+
+    for answer, then in zip(answers, (fault, complaint), strict=True):
+        report = verify.examine(make(*story(answer, then)))
+
+        assert [one.code for one in report.integrity] == ["reference_unknown"]
+        assert [one.code for one in report.removal] == ["permission_unlawful"]
 
 
 def test_a_mere_note_refuses_nothing() -> None:
@@ -1297,6 +1355,8 @@ def later(kind: str, on: str, by: str = "wang", **evidence: object) -> Step:
         (later("works", "2023-11-20", first_heat_on="2023-11-20"), True),
         (later("works", "2024-04-30", first_heat_on="2023-11-20"), True),
         (later("works", "2024-04-30", first_heat_on="2024-04-30"), False),
+        (later("works", PERMIT_DAY, first_heat_on="2024-04-30"), True),
+        (later("works", "2024-04-30", first_heat_on=PERMIT_DAY), True),
         (later("correct", "2024-04-05", "zhang", id="@visit_1"), True),
         (later("correct", "2023-12-01", "zhang", id="@visit_1", temperature="15"), True),
         (later("correct", "2023-12-05", "zhang", id="@visit_1"), False),
@@ -1412,6 +1472,25 @@ def test_an_open_matter_suspends_from_its_recording_to_its_resolution(
     steps = story(replace(matter, label="m"), answer, facility(status, on))
 
     assert removal(make(*steps)) == [f"{status}_while_suspended"] * wrong
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "on", "wrong"),
+    [
+        ("serious", "note", "2024-05-09", True),
+        ("serious", "note", "2024-05-10", False),
+        ("note", "serious", "2024-05-09", False),
+        ("note", "serious", "2024-05-10", True),
+    ],
+)
+def test_a_finding_suspends_while_it_reads_as_serious(
+    before: str, after: str, on: str, wrong: bool
+) -> None:
+    first = Step("finding", "2024-05-05", "he", {"severity": before}, label="m")
+    right = Step("correct", "2024-05-05", "zhang", {"id": "@m", "severity": after})
+    steps = story(first, replace(right, heard="2024-05-10"), facility("removed", on))
+
+    assert removal(make(*steps)) == ["removed_while_suspended"] * wrong
 
 
 @pytest.mark.parametrize("status", ["removed", "sealed"])
@@ -1563,10 +1642,13 @@ def test_people_read_totals_and_findings(
     assert "removed_without_permission（1）" in shown
 
 
-def test_it_runs_alone_on_a_bare_python(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [["-I", "-S"], ["-S"]])
+def test_it_runs_alone_on_a_bare_python(options: list[str], tmp_path: Path) -> None:
     alone = tmp_path / "verify.py"
     alone.write_bytes(Path(verify.__file__).read_bytes())
-    command = [sys.executable, "-I", "-S", str(alone), written(make(), tmp_path)]
+    # In its own folder its neighbours could stand in for modules of the standard library.
+    script = alone if "-I" in options else verify.__file__
+    command = [sys.executable, "-B", *options, str(script), written(make(), tmp_path)]
 
     done = subprocess.run(command, capture_output=True, check=False, cwd=tmp_path)
 
