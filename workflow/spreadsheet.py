@@ -533,16 +533,20 @@ class _Budget:
 
 def _main() -> None:
     _limit_resources()
+    answer = _answer(sys.stdin.buffer.read())
+    sys.stdout.buffer.write(json.dumps(answer).encode())
+
+
+def _answer(content: bytes) -> Answer:
     try:
-        answer = _read_content(sys.stdin.buffer.read())
+        return _read_content(content)
     except _Refused as refused:
-        answer = {"code": refused.code, "detail": refused.detail}
+        return {"code": refused.code, "detail": refused.detail}
     except MemoryError:
-        answer = {"code": "too_large", "detail": "展开后过大"}
+        return {"code": "too_large", "detail": "展开后过大"}
     except Exception as error:
         # Nobody can list what a broken file makes three parsers raise; here the file is at fault.
-        answer = {"code": "damaged", "detail": f"文件内容读不通（{type(error).__name__}）"}
-    sys.stdout.buffer.write(json.dumps(answer, ensure_ascii=True).encode())
+        return {"code": "damaged", "detail": f"文件内容读不通（{type(error).__name__}）"}
 
 
 def _limit_resources() -> None:
@@ -565,7 +569,7 @@ def _read_content(content: bytes) -> Answer:
 
 # --- .csv -----------------------------------------------------------------------------------------
 
-TEXT_BUT_NO_TABLE = (b"<", b"%PDF", b"{\\rtf", b"\x7fELF", b"MZ")
+TEXT_BUT_NO_TABLE = ("<", "%PDF", "{\\rtf")
 RISKY = "=+-@\t\r＝＋－＠"
 
 
@@ -588,8 +592,6 @@ def _read_csv(content: bytes) -> Answer:
 
 
 def _decode(content: bytes) -> tuple[str, str]:
-    if not content.strip() or content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(TEXT_BUT_NO_TABLE):
-        raise _Refused("not_a_workbook", "内容不是 .xlsx、.xls、.et 或 .csv")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         encodings = ["utf-16"]
     else:
@@ -600,7 +602,8 @@ def _decode(content: bytes) -> tuple[str, str]:
         except UnicodeDecodeError:
             continue
         controls = sum(character < " " and character not in "\t\r\n" for character in text)
-        if "\0" in text or controls * 20 > len(text):
+        no_table = text.lstrip("\ufeff \t\r\n").startswith(TEXT_BUT_NO_TABLE)
+        if no_table or not text.strip() or "\0" in text or controls * 20 > len(text):
             break
         return text, encoding.removesuffix("-sig")
     raise _Refused("not_a_workbook", "内容不是 .xlsx、.xls、.et 或 .csv")
