@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import cast
 
@@ -886,6 +887,20 @@ def test_each_column_of_each_table_is_recomputed(kind: str, column: str) -> None
     row(lines, kind)[column] = 999 if column in ("seq", "version") else "other"
 
     assert integrity(lines) == {"projection_differs"}
+
+
+class Said(StrEnum):
+    COUNTY_OFFICE = "county_office"
+
+
+def test_a_row_from_the_program_may_carry_words_of_its_own_but_no_number_for_a_truth() -> None:
+    lines = make()
+    row(lines, "officer")["role"] = Said.COUNTY_OFFICE
+    assert integrity(lines) == set()
+
+    row(lines, "officer")["active"] = 1
+    cast("Line", events(lines)[0]["columns"])["version"] = True
+    assert integrity(lines) == {"projection_differs", "columns_differ"}
 
 
 @pytest.mark.parametrize("kind", ["case", "permission", "officer"])

@@ -276,6 +276,11 @@ def iso(ordinal: int | None) -> str:
     return date.fromordinal(ordinal).isoformat() if 1 <= ordinal <= 3652059 else "日历之外"
 
 
+def same(one: object, other: object) -> bool:
+    """Equal, and True is not 1."""
+    return one == other and isinstance(one, bool) is isinstance(other, bool)
+
+
 def show(value: object) -> str:
     """Any value, in a message: short, on one line, without control characters."""
     try:
@@ -931,9 +936,7 @@ class Audit:
         differing = [
             name
             for name in JOURNAL_COLUMNS
-            if name not in found
-            or type(found[name]) is not type(body.get(name))
-            or found[name] != body.get(name)
+            if name not in found or not same(found[name], body.get(name))
         ]
         if differing:
             self.fault("columns_differ", place, f"列与内容不同：{'、'.join(differing)}")
@@ -1344,7 +1347,7 @@ class Audit:
                 continue
             for name, value in columns.items():
                 found = row.get(name)
-                if type(found) is not type(value) or found != value:
+                if not same(found, value):
                     words = f"{name} 应为 {show(value)}，表中是 {show(found)}"
                     self.differ(table, key, columns, words)
         for key, columns in left.items():
