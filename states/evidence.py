@@ -6,6 +6,7 @@ business, so that a refusal can name everything at once.
 """
 
 import types
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
@@ -511,8 +512,15 @@ def _correctable_names() -> frozenset[str]:
     return frozenset(names | {"old_facility"})
 
 
+def plain(text: str, place: str) -> str:
+    """The text, if it holds no control or direction characters. Raises UsageFault."""
+    if any(unicodedata.category(character) in ("Cc", "Cf") for character in text):
+        raise UsageFault("文字中含有控制字符", place=place, remedy="删去不可见的字符后再试")
+    return text
+
+
 def _parse_value(key: Key, text: str) -> object:
-    text = text.strip()
+    text = plain(text.strip(), f"-e {key.name}")
     try:
         if not text:
             raise ValueError("不能为空")

@@ -443,6 +443,20 @@ def advance(database: Database, order: Order, login: str, now: datetime) -> Rece
     return answer
 
 
+def carry_out(
+    database: Database, orders: Sequence[Order], login: str, now: datetime
+) -> list[Receipt | Refusal]:
+    """Carries out many orders in one transaction; refused ones leave no trace.
+
+    Raises NotPermitted for the login, Conflict, JournalBroken: then nothing was written.
+    """
+    with database.transaction() as connection:
+        desk = Desk(connection, login, now)
+        found = desk.take(orders)
+        desk.finish()
+    return found
+
+
 def rehearse(database: Database, order: Order, login: str, now: datetime) -> State:
     """The state the order would lead to, written nowhere. Raises what `advance` would."""
     with database.reading() as connection:

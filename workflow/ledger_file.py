@@ -525,7 +525,7 @@ class _Reading:
             twins = []
             for key in household.matches():
                 first = seen.setdefault(key, household)
-                if first is not household and first not in twins and household.may_be(first, key):
+                if first is not household and first not in twins:
                     twins.append(first)
                     household.fault_duplicate(key[0], first)
 
@@ -604,20 +604,12 @@ class _Household:
         if self._texts["name"] and self._texts["address"]:
             yield "name", self._texts["name"], self._texts["address"]
 
-    def may_be(self, other: "_Household", key: tuple[str, ...]) -> bool:
-        """Two ID numbers are two persons, though name and address be the same."""
-        ids = {self._texts["id_number"], other._texts["id_number"]} - {""}
-        return key[0] != "name" or len(ids) < 2
-
     def fault_duplicate(self, name: str, first: "_Household") -> None:
         where = "" if first._sheet == self._sheet else f"工作表“{first._sheet}”"
-        what = "户主姓名和详细地址" if name == "name" else HEADINGS[name]
-        self._fault(
-            name,
-            "duplicate_in_file",
-            f"{what}与{where}第 {first._number} 行相同；请核对是否重复登记，只留一行",
-            self._texts[name],
-        )
+        twin = f"与{where}第 {first._number} 行相同；请核对是否重复登记，只留一行"
+        if name == "name":
+            twin = f"连同详细地址{twin}，确为两户的把地址写到门牌"
+        self._fault(name, "duplicate_in_file", twin, self._texts[name])
 
     # One cell.
 

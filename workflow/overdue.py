@@ -209,24 +209,28 @@ class _Around:
 
 def why(
     connection: Connection,
-    plan: Plan,
-    facts: CaseFacts,
-    trigger: Trigger,
-    today: date,
+    code: str,
+    trigger: Trigger | None,
+    clocks: Clocks,
     who: Actor | None,
-) -> machine.Answer:
-    """Whether the trigger could be pulled now with nothing in hand, and everything it lacks.
+) -> tuple[machine.Answer, tuple[str, ...], bool]:
+    """Whether the trigger could be pulled with nothing in hand, and everything it lacks.
 
-    Asked by an officer of the right role, separation of persons counts too.
+    Without a trigger, the one that leads forward. Answers also what a permission would rest on
+    unverified, and whether this is a drill. Asked by an officer of the right role, separation of
+    persons counts too. Raises NotPermitted.
     """
-    drill = register.is_drill(connection)
-    question = _Around(connection).question(facts, plan, trigger, today, drill)
-    asks_for_himself = who is not None and who.role in lifecycle.roles_for(trigger)
+    plan, drill = register.plan_in_force(connection), register.is_drill(connection)
+    facts, _ = cases.facts_of(connection, code, who, clocks)
+    asked = trigger or lifecycle.FORWARD.get(facts.state, Trigger.PERMIT)
+    question = _Around(connection).question(facts, plan, asked, clocks.as_of, drill)
     around = question.around
-    if trigger in (Trigger.CONFIRM, Trigger.REINSTATE):
+    if asked in (Trigger.CONFIRM, Trigger.REINSTATE):
         around = replace(around, twins=engine.twins(connection, facts.code))
-    if trigger in (Trigger.CHANGE_PATH, Trigger.REINSTATE):
+    if asked in (Trigger.CHANGE_PATH, Trigger.REINSTATE):
         left = engine.annex_left(connection, facts, facts.path, plan)
         around = replace(around, annex_left=left)
-    actor = who if asks_for_himself else None
-    return machine.ask(trigger, replace(question, actor=actor, around=around))
+    own = who if who is not None and who.role in lifecycle.roles_for(asked) else None
+    question = replace(question, actor=own, around=around)
+    unverified = machine.unverified(question) if asked is Trigger.PERMIT else ()
+    return machine.ask(asked, question), unverified, drill

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
@@ -106,6 +107,11 @@ def plan_in_force(connection: Connection) -> Plan:
     document = connection.execute(
         select(_PLAN.c.document).order_by(_PLAN.c.seq.desc()).limit(1)
     ).scalar_one()
+    return _parsed(document)
+
+
+@cache
+def _parsed(document: str) -> Plan:
     return plans.from_json(json.loads(document))
 
 
@@ -142,7 +148,7 @@ def require_county(who: Actor) -> None:
         raise NotPermitted("此项由县清洁取暖办办理", remedy="请县清洁取暖办的账号办理")
 
 
-def add_officer(pen: Pen, officer: Officer, plan: Plan) -> None:
+def add_officer(pen: Pen, officer: Officer) -> None:
     """Registers an officer, or takes a disabled login into use again for the same person.
 
     Raises UsageFault for a role that needs a unit or may not have one, Conflict for a login in use.
