@@ -655,7 +655,7 @@ class _Household:
             self._fault(
                 name,
                 "id_destroyed",
-                f"读到 {text}，号码已被表格软件变成数字，后几位丢失；请按文本格式重新录入",
+                f"读到{_quoted(text)}，号码已被表格软件变成数字，后几位丢失；请按文本格式重新录入",
                 text,
             )
             return ""
@@ -685,7 +685,7 @@ class _Household:
             self._masked.add(name)
         else:
             code = "id_malformed" if name == "id_number" else "required_missing"
-            message = f"读到打码内容 {text}；没有编号和版本的行须填写完整内容"
+            message = f"读到打码内容 {text}；没有编号和版本的行请填写完整内容"
             self._fault(name, code, message, text)
         return ""
 
@@ -714,7 +714,10 @@ class _Household:
             return None
         if not text.isascii() or not text.isdigit() or len(text) > 9:
             self._fault(
-                "version", "not_a_number", f"读到“{text}”，应为整数；请保留导出时的版本", text
+                "version",
+                "not_a_number",
+                f"读到{_quoted(text)}，应为整数；请保留导出时的版本",
+                text,
             )
             return None
         return int(text)
@@ -724,7 +727,7 @@ class _Household:
             return None
         unit = _find_unit(text, self._reading.plan)
         if unit is None:
-            message = f"读到“{text}”，不在实施方案的责任单位中；请按方案填写单位名称"
+            message = f"读到{_quoted(text)}，不在实施方案的责任单位中；请按方案填写单位名称"
             self._fault("unit", "unknown_unit", message, text)
         elif text != unit.name:
             self._normal("unit", "unit_alias", text, unit.name)
@@ -738,7 +741,7 @@ class _Household:
             if text in (word.label, word.value):
                 return word
         labels = "、".join(word.label for word in words)
-        self._fault(name, code, f"读到“{text}”；只能填 {labels}", text)
+        self._fault(name, code, f"读到{_quoted(text)}；请填 {labels} 之一", text)
         return None
 
     def _read_id(self, text: str) -> str:
@@ -775,10 +778,10 @@ class _Household:
         if not text or uscc.is_valid(text):
             return
         if len(text) == 18:
-            message = f"读到 {text}，校验码不符；请核对证照"
+            message = f"读到{_quoted(text)}，校验码不符；请核对证照"
             self._fault("credit_code", "id_check_digit", message, text)
         else:
-            message = f"读到 {text}（{len(text)} 位），应为 18 位；请核对证照"
+            message = f"读到{_quoted(text)}（{len(text)} 位），应为 18 位；请核对证照"
             self._fault("credit_code", "id_malformed", message, text)
 
     def _figure(self, name: str) -> float | None:
@@ -789,7 +792,9 @@ class _Household:
         if isinstance(cell.value, str):
             text, codes = _clean(name, cell.value)
             if not FIGURE.fullmatch(text):
-                self._fault(name, "not_a_number", f"读到“{shown}”，应为数字；请只填平方米数", shown)
+                self._fault(
+                    name, "not_a_number", f"读到{_quoted(shown)}，应为数字；请只填平方米数", shown
+                )
                 return None
             number = float(text.replace(",", ""))
             if self._reading.is_typed:  # in a CSV everything is text
@@ -799,10 +804,14 @@ class _Household:
         elif cell.kind is CellKind.NUMBER:
             number = float(cell.value)
         else:
-            self._fault(name, "not_a_number", f"读到“{shown}”，应为数字；请只填平方米数", shown)
+            self._fault(
+                name, "not_a_number", f"读到{_quoted(shown)}，应为数字；请只填平方米数", shown
+            )
             return None
         if not 0 < number < AREA_LIMIT:
-            message = f"读到 {shown}，应大于 0、小于 {AREA_LIMIT} 平方米；请核对，没有就空着"
+            message = (
+                f"读到{_quoted(shown)}，应大于 0、小于 {AREA_LIMIT} 平方米；请核对，没有就空着"
+            )
             self._fault(name, "area_out_of_range", message, shown)
             return None
         return round(number, 4)  # 64.09999999999999 was typed as 64.1
@@ -813,7 +822,7 @@ class _Household:
         known = tuple(dict.fromkeys(facility for facility in facilities if facility is not None))
         if len(known) < len(set(facilities)) or (Facility.NONE in known and len(known) > 1):
             labels = "、".join(facility.label for facility in Facility)
-            message = f"读到“{text}”；只能填 {labels}，多项用顿号隔开，“无”须单独填"
+            message = f"读到{_quoted(text)}；请填 {labels}，多项用顿号隔开，“无”单独填"
             self._fault("old_facilities", "required_missing", message, text)
             return ()
         return known
@@ -838,13 +847,20 @@ def _clean(name: str, raw: str) -> tuple[str, list[str]]:
     else:
         text = text.strip()
     narrow = text
-    if name in IDENTIFIERS | FIGURES:
+    if name in IDENTIFIERS:
         narrow = "".join(unicodedata.normalize("NFKC", text).split())
+    elif name in FIGURES:
+        narrow = unicodedata.normalize("NFKC", text).strip()
     elif name != "remarks":
         narrow = text.translate(HALF_WIDTH)
     if narrow != text:
         codes.append("fullwidth_converted")
     return narrow, codes
+
+
+def _quoted(text: str) -> str:
+    """What was read, for a message: without the numbers of a person who slipped a column."""
+    return "个人号码" if identity.holds_personal_number(text) else f"“{text[:40]}”"
 
 
 def _find_unit(text: str, plan: Plan) -> Unit | None:
