@@ -48,7 +48,8 @@ class _Walk:
     __slots__ = ("question", "reasons", "state")
 
     def __init__(self, question: Question) -> None:
-        self.state: str = question.facts.state
+        # Plain text: the machine takes a member of an enum for something else.
+        self.state = str(question.facts.state)
         self.question = question
         self.reasons: tuple[Reason, ...] = ()
 

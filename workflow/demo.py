@@ -4,19 +4,19 @@ Every household, name and number is invented from the seed. Nothing here goes ro
 act is an order to the engine, and some are meant to be refused. Same seed, same figures.
 """
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path as FilePath
 from random import Random
 
 from notifications import render
+from states import deadlines
 from states import evidence as keys
 from states.errors import UsageFault
 from states.identity import PersonalData, check_digit
-from states.plan import Json, Plan, Task, Unit
+from states.plan import Json, Task, Unit
 from states.vocabulary import (
     Area,
     Facility,
@@ -40,9 +40,9 @@ from workflow import (
     ledger,
     ledger_file,
     overdue,
-    register,
     setup,
     spreadsheet,
+    verify,
 )
 from workflow.attachments import File
 from workflow.cases import Clocks
@@ -56,8 +56,11 @@ LEDGERS_IN = date(2023, 4, 10)
 SHOW_ON = (date(2023, 8, 1), date(2023, 9, 1), date(2023, 9, 15), date(2023, 9, 28))
 SEASON_BEGINS = date(2023, 10, 15)
 SEASON_ENDS = date(2024, 4, 15)
+WITHDRAWN_ON = date(2023, 6, 20)
+REPLACED_ON = date(2023, 6, 27)
 PERMITS_ON = (date(2024, 4, 22), date(2024, 5, 10))
-LAST_DAY = date(2024, 5, 20)
+SIGNED_LATE_ON = date(2024, 5, 6)
+REMOVED_ON = date(2024, 5, 20)
 COUNTY, SECOND, AUDITOR = "xianban-zhang", "xianban-li", "shenji-wang"
 ACCEPTORS = ("yanshou-zhao", "yanshou-qian", "yanshou-sun")
 SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
@@ -141,21 +144,37 @@ class _Stage:
         self._played = Played()
         self._gates: dict[tuple[str, str], date] = {}
         self._ledgers: list[dict[str, Json]] = []
-        self._paper = _file("补录说明.txt", "迟到材料的说明")
 
     def play(self) -> Story:
         """The whole year."""
         self._found()
-        households = [h for unit in self._plan.units for h in self._ledger(unit)]
+        households = [
+            household
+            for unit in self._plan.units
+            for household in self._ledger(unit, unit.tasks, LEDGERS_IN)
+        ]
         self._catalogue()
         self._networks(households)
-        acts = [act for household in households for act in self._life(household)]
+        leaving = [h for h in households if h.number == 7 and h.unit.task >= 70]
+        acts = [
+            act
+            for household in households
+            for act in self._life(household)
+            if household not in leaving or act.day < WITHDRAWN_ON
+        ]
         acts += self._extras(households)
-        self._perform(sorted(acts, key=lambda act: act.day))
-        self._swap(households)
-        permits = self._permits()
+        acts += [self._withdraw(household) for household in leaving]
+        acts.sort(key=lambda act: act.day)
+        early = [act for act in acts if act.day < REPLACED_ON]
+        self._perform(early, 16, 40)
+        late = acts[len(early) :]
+        for household in leaving:
+            for newcomer in self._ledger(household.unit, (_one_like(household),), REPLACED_ON):
+                late += self._life(newcomer, REPLACED_ON)
+        self._perform(sorted(late, key=lambda act: act.day), 40, 85)
+        self._permits()
         self._removals_after()
-        return self._tell(permits)
+        return self._tell()
 
     # The county --------------------------------------------------------------------------
 
@@ -170,7 +189,10 @@ class _Stage:
             clock=journal.noon(FOUNDED),
         )
         self._database = db.connect(self._url)
-        add = [(SECOND, "李县办", Role.COUNTY_OFFICE, None), (AUDITOR, "王审计", Role.AUDITOR, None)]
+        add = [
+            (SECOND, "李县办", Role.COUNTY_OFFICE, None),
+            (AUDITOR, "王审计", Role.AUDITOR, None),
+        ]
         add += [(login, f"验收{n}", Role.ACCEPTOR, None) for n, login in enumerate(ACCEPTORS, 1)]
         for unit in self._plan.units:
             add.append((_officer(unit), f"{unit.name}经办人", Role.UNIT_OFFICER, unit.code))
@@ -187,22 +209,19 @@ class _Stage:
                 now=journal.noon(FOUNDED),
             )
 
-    def _ledger(self, unit: Unit) -> list[Household]:
+    def _ledger(self, unit: Unit, tasks: Sequence[Task], day: date) -> list[Household]:
         """Writes a unit's ledger as a workbook and takes it in."""
-        rows = [
-            self._row(unit, task)
-            for task in unit.tasks
-            for _ in range(task.households)
-        ]
-        path = self._directory / "台账" / f"{unit.code}-{unit.name}.xlsx"
+        rows = [self._row(unit, task) for task in tasks for _ in range(task.households)]
+        more = "" if day == LEDGERS_IN else "-递补"
+        path = self._directory / "台账" / f"{unit.code}-{unit.name}{more}.xlsx"
         ledger_file.write_ledger(path, rows, self._plan)
-        found = ledger.import_file(
-            self._database, path, _officer(unit), journal.noon(LEDGERS_IN)
-        )
+        found = ledger.import_file(self._database, path, _officer(unit), journal.noon(day))
+        if not found.accepted:
+            raise AssertionError(f"the demo's own ledger was refused: {found.faults[:3]}")
         self._ledgers.append(
             {"unit": unit.code, "file": path.name, "rows": found.rows, "added": found.added}
         )
-        self._progress(len(self._ledgers), 100)
+        self._progress(min(len(self._ledgers), 16), 100)
         return [
             Household(
                 code,
@@ -277,12 +296,12 @@ class _Stage:
     def _catalogue(self) -> None:
         path = self._directory / "中标设备清单.xlsx"
         columns = [ColumnOut(name, text=True) for name in setup.CATALOGUE_COLUMNS]
-        rows = [
+        rows: list[list[spreadsheet.Value]] = [
             [f"KFR-{size}W", brand, "煤改电", f"A{lot}"]
             for lot, brand in enumerate(("晋暖", "五峰"), start=1)
             for size in (f"{26 + 10 * lot}", f"{50 + 10 * lot}")
         ]
-        spreadsheet.write_workbook(path, [SheetOut("清单", columns, rows)])
+        spreadsheet.write_workbook(path, [SheetOut("清单", tuple(columns), rows)])
         self._models = [str(row[0]) for row in rows]
         setup.import_catalogue(
             self._database, path, actor=COUNTY, now=journal.noon(date(2023, 4, 20))
@@ -316,14 +335,15 @@ class _Stage:
 
     # A household's life ------------------------------------------------------------------
 
-    def _life(self, household: Household) -> Iterator[Act]:
+    def _life(self, household: Household, not_before: date = FOUNDED) -> Iterator[Act]:
         """The steps of one household, at its unit's pace, up to the end of the season."""
         random, unit = self._random, household.unit
         pace = 2.2 if unit.code in SLOWEST else 1.6 if unit.code in SLOW else 1.0
         officer = _officer(unit)
         # A unit works its households off village by village, over about three months.
         share = household.number / max(unit.task, 1)
-        confirm_on = self._office(unit, date(2023, 4, 24) + timedelta(days=int(30 * share * pace)))
+        began = max(date(2023, 4, 24), not_before + timedelta(days=14))
+        confirm_on = self._office(unit, began + timedelta(days=int(30 * share * pace)))
         select_on = self._office(unit, confirm_on + timedelta(days=random.randrange(3, 25)))
         gate = self._gates[unit.code, household.village]
         begin = max(select_on, gate) + timedelta(
@@ -565,12 +585,23 @@ class _Stage:
             lambda ids: _order(code, FactKind.REPAIR, {"fault": ids[tag]}),
         )
 
-    def _swap(self, households: Sequence[Household]) -> None:
-        """Withdrawals, each made up for by another household: the annex stays whole."""
+    def _withdraw(self, household: Household) -> Act:
+        """A household leaves; another takes its place in the annex a week later."""
+        return _act(
+            WITHDRAWN_ON,
+            COUNTY,
+            household.code,
+            Trigger.CLOSE,
+            cause="withdrawn",
+            requested_by=household.unit.name,
+            document="退出申请.pdf",
+            files=(_file("退出申请.pdf", household.code),),
+        )
 
     # Playing -----------------------------------------------------------------------------
 
-    def _perform(self, acts: Sequence[Act]) -> None:
+    def _perform(self, acts: Sequence[Act], begins: int, ends: int) -> None:
+        """Lets the acts happen day by day; `begins` and `ends` are percents of the whole."""
         total = len(acts)
         done, index = 0, 0
         while index < total:
@@ -584,7 +615,7 @@ class _Stage:
             for login, mine in today.items():
                 self._carry_out(mine, login, day)
                 done += len(mine)
-            self._progress(16 + 70 * done // total, 100)
+            self._progress(begins + (ends - begins) * done // total, 100)
 
     def _carry_out(self, acts: Sequence[Act], login: str, day: date) -> None:
         orders = [act.make(self._played.ids) for act in acts]
@@ -610,3 +641,185 @@ class _Stage:
                 found = overdue.check(connection, self._plan, Clocks(SHOW_ON[shown]))
             self._played.positions.append(found)
             shown += 1
+
+    # After the season --------------------------------------------------------------------
+
+    def _permits(self) -> None:
+        """Asks for every permission; what was refused is asked again when papers have come."""
+        self._ask_for_permissions(PERMITS_ON[0])
+        unsigned = [
+            refusal.order.code
+            for refusal in self._played.refusals
+            if refusal.order.kind is Trigger.PERMIT
+            and [reason.guard for reason in refusal.error.reasons] == ["season_signed"]
+        ]
+        late = [
+            _act(
+                SIGNED_LATE_ON,
+                COUNTY,
+                code,
+                FactKind.SIGNATURE,
+                season="2023-2024",
+                by="household",
+            )
+            for code in unsigned[::2]
+        ]
+        self._perform(late, 88, 90)
+        self._played.refusals.clear()
+        self._ask_for_permissions(PERMITS_ON[1])
+        self._progress(93, 100)
+
+    def _ask_for_permissions(self, day: date) -> None:
+        with self._database.reading() as connection:
+            waiting = [
+                position.code
+                for position in cases.positions(connection, self._plan, Clocks(day))
+                if position.state is State.STABLE_SEASON
+            ]
+        acts = [_act(day, SECOND, code, Trigger.PERMIT) for code in waiting]
+        self._carry_out(acts, SECOND, day)
+        self._progress(88, 100)
+
+    def _removals_after(self) -> None:
+        """Some households take their old stove down, as they now may; most keep it."""
+        with self._database.reading() as connection:
+            permitted = [
+                position
+                for position in cases.positions(connection, self._plan, Clocks(REMOVED_ON))
+                if position.state is State.REMOVAL_PERMITTED
+            ][::150]
+            histories = cases.load(connection, [position.code for position in permitted])
+        acts = [
+            _act(
+                REMOVED_ON,
+                COUNTY,
+                position.code,
+                FactKind.OLD_FACILITY,
+                facility=str(histories[position.code][0].texts("old_facilities")[0]),
+                status="removed",
+                by="household",
+            )
+            for position in permitted
+        ]
+        self._perform(acts, 94, 95)
+
+    # The summary -------------------------------------------------------------------------
+
+    def _tell(self) -> Story:
+        with self._database.reading() as connection:
+            positions = cases.positions(connection, self._plan, Clocks(REMOVED_ON))
+            verification = audit.verification(connection)
+            report = audit.report(connection)
+            bundle = self._directory / "审计包.jsonl"
+            audit.write_bundle(connection, bundle)
+        self._progress(99, 100)
+        self._database.close()
+        document = self._document(positions, verification, report)
+        text = render.render("demo.txt.j2", document)
+        (self._directory / "先看这里.txt").write_text(text, encoding="utf-8")
+        self._progress(100, 100)
+        return Story(document, text)
+
+    def _document(
+        self,
+        positions: Sequence[cases.Position],
+        verification: audit.Verification,
+        report: verify.Report,
+    ) -> dict[str, Json]:
+        played = self._played
+        waiting = [r for r in played.refusals if r.order.kind is Trigger.PERMIT]
+        guards = Counter(reason.guard for r in waiting for reason in r.error.reasons)
+        planned = [p for p in positions if p.state is not State.CLOSED and p.quota is Quota.PLANNED]
+        example = next((p.code for p in positions if p.state is State.STABLE_SEASON), "")
+        return {
+            "directory": str(self._directory),
+            "db": self._url,
+            "seed": self._seed,
+            "cases": len(planned),
+            "states": dict(sorted(Counter(str(p.state) for p in positions).items())),
+            "ledgers": [*self._ledgers],
+            "annex": [
+                {
+                    "unit": unit.code,
+                    "name": unit.name,
+                    "task": unit.task,
+                    "planned": sum(p.unit == unit.code for p in planned),
+                    "done": sum(p.unit == unit.code and p.state in deadlines.DONE for p in planned),
+                    "permitted": sum(
+                        p.unit == unit.code and p.state is State.REMOVAL_PERMITTED for p in planned
+                    ),
+                }
+                for unit in self._plan.units
+            ],
+            "positions": [
+                {
+                    "as_of": check.as_of.isoformat(),
+                    "overdue": check.overdue,
+                    "at_risk": check.at_risk,
+                    "done": sum(line.done for line in check.by_unit),
+                    "gravest": len(check.gravest),
+                }
+                for check in played.positions
+            ],
+            "steps": dict(sorted(played.done.items())),
+            "refused": dict(sorted(played.refused.items())),
+            "not_permitted": {
+                "cases": len(waiting),
+                "guards": dict(guards.most_common()),
+                "example": example,
+            },
+            "audit": {
+                "verified": verification.verified,
+                "events": verification.events,
+                "cases": verification.cases,
+                "permitted": report.permitted,
+                "removed": report.removed,
+                "lawful": report.lawful,
+                "findings": [finding.message for finding in report.removal],
+                "early": report.removal[0].case if report.removal else None,
+            },
+        }
+
+
+def _officer(unit: Unit) -> str:
+    return f"jb-{unit.code}"
+
+
+def _one_like(household: Household) -> Task:
+    return Task(path=household.path, kind=household.kind, area=household.area, households=1)
+
+
+def _weekday(day: date) -> date:
+    return day + timedelta(days=max(0, 7 - day.weekday()) if day.weekday() > 4 else 0)
+
+
+def _file(name: str, text: str) -> File:
+    return File(name, f"演示附件：{text}".encode())
+
+
+def _act(
+    day: date,
+    login: str,
+    code: str,
+    kind: Trigger | FactKind,
+    *,
+    tag: str = "",
+    files: tuple[File, ...] = (),
+    **given: object,
+) -> Act:
+    order = _order(code, kind, given, files)
+    return Act(day, login, lambda ids: order, tag)
+
+
+def _order(
+    code: str,
+    kind: Trigger | FactKind,
+    given: Mapping[str, object],
+    files: tuple[File, ...] = (),
+) -> Order:
+    pairs = [
+        (key, str(one))
+        for key, value in given.items()
+        for one in (value if isinstance(value, list) else [value])
+    ]
+    return Order(code, kind, keys.parse(kind, pairs), files=files)
