@@ -1453,7 +1453,7 @@ def test_the_finding_names_the_day_and_who_did_it() -> None:
     message = report.removal[0].message
     assert CODE in message
     assert "2024-01-09" in message
-    assert "contractor" in message
+    assert "施工单位" in message
 
 
 @pytest.mark.parametrize(
@@ -1552,7 +1552,7 @@ def test_a_facility_gone_without_permission_is_a_removal() -> None:
     report = verify.examine(make(*story(violation, answer, accept=accept)))
 
     assert [finding.code for finding in report.removal] == ["removed_without_permission"]
-    assert "official" in report.removal[0].message
+    assert "工作人员" in report.removal[0].message
     assert (report.removed, report.lawful) == (1, 0)
 
 
@@ -1568,15 +1568,38 @@ def test_a_facility_accepted_as_removed_names_its_permission(named: str, wrong: 
     assert removal(make(*story(*again))) == ["removed_without_permission"] * wrong
 
 
-def test_a_correction_replaces_what_was_said_of_a_facility() -> None:
+@pytest.mark.parametrize("right", [{"status": "in_use"}, {}])
+def test_a_correction_does_not_erase_an_unlawful_removal(right: dict[str, object]) -> None:
     early = facility("removed", "2024-01-09")
-    still = Step("correct", "2024-01-09", "zhang", {"id": f"@{early.label}", "status": "in_use"})
-    moved = Step("correct", "2024-05-01", "zhang", {"id": f"@{early.label}"}, heard="2024-05-02")
-    still = replace(still, heard="2024-05-02", attach=("d",))
+    day = "2024-01-09" if right else "2024-05-01"
+    correction = Step(
+        "correct",
+        day,
+        "zhang",
+        {"id": f"@{early.label}", **right},
+        heard="2024-05-02",
+        attach=("d",),
+    )
 
-    report = verify.examine(make(*story(early, still)))
-    assert (report.integrity, report.removal, report.removed) == ((), (), 0)
-    assert removal(make(*story(early, moved))) == []
+    report = verify.examine(make(*story(early, correction)))
+
+    assert report.integrity == ()
+    assert [finding.code for finding in report.removal] == ["removal_corrected_away"]
+    assert (report.removed, report.lawful) == (1, 0)
+
+
+def test_a_lawful_removal_may_be_corrected() -> None:
+    record = facility("removed", "2024-05-03")
+    moved = Step(
+        "correct",
+        "2024-05-04",
+        "zhang",
+        {"id": f"@{record.label}"},
+        heard="2024-05-06",
+        attach=("d",),
+    )
+
+    assert removal(make(*story(record, moved))) == []
 
 
 def test_each_unlawful_removal_is_one_finding() -> None:

@@ -145,9 +145,12 @@ def report(connection: Connection) -> verify.Report:
     return verify.examine(lines(connection))
 
 
-def verification(connection: Connection) -> Verification:
-    """Chains, gap-free seq, replay against every projection, and the database's own guards."""
-    found = report(connection)
+def verification(connection: Connection, found: verify.Report | None = None) -> Verification:
+    """Chains, gap-free seq, replay against every projection, and the database's own guards.
+
+    `found` is the independent audit's report of this very state, where the caller has it already.
+    """
+    found = found or report(connection)
     findings = [*found.integrity, *_missing_triggers(connection)]
     if not found.integrity:
         findings += _projections_off(connection)

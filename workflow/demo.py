@@ -189,7 +189,7 @@ class _Stage:
             clock=journal.noon(FOUNDED),
         )
         self._database = db.connect(self._url)
-        add = [
+        add: list[tuple[str, str, Role, str | None]] = [
             (SECOND, "李县办", Role.COUNTY_OFFICE, None),
             (AUDITOR, "王审计", Role.AUDITOR, None),
         ]
@@ -391,20 +391,17 @@ class _Stage:
 
     def _select(self, household: Household, day: date) -> Act:
         network = self._plan.path_rule(household.path).supply is Supply.NETWORK
-        chosen = (
-            {"connection_point": f"{household.village}换热站"}
+        name, chosen = (
+            ("connection_point", f"{household.village}换热站")
             if network
-            else {"model": self._random.choice(self._models)}
+            else ("model", self._random.choice(self._models))
         )
-        return _act(
-            day,
-            _officer(household.unit),
+        order = _order(
             household.code,
             Trigger.SELECT,
-            **chosen,
-            selection_on=day,
-            selection_by="household",
+            {name: chosen, "selection_on": day, "selection_by": "household"},
         )
+        return Act(day, _officer(household.unit), lambda ids: order)
 
     def _complete(
         self, household: Household, day: date, begin: date, installed: date, ready: date
@@ -708,8 +705,8 @@ class _Stage:
     def _tell(self) -> Story:
         with self._database.reading() as connection:
             positions = cases.positions(connection, self._plan, Clocks(REMOVED_ON))
-            verification = audit.verification(connection)
             report = audit.report(connection)
+            verification = audit.verification(connection, report)
             bundle = self._directory / "审计包.jsonl"
             audit.write_bundle(connection, bundle)
         self._progress(99, 100)

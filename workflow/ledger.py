@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path as FilePath
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from states.facts import Actor, CaseFacts, fold
 from states.identity import PersonalData
@@ -86,15 +86,34 @@ class _Known:
 
 
 class _Index:
-    """Which case a row is about, open cases first."""
+    """Which case a row is about, open cases first. Facts are read only of cases that match."""
 
-    def __init__(self, known: Mapping[str, _Known]) -> None:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._papers = cases.personal(connection)
+        self._known: dict[str, _Known] = {}
+        self.units: dict[str, str] = {}
         self.open: dict[tuple[str, ...], str] = {}
         self.closed: dict[tuple[str, ...], str] = {}
-        for code, household in known.items():
-            closed = household.facts.state is State.CLOSED
-            for key in _keys(household.personal):
-                (self.closed if closed else self.open).setdefault(key, code)
+        case = cases.CASE.c
+        for row in connection.execute(select(case.code, case.unit, case.state)):
+            self.units[row.code] = row.unit
+            found = self.closed if row.state == State.CLOSED else self.open
+            for key in _keys(self._papers.get(row.code, PersonalData())):
+                found.setdefault(key, row.code)
+
+    def read(self, codes: Sequence[str]) -> None:
+        """Reads the facts of these cases, so that `known` need not ask for one at a time."""
+        for code, events in cases.load(self._connection, codes).items():
+            facts = fold(code, events)
+            assert facts is not None
+            self._known[code] = _Known(facts, self._papers.get(code, PersonalData()))
+
+    def known(self, code: str) -> _Known:
+        """The household behind a code of the index."""
+        if code not in self._known:
+            self.read([code])
+        return self._known[code]
 
 
 def _keys(personal: PersonalData) -> list[tuple[str, ...]]:
@@ -149,13 +168,15 @@ class _Importing:
         self._new: list[LedgerRow] = []
         self._amended: list[tuple[LedgerRow, _Known, list[str]]] = []
         self._codes: list[str] = []
-        self._known = _households(desk.connection)
-        index = _Index(self._known)
-        matched: set[str] = set()
+        self._index = _Index(desk.connection)
+        matched: dict[str, LedgerRow] = {}
         for row in file.rows:
-            self._place(row, index, matched)
+            self._place(row, matched)
+        self._index.read(list(matched))
+        for code, row in matched.items():
+            self._compare(row, self._index.known(code))
         if self._new:
-            counts = _planned(self._known)
+            counts = _planned(desk.connection)
             self._faults += ledger_file.annex_faults(self._new, counts, desk.plan)
 
     @property
@@ -184,40 +205,38 @@ class _Importing:
     def _fault(self, row: LedgerRow, name: str, code: str, message: str) -> None:
         self._faults.append(Fault(row.sheet, row.cells.get(name), code, message))
 
-    def _place(self, row: LedgerRow, index: _Index, matched: set[str]) -> None:
+    def _place(self, row: LedgerRow, matched: dict[str, LedgerRow]) -> None:
         if not self._who.answers_for(row.unit):
             self._fault(row, "unit", "not_permitted", "不是本单位的户，请由该责任单位或县办导入")
             return
-        code = self._match(row, index)
+        code = self._match(row)
         if code is None:
             return
         if code == "":
             self._new.append(row)
-            return
-        if code in matched:
+        elif code in matched:
             self._fault(row, "name", "duplicate_in_file", f"与前面的行同是 {code} 户，请删去一行")
-            return
-        matched.add(code)
-        self._compare(row, code)
+        else:
+            matched[code] = row
 
-    def _match(self, row: LedgerRow, index: _Index) -> str | None:
+    def _match(self, row: LedgerRow) -> str | None:
         """The code of the row's case, "" for a new household, None after a fault."""
         if row.code is not None:
             return self._match_code(row, row.code)
-        found = [(key[0], index.open[key]) for key in _keys(row.personal) if key in index.open]
+        index, keys = self._index, _keys(row.personal)
+        found = [(key[0], index.open[key]) for key in keys if key in index.open]
         codes = list(dict.fromkeys(code for _, code in found))
         if len(codes) > 1 and found[0][0] != "name":
-            where = found[1][0]
             message = "用电户号、身份证号、姓名地址指向两个不同的在办户，请核对"
-            self._fault(row, where, "duplicate_across_files", message)
+            self._fault(row, found[1][0], "duplicate_across_files", message)
             return None
         if codes:
-            if self._known[codes[0]].facts.unit != row.unit:
+            if index.units[codes[0]] != row.unit:
                 message = "与另一责任单位已登记的户重复，请县清洁取暖办核对归属"
                 self._fault(row, found[0][0], "duplicate_across_files", message)
                 return None
             return codes[0]
-        for key in _keys(row.personal):
+        for key in keys:
             if key in index.closed:
                 message = "该户已退出；确需恢复的，由县清洁取暖办办理恢复（reinstate）"
                 self._fault(row, key[0], "case_closed", message)
@@ -225,11 +244,11 @@ class _Importing:
         return ""
 
     def _match_code(self, row: LedgerRow, code: str) -> str | None:
-        known = self._known.get(code)
-        if known is None or known.facts.unit != row.unit:
+        if self._index.units.get(code) != row.unit:
             message = f"没有编号为 {code} 的户，或不属于该责任单位；新户的编号留空"
             self._fault(row, "code", "not_importable", message)
             return None
+        known = self._index.known(code)
         if known.facts.state is State.CLOSED:
             self._fault(row, "code", "case_closed", f"{code} 已退出，不能再改")
             return None
@@ -242,21 +261,20 @@ class _Importing:
             return None
         return code
 
-    def _compare(self, row: LedgerRow, code: str) -> None:
-        known = self._known[code]
-        self._codes.append(code)
-        names = [name for name in _LABELS if self._differs(row, known, name)]
+    def _compare(self, row: LedgerRow, known: _Known) -> None:
+        facts = known.facts
+        self._codes.append(facts.code)
         facilities = row.old_facilities
-        if facilities and set(facilities) != set(known.facts.ledger_facilities):
+        if facilities and set(facilities) != set(facts.ledger_facilities):
             message = "原取暖设施不能用台账修改；登记有误的由县清洁取暖办更正（record correct）"
             self._fault(row, "old_facilities", "not_importable", message)
-        confirming = known.facts.state is State.HOUSEHOLD_CONFIRMATION
+        names = [name for name in _LABELS if self._differs(row, known, name)]
         for name in names:
             filled = name in ("id_number", "meter") and not getattr(known.personal, name)
+            confirming = facts.state is State.HOUSEHOLD_CONFIRMATION
             if name in WHILE_CONFIRMING and not confirming and not filled:
-                message = (
-                    f"{_LABELS[name]}只能在确村确户阶段修改；该户已到“{known.facts.state.label}”"
-                )
+                state = facts.state.label
+                message = f"{_LABELS[name]}只能在确村确户阶段修改；该户已到“{state}”"
                 self._fault(row, name, "not_importable", message)
         if names:
             self._amended.append((row, known, names))
@@ -276,7 +294,7 @@ class _Importing:
         """Adds the new households and the changes; the caller commits."""
         if not self._new and not self._amended:
             return
-        numbers = _last_numbers(self._known)
+        numbers = _last_numbers(self._index.units)
         total = len(self._new) + len(self._amended)
         papers: list[dict[str, object]] = []
         keys: list[dict[str, object]] = []
@@ -393,19 +411,24 @@ def _households(connection: Connection) -> dict[str, _Known]:
     return found
 
 
-def _planned(known: Mapping[str, _Known]) -> Mapping[tuple[str, Path, Kind, Area], int]:
-    return Counter(
-        (h.facts.unit, h.facts.path, h.facts.kind, h.facts.area)
-        for h in known.values()
-        if h.facts.quota is Quota.PLANNED and h.facts.state is not State.CLOSED
+def _planned(connection: Connection) -> Mapping[tuple[str, Path, Kind, Area], int]:
+    case = cases.CASE.c
+    marks = (case.unit, case.path, case.kind, case.area)
+    query = (
+        select(*marks, func.count())
+        .where(case.quota == Quota.PLANNED, case.state != State.CLOSED)
+        .group_by(*marks)
     )
+    return {
+        (unit, Path(path), Kind(kind), Area(area)): number
+        for unit, path, kind, area, number in connection.execute(query)
+    }
 
 
-def _last_numbers(known: Mapping[str, _Known]) -> Counter[str]:
+def _last_numbers(units: Mapping[str, str]) -> Counter[str]:
     last: Counter[str] = Counter()
-    for code, household in known.items():
-        number = int(code.rpartition("-")[2])
-        last[household.facts.unit] = max(last[household.facts.unit], number)
+    for code, unit in units.items():
+        last[unit] = max(last[unit], int(code.rpartition("-")[2]))
     return last
 
 

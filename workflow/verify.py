@@ -24,7 +24,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -63,6 +63,7 @@ FINDING_CODES: dict[str, str] = {
     "permission_unlawful": "发出许可时，按当时已知的情况就不符合先立后破的规定。",
     "permission_undermined": "发出许可时合规，但此后记录的许可日及以前的情况使其不再成立。",
     "removed_without_permission": "没有有效许可，原取暖设施被拆除。",
+    "removal_corrected_away": "曾登记无有效许可的拆除或封存，后被更正；更正不抹去原登记。",
     "sealed_without_permission": "没有有效许可，原取暖设施被封存。",
     "removed_while_suspended": "许可被中止期间，原取暖设施被拆除。",
     "sealed_while_suspended": "许可被中止期间，原取暖设施被封存。",
@@ -508,10 +509,23 @@ class Case:
     restarts: list[tuple[int, int]] = field(default_factory=list)
     facts: dict[int, Fact] = field(default_factory=dict)
     sightings: list[Fact] = field(default_factory=list)
+    struck: list[Fact] = field(default_factory=list)
     permits: list[Permit] = field(default_factory=list)
     frozen_since: dict[int, int] = field(default_factory=dict)
     suspensions: list[tuple[int, int]] = field(default_factory=list)
 
+
+# How people call the old facilities, and those who take them down.
+WORDS = {
+    "kang": "火炕",
+    "stove": "暖炉",
+    "boiler": "土锅炉",
+    "other": "其他原设施",
+    "household": "用户自行",
+    "contractor": "施工单位",
+    "official": "工作人员",
+    "unknown": "不明",
+}
 
 # What is read of a fact's evidence: key -> reader, and whether the fact says nothing without it.
 READERS: dict[str, dict[str, tuple[Callable[[object], object], bool]]] = {
@@ -776,6 +790,22 @@ def removals(case: Case) -> Iterator[tuple[Fact, str, str, str | None]]:
     `confirm` after `reinstate` repeats what stood before: that is no second removal.
     """
     status_of: dict[str, str] = {}
+    wrong: set[int] = set()
+    for record, facility, code, by in standing_removals(case, status_of):
+        wrong |= {record.seq} if code else set()
+        yield record, facility, code, by
+    # "Ever recorded": a correction shows beside what it corrected, it does not erase it.
+    for record in case.struck:
+        for facility, status, _ in sighted(record):
+            if record.seq not in wrong:
+                code = unlawful(case, record.day, status) and "removal_corrected_away"
+                yield record, facility, code, text(record.values.get("by"))
+
+
+def standing_removals(
+    case: Case, status_of: dict[str, str]
+) -> Iterator[tuple[Fact, str, str, str | None]]:
+    """The records of removals and sealings as they read now, after all corrections."""
     for record in case.sightings:
         for facility, status, reference in sighted(record):
             by = text(record.values.get("by"))
@@ -1252,6 +1282,8 @@ class Audit:
         if target.kind == "registered":
             return
         frozen = freezes(target)
+        if target.kind == "old-facility" and target.values.get("status") in ("removed", "sealed"):
+            case.struck.append(replace(target, values=dict(target.values)))
         target.day = event.day
         for key, (reader, _) in READERS.get(target.kind, {}).items():
             given = event.evidence.get(key)
@@ -1310,8 +1342,9 @@ class Audit:
     ) -> str:
         """Note a removal that was wrong, whoever did it."""
         if code:
-            words = f"户 {show(case.code)} 第 {record.seq} 号事件：{show(facility)} 于"
-            words += f" {iso(record.day)}，{FINDING_CODES[code]}何人所为：{show(by or 'unknown')}"
+            named = WORDS.get(facility, show(facility))
+            words = f"户 {show(case.code)} 第 {record.seq} 号事件：{named}，{iso(record.day)}，"
+            words += f"{FINDING_CODES[code]}何人所为：{WORDS.get(by or 'unknown', show(by))}"
             stream = f"case:{case.code}"
             self.removal.append(Finding(code, stream, case.code, record.seq, words))
         return code
