@@ -511,7 +511,7 @@ class _Collector:
             covered += max(0, min(last_row, MAX_ROWS) - first_row + 1) * max(
                 0, min(last, MAX_COLUMNS) - first + 1
             )
-        if covered > MAX_ROWS * MAX_COLUMNS:
+        if covered > MAX_ROWS * MAX_COLUMNS or len(self.merged) > MAX_ROWS:
             raise _Refused("too_large", "合并单元格过多")
         return self.merged
 
@@ -683,7 +683,9 @@ def _parts(content: bytes) -> dict[str, bytes]:
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     if any(entry.flag_bits & 0x1 for entry in entries):
         raise _Refused("encrypted", "文件设有密码")
-    if len(entries) > MAX_PARTS or sum(entry.file_size for entry in entries) > MAX_UNPACKED:
+    if len(entries) > MAX_PARTS:
+        raise _Refused("too_large", f"内含 {len(entries)} 个部分，最多 {MAX_PARTS} 个")
+    if sum(entry.file_size for entry in entries) > MAX_UNPACKED:
         raise _Refused("too_large", f"展开后大于 {MAX_UNPACKED // MIB} MiB")
     parts: dict[str, bytes] = {}
     for entry in entries:
