@@ -347,7 +347,7 @@ NOTES: list[tuple[dict[str, Value], list[tuple[str, str, str]]]] = [
     ({"unit": "建安乡"}, [("B2", "unit_alias", "建安镇")]),
     ({"name": "王  一"}, []),
     ({"name": "\xa0王一\xa0"}, [("D2", "nbsp_removed", "王一")]),
-    ({"name": "王\x1b[31m一"}, [("D2", "control_character", "王[31m一")]),
+    ({"name": "王\x1b[31m一"}, [("D2", "control_character", "王一")]),
     ({"name": "\u202e王一\u200b"}, [("D2", "control_character", "王一")]),
     ({"name": "阿依古丽·买买提"}, []),
     ({"name": "John Smith"}, []),

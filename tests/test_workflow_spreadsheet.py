@@ -688,7 +688,9 @@ def test_addresses_are_those_of_a_spreadsheet() -> None:
 @pytest.mark.parametrize(
     ("raw", "plain"),
     [
-        ("王\x1b[31m红\x1b[0m", "王[31m红[0m"),
+        ("王\x1b[31m红\x1b[0m", "王红"),
+        ("王\x1b]0;title\x07红\x1b]8;;x\x1b\\", "王红"),
+        ("王\x1b红\x1b", "王红"),
         ("李\u202e明国", "李明国"),
         ("赵\x07兰", "赵兰"),
         ("\u200f孙芳\ufeff\u200b", "孙芳"),

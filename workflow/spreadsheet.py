@@ -102,6 +102,7 @@ class Book:
     encoding: str | None = None
 
 
+ESCAPE_SEQUENCE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
 CELL = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
 
 
@@ -128,10 +129,12 @@ def position(name: str) -> tuple[int, int]:
 def plain_text(text: str) -> str:
     """The text without anything that could steer a terminal or turn the direction of writing.
 
-    Tabs and line ends become blanks; control, direction and zero-width characters go.
+    Tabs and line ends become blanks; control, direction and zero-width characters go, and escape
+    sequences as a whole.
     """
     if text.isprintable():  # true of nearly every cell, and ten times as fast
         return text
+    text = ESCAPE_SEQUENCE.sub("", text)
     return "".join(
         " " if character in "\t\r\n\x0b\x0c\x85\u2028\u2029" else character
         for character in text
