@@ -6,6 +6,7 @@ terminals show them; control characters never pass.
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from io import StringIO
 
 from rich import box
@@ -13,23 +14,28 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from states import evidence
 from states.vocabulary import (
     Area,
     Facility,
+    FacilitySeen,
     FacilityStatus,
     FactKind,
     GateKind,
+    ItemResult,
     Kind,
     Path,
     Quota,
     RemovedBy,
     Role,
     Severity,
+    Signatory,
     State,
     Trigger,
     ViolationType,
     Word,
 )
+from states.workdays import SHANGHAI
 
 Answer = Mapping[str, object]
 _WORDS: Mapping[str, tuple[type[Word], ...]] = {
@@ -61,6 +67,44 @@ def clean(text: object) -> str:
         for character in str(text)
         if character == "\n" or unicodedata.category(character) not in ("Cc", "Cf")
     )
+
+
+def key_label(key: str) -> str:
+    """What people call an evidence key or fact, with the identifier that is to be typed."""
+    if key in tuple(FactKind):
+        return f"{FactKind(key).label}（{key}）"
+    return f"{evidence.LABELS[key]}（{key}）" if key in evidence.LABELS else key
+
+
+def told(kind: str, given: Mapping[str, object]) -> str:
+    """The evidence of an event in Chinese."""
+    words: dict[str, type[Word]] = {}
+    for known in (*Trigger, *FactKind):
+        if known == kind:
+            for name, key in evidence.keys(known).items():
+                if issubclass(key.value, Word):
+                    words[name] = key.value
+    parts = []
+    for name, value in given.items():
+        shown = _flat(value)
+        if name in words and shown in tuple(words[name]):
+            shown = words[name](shown).label
+        elif kind in OTHER_KINDS:
+            shown = label(name, shown)
+        else:
+            shown = "、".join(map(_composite, shown.split("、")))
+        parts.append(f"{evidence.LABELS.get(name, name)} {shown}")
+    return "；".join(parts)
+
+
+def _composite(text: str) -> str:
+    """`stove:in_use` in Chinese; what is no identifier stays."""
+    parts = text.split(":")
+    words = (Facility, FacilityStatus, FacilitySeen, ItemResult)
+    for index, part in enumerate(parts):
+        found = next((kind(part).label for kind in words if part in tuple(kind)), part)
+        parts[index] = found
+    return "：".join(parts)
 
 
 def label(key: str, value: object) -> str:
@@ -143,7 +187,7 @@ class Screen:
         for one in reasons if isinstance(reasons, list) else []:
             parts = [clean(one["message"])]
             if one["missing"]:
-                parts.append(f"缺：{'、'.join(one['missing'])}")
+                parts.append(f"缺：{'、'.join(map(key_label, one['missing']))}")
             if one["who"]:
                 parts.append(f"由{label('role', one['who'])}补")
             if one["earliest"]:
@@ -208,7 +252,7 @@ class Screen:
                 found = [found]
             if isinstance(found, list) and found:
                 keys = list(found[0])
-                rows = [[label(key, line[key]) for key in keys] for line in found]
+                rows = [[_track(name, key, line[key]) for key in keys] for line in found]
                 parts.append(
                     self.table([COLUMNS.get(key, key) for key in keys], rows, title=heading)
                 )
@@ -231,9 +275,8 @@ class Screen:
         """`case history`."""
         rows = []
         for event in events:
-            evidence = event["evidence"]
-            assert isinstance(evidence, Mapping)
-            told = "；".join(f"{key}={_flat(value)}" for key, value in evidence.items())
+            given = event["evidence"]
+            assert isinstance(given, Mapping)
             moved = ""
             if event["to"]:
                 moved = f"{label('from', event['from'])} → {label('to', event['to'])}"
@@ -241,14 +284,16 @@ class Screen:
                 (
                     event["seq"],
                     event["occurred_on"],
-                    str(event["recorded_at"])[:16].replace("T", " "),
+                    _local(event["recorded_at"]),
                     label("kind", event["kind"]),
                     moved,
                     f"{event['actor']}（{label('role', event['role'])}）",
-                    "；".join(part for part in (told, str(event["reason"] or "")) if part),
+                    "；".join(
+                        part for part in (told(str(event["kind"]), given), event["reason"]) if part
+                    ),
                 )
             )
-        headings = ("编号", "发生", "登记(UTC)", "事项", "环节", "登记人", "内容")
+        headings = ("编号", "发生", "登记时间", "事项", "环节", "登记人", "内容")
         return self.table(headings, rows, numbers=(0,))
 
     def receipt(self, done: Answer) -> str:
@@ -276,7 +321,7 @@ class Screen:
                 label("trigger", item["trigger"]),
                 item["due_on"] or "-",
                 "-" if item["days_left"] is None else item["days_left"],
-                "、".join(_strings(item["missing"])) or "材料齐备，可以办理",
+                "、".join(map(key_label, _strings(item["missing"]))) or "材料齐备，可以办理",
             )
             for item in shown
         ]
@@ -528,6 +573,19 @@ COLUMNS = {
     "resumed_on": "恢复",
     "due_on": "延至",
 }
+
+
+def _local(instant: object) -> str:
+    """An instant of the answers on the county's own clock."""
+    return f"{datetime.fromisoformat(str(instant)).astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+
+
+def _track(name: str, key: str, value: object) -> str:
+    if name == "signatures" and key == "by":
+        return Signatory(str(value)).label
+    if value == "ledger":
+        return "台账所列"
+    return label(key, value)
 
 
 def _lateness(case: Answer) -> str:

@@ -498,6 +498,7 @@ def _completed(facts: CaseFacts, event: Event) -> None:
     facts.ready = _milestone(event, ready_on)
     facts.working_since = ready_on
     facts.serial = event.text("serial") or facts.works.serial
+    facts.works = Works(event.day("started_on"), event.day("installed_on"), ready_on, facts.serial)
     facts.works_recorders |= {event.person}
 
 

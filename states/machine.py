@@ -16,6 +16,7 @@ from states.errors import Reason, StepRefused, UsageFault
 from states.facts import CaseFacts
 from states.question import DESIGN_TABLE, Guard, Question
 from states.vocabulary import FactKind, State, Trigger
+from states.workdays import SHANGHAI
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def _wrong_state(trigger: Trigger, question: Question) -> Reason:
     last = facts.last_step
     if last is not None:
         done = Trigger(last.kind).label
-        at = f"{last.recorded_at:%Y-%m-%d %H:%M}（UTC）"
+        at = f"{last.recorded_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
         message += f"；上一环节“{done}”由 {last.actor} 于 {at} 登记"
     day, why = _earliest_from_elsewhere(trigger, question)
     return Reason("state", DESIGN_TABLE, message, (), None, day, why)
@@ -146,6 +147,8 @@ def _earliest_from_elsewhere(
 ) -> tuple[date | None, str | None]:
     """The earliest day of a step that lies further along the line, as if all went at once."""
     facts, today = question.facts, question.today
+    if trigger is Trigger.PERMIT and facts.state is State.REMOVAL_PERMITTED:
+        return None, "已获许可"
     line = list(lifecycle.FORWARD.values())
     if facts.state not in lifecycle.FORWARD or trigger not in line:
         return None, f"须先回到可以办理“{trigger.label}”的环节"

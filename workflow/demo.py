@@ -144,6 +144,7 @@ class _Stage:
         self._played = Played()
         self._gates: dict[tuple[str, str], date] = {}
         self._ledgers: list[dict[str, Json]] = []
+        self._grave_on = SEASON_BEGINS
 
     def play(self) -> Story:
         """The whole year."""
@@ -575,6 +576,7 @@ class _Stage:
         )
         tag = f"fault {code}"
         broke = gone + timedelta(days=3)
+        self._grave_on = broke + timedelta(days=1)
         yield _act(broke, officer, code, FactKind.FAULT, tag=tag, what="主机停机")
         yield Act(
             broke + timedelta(days=2),
@@ -774,6 +776,7 @@ class _Stage:
                 "lawful": report.lawful,
                 "findings": [finding.message for finding in report.removal],
                 "early": report.removal[0].case if report.removal else None,
+                "grave_on": self._grave_on.isoformat(),
             },
         }
 
