@@ -6,10 +6,12 @@ and the environment are read here and passed in.
 
 import json
 import os
+import re
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -33,6 +35,114 @@ if TYPE_CHECKING:
 
 AnyWord = TypeVar("AnyWord", bound=Word)
 FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+# click's own words, in the order in which they are put into Chinese: headings, help, errors.
+PHRASES = tuple(
+    (re.compile(english), chinese)
+    for english, chinese in (
+        (r"^Usage: ?", "用法："),
+        (r"^Options$", "选项"),
+        (r"^Commands$", "命令"),
+        (r"\[OPTIONS\]", "[选项]"),
+        (r"COMMAND \[ARGS\]\.\.\.", "命令 [参数]..."),
+        (r"\bTEXT\b", "文字"),
+        (r"\bINTEGER\b", "数字"),
+        (r"\bDIRECTORY\b", "目录"),
+        (r"Show this message and exit\.", "显示本说明"),
+        (r"Show the version and exit\.", "显示版本号"),
+        (r"\[default: ", "[默认："),
+        (r"; required\]|\[required\]", "[必填]"),
+        (r"^Missing option (.+?)\.", r"缺少选项 \1"),
+        (r"^Missing argument (.+?)\.", r"缺少参数 \1"),
+        (r"^Missing command\.", "缺少命令"),
+        (r"^No such option:? (.+?)\.", r"没有选项 \1"),
+        (r"^No such command (.+?)\.", r"没有命令 \1"),
+        (r" \(?Did you mean (?:one of: )?(.+?)\??\)?$", r"；是不是 \1"),
+        (r"^Invalid value for (.+?): ", r"\1 的值不对："),
+        (r"^Invalid value: ", "值不对："),
+        (r"('.*') is not a valid integer\.", r"\1 不是整数"),
+        (r"(?:File|Directory) ('.*') is a directory\.", r"\1 是目录，不是文件"),
+        (r"(?:File|Directory) ('.*') is a file\.", r"\1 是文件，不是目录"),
+        (r"(?:File|Directory) ('.*') is not readable\.", r"\1 没有读取权限"),
+        (r"^Option (.+?) requires an argument\.", r"选项 \1 后面要写值"),
+        (r"^Option (.+?) does not take a value\.", r"选项 \1 后面不带值"),
+        (r"^Got unexpected extra arguments? \((.+)\)", r"多余的参数：\1"),
+    )
+)
+
+
+def in_chinese(text: str) -> str:
+    """What click says, in Chinese; what is not in the list stays as it is."""
+    for english, chinese in PHRASES:
+        text = english.sub(chinese, text)
+    return text
+
+
+def columns(text: str) -> int:
+    """The columns that a text takes on a terminal: Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def folded(text: str, width: int) -> list[str]:
+    """The text in lines of so many columns, broken between Chinese characters or whole words."""
+    lines = [""]
+    for piece in re.findall(r"[!-~]+|.", text):
+        if columns(lines[-1] + piece) > width and lines[-1] and piece not in "，。；：、）”":
+            lines.append("")
+        lines[-1] += piece if lines[-1] else piece.lstrip()
+    return lines
+
+
+class Formatter(click.HelpFormatter):
+    """The help page in Chinese, its columns aligned by what a terminal shows."""
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        super().write_usage(prog, in_chinese(args), prefix or in_chinese("Usage:"))
+
+    def write_heading(self, heading: str) -> None:
+        self.write(f"{in_chinese(heading)}：\n")
+
+    def write_text(self, text: str) -> None:
+        indent = " " * self.current_indent
+        paragraphs = (
+            "\n".join(indent + line for line in folded(part, self.width - self.current_indent))
+            for part in text.split("\n\n")
+        )
+        self.write("\n\n".join(paragraphs) + "\n")
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        shown = [(in_chinese(term), in_chinese(meaning)) for term, meaning in rows]
+        first = min(max(columns(term) for term, _ in shown), col_max) + col_spacing
+        indent = " " * self.current_indent
+        for term, meaning in shown:
+            gap = first - columns(term)
+            fits = gap >= col_spacing
+            self.write(f"{indent}{term}" + (" " * gap if fits else f"\n{indent}{'':{first}}"))
+            room = self.width - self.current_indent - first
+            self.write(f"\n{indent}{'':{first}}".join(folded(meaning, room)) + "\n")
+
+
+class Context(click.Context):
+    """A context that writes its help so."""
+
+    formatter_class = Formatter
+
+
+class Command(click.Command):
+    """A command whose help is in Chinese."""
+
+    context_class = Context
+
+
+class Group(click.Group):
+    """A group of such commands."""
+
+    context_class = Context
+    command_class = Command
+    group_class = type
 
 
 class Words(click.ParamType[Word]):
@@ -191,7 +301,7 @@ pass_desk = click.make_pass_decorator(Desk)
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(cls=Group, context_settings=CONTEXT)
 @click.option(
     "--db",
     "url",
@@ -839,8 +949,11 @@ def run(arguments: Sequence[str]) -> int:
     except CaseError as error:
         _show_error(error, as_json=as_json)
         return error.status
-    except click.UsageError as error:
-        _show_usage(error, as_json=as_json)
+    except click.exceptions.NoArgsIsHelpError as error:
+        if as_json:
+            _show_usage(click.UsageError("Missing command.", error.ctx), as_json=True)
+        else:
+            click.echo(error.format_message(), err=True)
         return 2
     except click.ClickException as error:
         _show_usage(error, as_json=as_json)
@@ -877,8 +990,14 @@ def _show_usage(error: click.ClickException, *, as_json: bool) -> None:
 
     context = error.ctx if isinstance(error, click.UsageError) else None
     command = context.command_path if context else "xianli"
-    fault = UsageFault(error.format_message(), remedy=f"{command} --help 查看用法")
-    _show_error(fault, as_json=as_json)
+    remedy = f"{command} --help 查看用法"
+    message = in_chinese(error.format_message())
+    general = [option for parameter in cli.params for option in parameter.opts]
+    if isinstance(error, click.NoSuchOption) and error.option_name in general:
+        message = f"{error.option_name} 要写在命令前面"
+        rest = command.removeprefix("xianli ")
+        remedy = f"写作 xianli {error.option_name} … {rest} …"
+    _show_error(UsageFault(message, remedy=remedy), as_json=as_json)
 
 
 def _show_bug(error: Exception, *, as_json: bool) -> None:
