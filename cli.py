@@ -669,6 +669,7 @@ def case_show(
         cases.position(facts, plan, clocks.as_of),
         facts,
         personal if reveal else personal.masked(),
+        cases.unverified_permission(facts, plan, clocks.as_of),
         drill=drill,
         as_of=clocks.as_of,
     )
@@ -859,12 +860,13 @@ def audit_verify(desk: Desk) -> None:
 @pass_desk
 def audit_removal(desk: Desk) -> None:
     """按第四节规则重算每一项许可和每一处拆除、封存。有问题时退出码为 1。"""
-    from workflow import answers
+    from workflow import answers, register
     from workflow import audit as audits
 
     with desk.database().reading() as connection:
         found = audits.report(connection)
-    document = answers.removal(found)
+        plan = register.plan_in_force(connection)
+    document = answers.removal(found, plan)
     desk.answer(document, lambda screen: screen.removal(document))
     if found.removal:
         raise click.exceptions.Exit(1)

@@ -186,7 +186,7 @@ class Screen:
         lines = []
         for one in reasons if isinstance(reasons, list) else []:
             parts = [clean(one["message"])]
-            if one["missing"]:
+            if one["missing"] and not any(key in parts[0] for key in one["missing"]):
                 parts.append(f"缺：{'、'.join(map(key_label, one['missing']))}")
             if one["who"]:
                 parts.append(f"由{label('role', one['who'])}补")
@@ -244,7 +244,8 @@ class Screen:
                     ("有效许可", case["permission_in_force"] or "无"),
                     ("下一步可办", "、".join(_named(case["next"]))),
                 ],
-            )
+            ),
+            *_unverified(case),
         ]
         for name, heading in TRACKS.items():
             found = tracks[name]
@@ -497,9 +498,10 @@ class Screen:
         """`audit removal`."""
         findings = found["findings"]
         assert isinstance(findings, list)
+        mark = "  【演练·未核实】" if found["drill"] and found["unverified"] else _drill(found)
         head = (
             f"曾获许可 {found['permitted']} 户；登记过拆除或封存 {found['removed']} 户，"
-            f"其中合规 {found['lawful']} 户；问题 {len(findings)} 处{_drill(found)}"
+            f"其中合规 {found['lawful']} 户；问题 {len(findings)} 处{mark}"
         )
         return "\n".join([head, *_findings(findings)])
 

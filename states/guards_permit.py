@@ -35,7 +35,7 @@ def season_served(question: Question) -> Reason | None:
             f"须稳定运行 {seasons} 个采暖季；起算日 {facts.clock_start} 之后"
             f"没有起止日期已知的完整采暖季"
         )
-    return Reason("season_served", NOTICE_SEASON, message, ("season",), None, day, why)
+    return Reason("season_served", NOTICE_SEASON, message, (), None, day, why)
 
 
 def season_verified(question: Question) -> Reason | None:
@@ -99,7 +99,7 @@ def outages_within_total(question: Question) -> Reason | None:
 
 def _unstable(question: Question, guard: str, message: str) -> Reason:
     day, why = _earliest_permit(question)
-    return Reason(guard, NOTICE_SEASON, message, ("season",), None, day, why)
+    return Reason(guard, NOTICE_SEASON, message, (), None, day, why)
 
 
 def heat_on_today(question: Question) -> Reason | None:

@@ -80,14 +80,24 @@ def position(found: Position) -> Document:
 
 
 def case(
-    found: Position, facts: CaseFacts, personal: PersonalData, *, drill: bool, as_of: date
+    found: Position,
+    facts: CaseFacts,
+    personal: PersonalData,
+    unverified: Sequence[str],
+    *,
+    drill: bool,
+    as_of: date,
 ) -> Document:
-    """`case show`: the position, what is on record beside the line, and what may come next."""
+    """`case show`: the position, what is on record beside the line, and what may come next.
+
+    `unverified` is what its permission rests on that nobody has verified.
+    """
     permission = facts.permitted_on(as_of)
     return {
         **position(found),
         "version": facts.version,
         "drill": drill,
+        "unverified": list(unverified),
         "building_area": facts.building_area,
         "heating_area": facts.heating_area,
         "personal": asdict(personal),
@@ -416,13 +426,15 @@ def finding(one: Finding) -> Document:
     }
 
 
-def removal(found: Report) -> Document:
-    """`audit removal`."""
+def removal(found: Report, plan: Plan) -> Document:
+    """`audit removal`; `unverified` says that permissions rest on what nobody has verified."""
+    verified = plan.rules.required_seasons.verified and all(s.verified for s in plan.seasons)
     return {
         "permitted": found.permitted,
         "removed": found.removed,
         "lawful": found.lawful,
         "drill": found.drill,
+        "unverified": found.permitted > 0 and not verified,
         "findings": [finding(one) for one in found.removal],
     }
 

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, select
 
-from states import deadlines
+from states import deadlines, guards_permit
 from states.facts import Actor, CaseFacts, Event, fold
 from states.identity import PersonalData
 from states.plan import Plan
@@ -88,13 +88,27 @@ def projection(facts: CaseFacts, plan: Plan) -> dict[str, object]:
     }
 
 
+def unverified_permission(facts: CaseFacts, plan: Plan, as_of: date) -> tuple[str, ...]:
+    """What the case's permission rests on that nobody has verified; empty without one."""
+    if facts.state is not State.REMOVAL_PERMITTED:
+        return ()
+    return guards_permit.unverified_basis(facts, plan, as_of)
+
+
 def load(
-    connection: Connection, codes: Sequence[str], *, known_at: datetime | None = None
+    connection: Connection,
+    codes: Sequence[str],
+    *,
+    known_at: datetime | None = None,
+    checked: bool = True,
 ) -> dict[str, list[Event]]:
-    """The events of these cases, chains checked. Raises JournalBroken."""
+    """The events of these cases; who only reads leaves the chains unchecked.
+
+    Raises JournalBroken.
+    """
     people = register.persons(connection)
     streams = [f"case:{code}" for code in codes]
-    found = journal.read_streams(connection, streams, people, known_at=known_at)
+    found = journal.read_streams(connection, streams, people, known_at=known_at, checked=checked)
     return {stream.removeprefix("case:"): events for stream, events in found.items() if events}
 
 
@@ -105,7 +119,7 @@ def facts_of(
 
     Raises NotPermitted when there is no such case for this officer.
     """
-    events = load(connection, [code], known_at=clocks.known_at).get(code, [])
+    events = load(connection, [code], known_at=clocks.known_at, checked=False).get(code, [])
     facts = fold(code, events, clocks.as_of if clocks.past else None)
     if facts is None or (who is not None and not who.answers_for(facts.unit)):
         raise not_for_you(code)
@@ -183,7 +197,9 @@ def positions(
     else:
         found = []
         people = register.persons(connection)
-        for code, events in journal.read_cases(connection, people, known_at=clocks.known_at):
+        for code, events in journal.read_cases(
+            connection, people, known_at=clocks.known_at, checked=False
+        ):
             facts = fold(code, events, clocks.as_of if clocks.past else None)
             if facts is not None and (wanted is None or facts.unit in wanted):
                 found.append(position(facts, plan, clocks.as_of))

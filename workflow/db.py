@@ -49,6 +49,14 @@ class Database:
         with _errors_for_people(), self.engine.connect() as connection, connection.begin():
             yield connection
 
+    def discard(self) -> None:
+        """Takes away a database whose making failed, so that it can be tried again."""
+        name = self.engine.url.database
+        self.close()
+        if name:
+            for suffix in ("", "-wal", "-shm"):
+                Path(name + suffix).unlink(missing_ok=True)
+
     def close(self) -> None:
         """Closes every connection, so that the file can be copied or moved."""
         self.engine.dispose()

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from states import evidence as keys
 from states import lifecycle, machine, season
@@ -288,7 +287,9 @@ class Desk:
         self._keep_keys(order, question)
         if order.key:
             self.connection.execute(
-                insert(_RECEIPT).values(key=order.key, request=_request(order), seq=event.seq)
+                insert(_RECEIPT).values(
+                    key=order.key, request=_request(order, self.actor.login), seq=event.seq
+                )
             )
         return self._receipt(event, unverified=unverified, warning=warning)
 
@@ -330,17 +331,24 @@ class Desk:
             self._restore_keys(code)
         serial = _serial(question.evidence)
         if serial and self._serials.get(serial) != code:
+            self._release_serials(code)
             self._serials[serial] = code
             self.connection.execute(
-                upsert(_KEY).values(kind="serial", value=serial, case_code=code)
+                insert(_KEY).values(kind="serial", value=serial, case_code=code)
             )
-        if order.kind is Trigger.REPLACE:
-            gone = [value for value, holder in self._serials.items() if holder == code]
-            for value in gone:
-                del self._serials[value]
-            self.connection.execute(
-                delete(_KEY).where(_KEY.c.case_code == code, _KEY.c.kind == "serial")
-            )
+        if (
+            order.kind in (Trigger.REPLACE, Trigger.CHANGE_PATH)
+            and self._facts[code].serial is None
+        ):
+            self._release_serials(code)
+
+    def _release_serials(self, code: str) -> None:
+        """The device has gone: its serial is free for another household."""
+        for value in [value for value, holder in self._serials.items() if holder == code]:
+            del self._serials[value]
+        self.connection.execute(
+            delete(_KEY).where(_KEY.c.case_code == code, _KEY.c.kind == "serial")
+        )
 
     def _restore_keys(self, code: str) -> None:
         personal = cases.personal(self.connection, [code])[code]
@@ -377,7 +385,7 @@ class Desk:
         row = self.connection.execute(select(_RECEIPT).where(_RECEIPT.c.key == order.key)).first()
         if row is None:
             return None
-        if row.request != _request(order):
+        if row.request != _request(order, self.actor.login):
             raise Conflict(
                 f"幂等键“{order.key}”已用于另一条命令（编号 {row.seq}）",
                 place="--key",
@@ -572,8 +580,9 @@ def _not_your_role(order: Order, role: str) -> CaseError:
     return error
 
 
-def _request(order: Order) -> str:
+def _request(order: Order, login: str) -> str:
     document: dict[str, Json] = {
+        "login": login,
         "code": order.code,
         "kind": order.kind,
         "on": order.on.isoformat() if order.on else None,

@@ -276,8 +276,16 @@ class _Importing:
                 state = facts.state.label
                 message = f"{_LABELS[name]}只能在确村确户阶段修改；该户已到“{state}”"
                 self._fault(row, name, "not_importable", message)
+            elif name in ("id_number", "meter"):
+                self._check_free(row, name, facts.code)
         if names:
             self._amended.append((row, known, names))
+
+    def _check_free(self, row: LedgerRow, name: str, code: str) -> None:
+        holder = self._index.open.get((name, getattr(row.personal, name)))
+        if holder not in (None, code):
+            message = f"{_LABELS[name]}已登记在另一在办户名下，请核对"
+            self._fault(row, name, "duplicate_across_files", message)
 
     def _differs(self, row: LedgerRow, known: _Known, name: str) -> bool:
         if name in row.masked or name not in row.cells:

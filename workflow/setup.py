@@ -50,9 +50,14 @@ def create(
     now = journal.noon(today) if today is not None else clock
     login, name = _login(login), plain(name, "--name")
     database = db.connect(url, new=True)
-    with database.transaction() as connection:
-        migrations.upgrade(connection)
-        register.found(connection, plan, drill=drill, login=login, name=name, now=now)
+    try:
+        with database.transaction() as connection:
+            migrations.upgrade(connection)
+            register.found(connection, plan, drill=drill, login=login, name=name, now=now)
+    except BaseException:
+        database.discard()
+        raise
+    database.close()
     nature = "演练数据库（永久标记“演练”）" if drill else "正式数据库"
     text = (
         f"已建{nature}：{url}\n计划 {plan.title}（{plan.document}），任务 "
