@@ -161,7 +161,7 @@ def test_every_kind_of_cell_of_an_xlsx_is_told_apart(tmp_path: Path) -> None:
     strings = [
         "<si><t>共享</t></si>",
         "<si><r><t>分</t></r><r><t xml:space='preserve'>段 </t></r><rPh><t>fen</t></rPh></si>",
-        "<si><t>_x001B_[31m</t></si>",
+        "<si><t>_x001B_[31m红</t></si>",
     ]
     styles = (
         '<numFmts><numFmt numFmtId="170" formatCode="yyyy&quot;年&quot;m"/>'
@@ -194,7 +194,7 @@ def test_every_kind_of_cell_of_an_xlsx_is_told_apart(tmp_path: Path) -> None:
     assert cells_of(book) == {
         "A1": (CellKind.TEXT, "共享"),
         "B1": (CellKind.TEXT, "分段 "),
-        "C1": (CellKind.TEXT, "\x1b[31m"),
+        "C1": (CellKind.TEXT, "\x1b[31m红"),
         "D1": (CellKind.TEXT, "内联"),
         "E1": (CellKind.TEXT, "无址"),
         "F1": (CellKind.NUMBER, 85.5),
