@@ -355,6 +355,9 @@ def fold(code: str, events: Sequence[Event], on: date | None = None) -> CaseFact
 
 def _corrected(events: Sequence[Event]) -> Iterator[Event]:
     """The events as they are to be read: corrected ones with their right values and day."""
+    if all(event.kind != FactKind.CORRECT for event in events):
+        yield from events
+        return
     rights: dict[int, Event] = {}
     by_seq = {event.seq: event for event in events}
     for event in events:

@@ -727,7 +727,6 @@ class _Stage:
     ) -> dict[str, Json]:
         played = self._played
         waiting = [r for r in played.refusals if r.order.kind is Trigger.PERMIT]
-        guards = Counter(reason.guard for r in waiting for reason in r.error.reasons)
         planned = [p for p in positions if p.state is not State.CLOSED and p.quota is Quota.PLANNED]
         example = next((p.code for p in positions if p.state is State.STABLE_SEASON), "")
         return {
@@ -764,7 +763,7 @@ class _Stage:
             "refused": dict(sorted(played.refused.items())),
             "not_permitted": {
                 "cases": len(waiting),
-                "guards": dict(guards.most_common()),
+                "guards": _by_guard(waiting),
                 "example": example,
             },
             "audit": {
@@ -779,6 +778,30 @@ class _Stage:
                 "grave_on": self._grave_on.isoformat(),
             },
         }
+
+
+def _by_guard(refused: Sequence[Refusal]) -> list[Json]:
+    """How many cases each guard kept back, with one case as an example, the most frequent first."""
+    cases_of = Counter(reason.guard for refusal in refused for reason in refusal.error.reasons)
+    lines: list[Json] = []
+    for guard, number in cases_of.most_common():
+        code, reason = next(
+            (refusal.order.code, reason)
+            for refusal in refused
+            for reason in refusal.error.reasons
+            if reason.guard == guard
+        )
+        lines.append(
+            {
+                "guard": guard,
+                "cases": number,
+                "example": code,
+                "message": reason.message,
+                "earliest": reason.earliest.isoformat() if reason.earliest else None,
+                "earliest_reason": reason.earliest_reason,
+            }
+        )
+    return lines
 
 
 def _officer(unit: Unit) -> str:
