@@ -13,12 +13,12 @@ from datetime import date, datetime
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from states import evidence as keys
-from states import lifecycle, machine, season
+from states import guards_permit, lifecycle, machine, season
 from states.errors import CaseError
 from states.facts import Attached, CaseFacts, Event, fold
 from states.plan import Json, Plan
 from states.question import Question, Surroundings
-from states.vocabulary import FactKind, GateKind, Path, Quota, State, Trigger
+from states.vocabulary import FacilityStatus, FactKind, GateKind, Path, Quota, State, Trigger
 from states.workdays import local_date
 from workflow import attachments, cases, journal, register
 from workflow.attachments import File
@@ -230,12 +230,7 @@ class Desk:
 
         Raises NotPermitted when there is no such case for this officer, or not this to do.
         """
-        facts = self._facts.get(order.code)
-        answered = order.evidence.id if isinstance(order.evidence, keys.Resolve) else None
-        if facts is None or not self.actor.answers_for(facts.unit):
-            raise cases.not_for_you(order.code)
-        if not lifecycle.permits(self.actor, order.kind, facts, answered):
-            raise _not_your_role(order, self.actor.role.label)
+        facts = self._allowed(order)
         given = machine.complete_evidence(facts, order.kind, order.evidence)
         return Question(
             facts=facts,
@@ -249,6 +244,16 @@ class Desk:
             around=self._surroundings(order, facts, given),
             drill=self.drill,
         )
+
+    def _allowed(self, order: Order) -> CaseFacts:
+        """The facts of the order's case. Raises NotPermitted as `question` does."""
+        facts = self._facts.get(order.code)
+        answered = order.evidence.id if isinstance(order.evidence, keys.Resolve) else None
+        if facts is None or not self.actor.answers_for(facts.unit):
+            raise cases.not_for_you(order.code)
+        if not lifecycle.permits(self.actor, order.kind, facts, answered):
+            raise _not_your_role(order, self.actor.role.label)
+        return facts
 
     def _carry_out(self, order: Order) -> Receipt:
         if order.kind in _LOOKS_AROUND:
@@ -266,8 +271,6 @@ class Desk:
         else:
             evidence = _fact_evidence(question)
             machine.check_fact(order.kind, question)
-        unverified = machine.unverified(question) if order.kind is Trigger.PERMIT else ()
-        warning = _warning(order.kind, question)
         event = self.pen.add(
             Draft(
                 f"case:{order.code}",
@@ -291,7 +294,7 @@ class Desk:
                     key=order.key, request=_request(order, self.actor.login), seq=event.seq
                 )
             )
-        return self._receipt(event, unverified=unverified, warning=warning)
+        return self._receipt(event, self._facts[order.code])
 
     def _apply(self, event: Event) -> None:
         code = event.stream.removeprefix("case:")
@@ -356,15 +359,11 @@ class Desk:
             if value:
                 self.connection.execute(insert(_KEY).values(kind=kind, value=value, case_code=code))
 
-    def _receipt(
-        self, event: Event, *, unverified: tuple[str, ...] = (), warning: str | None = None
-    ) -> Receipt:
-        code = event.stream.removeprefix("case:")
-        facts = self._facts[code]
-        row = cases.projection(facts, self.plan)
-        due_on = row["due_on"]
+    def _receipt(self, event: Event, facts: CaseFacts, *, repeated: bool = False) -> Receipt:
+        due_on = cases.projection(facts, self.plan)["due_on"]
+        permitted = event.kind == Trigger.PERMIT
         return Receipt(
-            code=code,
+            code=facts.code,
             trigger=event.kind,
             state=facts.state,
             version=event.version,
@@ -373,15 +372,22 @@ class Desk:
             occurred_on=event.occurred_on,
             recorded_at=event.recorded_at,
             due_on=due_on if isinstance(due_on, date) else None,
+            repeated=repeated,
             drill=self.drill,
-            unverified=unverified,
-            warning=warning,
+            unverified=guards_permit.unverified_basis(facts, self.plan, event.recorded_on)
+            if permitted
+            else (),
+            warning=_warning(event, facts),
         )
 
     def _repeated(self, order: Order) -> Receipt | None:
-        """The receipt this key was answered with before, None when it is new."""
+        """The receipt this key was answered with before, None when it is new.
+
+        Raises NotPermitted to whom the command itself would be.
+        """
         if order.key is None:
             return None
+        self._allowed(order)
         row = self.connection.execute(select(_RECEIPT).where(_RECEIPT.c.key == order.key)).first()
         if row is None:
             return None
@@ -395,21 +401,7 @@ class Desk:
         events = [event for event in self._events[order.code] if event.seq <= row.seq]
         facts = fold(order.code, events)
         assert facts is not None
-        due_on = cases.projection(facts, self.plan)["due_on"]
-        last = events[-1]
-        return Receipt(
-            code=order.code,
-            trigger=last.kind,
-            state=facts.state,
-            version=last.version,
-            seq=last.seq,
-            event_hash=last.hash,
-            occurred_on=last.occurred_on,
-            recorded_at=last.recorded_at,
-            due_on=due_on if isinstance(due_on, date) else None,
-            repeated=True,
-            drill=self.drill,
-        )
+        return self._receipt(events[-1], facts, repeated=True)
 
 
 _PROJECTED = (
@@ -560,13 +552,11 @@ def _fact_evidence(question: Question) -> dict[str, Json]:
     return evidence
 
 
-def _warning(kind: Trigger | FactKind, question: Question) -> str | None:
-    given = question.evidence
-    if kind is not FactKind.OLD_FACILITY or not isinstance(given, keys.OldFacility):
+def _warning(event: Event, facts: CaseFacts) -> str | None:
+    gone = event.text("status") in (FacilityStatus.REMOVED, FacilityStatus.SEALED)
+    if event.kind != FactKind.OLD_FACILITY or not gone:
         return None
-    if given.status not in ("removed", "sealed"):
-        return None
-    if question.facts.permitted_on(question.on) is not None:
+    if facts.permitted_on(event.occurred_on) is not None:
         return None
     return "没有有效的拆除许可：已如实登记，将列入审计发现"
 

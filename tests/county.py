@@ -1,0 +1,518 @@
+"""A small made-up county for the tests that need the database: real files, real SQLite, no mocks.
+
+`fresh` gives a drill (or a real) database with plan, officers, gates, catalogue and ten households
+from a real workbook; `carry` takes cases to a state through the engine; `every_row` dumps it all.
+"""
+
+import atexit
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cache
+from pathlib import Path as FilePath
+
+import openpyxl
+
+from states import evidence, plan
+from states.identity import check_digit
+from states.plan import Plan
+from states.vocabulary import FactKind, GateKind, Path, Role, State, Trigger
+from workflow import config, db, engine, journal, ledger, setup
+from workflow.attachments import File
+from workflow.db import Database
+from workflow.engine import Order, Receipt, Refusal
+
+FOUNDED = date(2023, 5, 20)
+LEDGER_IN = date(2023, 5, 22)
+CONFIRMED = date(2023, 6, 10)
+SELECTED = date(2023, 6, 15)
+COMPLETED = date(2023, 8, 10)
+ACCEPTED = date(2023, 9, 10)
+FIRST_HEAT = date(2023, 11, 2)
+FIRST_DAY, LAST_DAY = date(2023, 11, 1), date(2024, 3, 31)
+SIGNED = date(2024, 4, 1)
+PERMITTED = date(2024, 4, 2)
+ONE_DAY = timedelta(days=1)
+
+TOWN = [f"101-{number:04d}" for number in range(1, 7)]
+CODE = TOWN[0]
+OTHER_UNIT = "102-0001"
+HEATING = "RLJ-0001"
+COLLECTIVE = "RLJ-0002"
+CODES = [*TOWN, "102-0001", "102-0002", "RLJ-0001", "RLJ-0002"]
+UNIT_NAME = {"101": "甲镇", "102": "乙乡", "RLJ": "热力局"}
+VILLAGE = {"101": "前村", "102": "后村", "RLJ": "城关"}
+MODEL = "KFR-35"
+
+# login: name, role, unit, person. `zhang` is the first county officer.
+OFFICERS = {
+    "li": ("李县办", Role.COUNTY_OFFICE, None, "li"),
+    "wang": ("王经办", Role.UNIT_OFFICER, "101", "wang"),
+    "head": ("马镇长", Role.UNIT_HEAD, "101", "head"),
+    "qian": ("钱经办", Role.UNIT_OFFICER, "102", "qian"),
+    "sun": ("孙经办", Role.UNIT_OFFICER, "RLJ", "sun"),
+    "zhao": ("赵验收", Role.ACCEPTOR, None, "zhao"),
+    "shen": ("沈审计", Role.AUDITOR, None, "shen"),
+    # The same persons as above under a second login.
+    "wang-accepts": ("王经办", Role.ACCEPTOR, None, "wang"),
+    "zhao-county": ("赵验收", Role.COUNTY_OFFICE, None, "zhao"),
+}
+UNIT_LOGIN = {"101": "wang", "102": "qian", "RLJ": "sun"}
+
+PAPER = File("paper.pdf", b"%PDF-1.4 a paper")
+PHOTO = File("kang.jpg", b"\xff\xd8 a photo")
+DOSSIER = File("dossier.pdf", b"%PDF-1.4 the dossier")
+
+_UNVERIFIED = "verified = false"
+_VERIFIED = f'verified = true\ndocument = "{"a" * 64}"\nentered_by = "zhang"'
+_PATHS = '["coal_to_electric", "central_heating", "coal_to_gas", "solar", "biomass", "clean_coal"]'
+
+
+def plan_text(*, verified: bool = False, seasons: int = 1, exempt: str = "") -> str:
+    """The made-up plan as TOML: three units, two heating seasons, one check item."""
+    vouched = _VERIFIED if verified else _UNVERIFIED
+    rules = {
+        "required_seasons": str(seasons),
+        "exempt_paths": f'["{exempt}"]' if exempt else "[]",
+        "outage_days": "3",
+        "outage_days_total": "5",
+        "warm_visits": "2",
+        "warm_temperature": "18",
+        "first_heat_grace_days": "5",
+        "notice_days": "7",
+        "backdating_days": "15",
+        "lead_days": "{ confirm = 8, select = 4, complete = 12, accept = 4 }",
+    }
+    told = "\n".join(
+        f'[rules.{name}]\nvalue = {value}\nsource = "县级政策"\n{vouched}'
+        for name, value in rules.items()
+    )
+    years = "\n".join(
+        f'[[seasons]]\nlabel = "{year}-{year + 1}"\nareas = ["county_town", "rural"]\n'
+        f"paths = {_PATHS}\nfirst_day = {year}-11-01\nlast_day = {year + 1}-03-31\n"
+        f'source = "供热令"\n{vouched}'
+        for year in (2023, 2024)
+    )
+    gates = {"coal_to_electric": "grid", "central_heating": "heat", "coal_to_gas": "gas"}
+    networks = ("central_heating", "coal_to_gas")
+    paths = "\n".join(
+        f'[[paths]]\npath = "{path}"\nsupply = "{"network" if path in networks else "device"}"\n'
+        f'gate = "{gates.get(path, "none")}"'
+        for path in Path
+    )
+    return f"""
+format = 1
+name = "tiny"
+title = "小县清洁取暖实施方案"
+document = "小政办发〔2023〕1号"
+county = "小县"
+year = 2023
+effective_from = 2023-05-19
+[[phases]]
+key = "preparation"
+label = "制定方案"
+end = 2023-04-30
+source = "一"
+[[phases]]
+key = "works"
+label = "组织实施"
+start = 2023-05-01
+end = 2023-09-30
+source = "二"
+[[phases]]
+key = "acceptance"
+label = "项目验收"
+start = 2023-10-01
+end = 2023-10-14
+source = "三"
+[[phases]]
+key = "evaluation"
+label = "绩效评估"
+start = 2023-10-15
+end = 2024-04-15
+source = "四"
+[[units]]
+code = "101"
+name = "甲镇"
+kind = "township"
+tasks = [{{ path = "coal_to_electric", kind = "residential", households = 8 }}]
+[[units]]
+code = "102"
+name = "乙乡"
+kind = "township"
+aliases = ["乙镇"]
+tasks = [{{ path = "coal_to_electric", kind = "residential", households = 2 }}]
+[[units]]
+code = "RLJ"
+name = "热力局"
+kind = "department"
+tasks = [{{ path = "central_heating", households = 4 }}]
+[totals]
+households = 14
+tasks = [
+    {{ path = "coal_to_electric", kind = "residential", households = 10 }},
+    {{ path = "central_heating", households = 4 }},
+]
+{paths}
+{years}
+{told}
+[[acceptance]]
+paths = {_PATHS}
+kinds = ["residential", "collective"]
+areas = ["county_town", "rural"]
+items = ["试运行正常"]
+signers = ["监理", "用户"]
+documents = ["验收单"]
+"""
+
+
+@cache
+def tiny_plan() -> Plan:
+    """The made-up plan, nothing of it verified."""
+    return plan.from_toml(plan_text(), "tiny.toml")
+
+
+HEADINGS = (
+    *("编号", "责任单位", "村", "户主姓名", "户别", "区域", "取暖方式", "身份证号"),
+    *("统一社会信用代码", "联系电话", "用电户号", "详细地址", "建筑面积", "采暖面积"),
+    *("原取暖设施", "备注", "计划类别"),
+)
+
+
+def id_number(number: int) -> str:
+    """A made-up ID number with the right check digit."""
+    first_17 = f"14092219700101{number:03d}"
+    return first_17 + check_digit(first_17)
+
+
+def household(number: int, unit: str, **other: str) -> dict[str, str]:
+    """A row of a ledger by its headings; `other` says what is different."""
+    row = dict.fromkeys(HEADINGS, "")
+    heating = unit == "RLJ"
+    row |= {
+        "责任单位": UNIT_NAME[unit],
+        "村": VILLAGE[unit],
+        "户主姓名": f"张{'一二三四五六七八九十甲乙丙丁戊己庚辛壬癸'[number % 20]}",
+        "户别": "居民户",
+        "区域": "县城" if heating else "农村",
+        "取暖方式": "集中供热" if heating else "煤改电",
+        "身份证号": id_number(number),
+        "联系电话": f"1383500{number:04d}",
+        "用电户号": "" if heating else f"01{number:08d}",
+        "详细地址": f"{VILLAGE.get(unit, '前村')}{number}号",
+        "建筑面积": "100",
+        "采暖面积": "80",
+        "原取暖设施": "火炕",
+    }
+    return row | other
+
+
+def first_ledger() -> list[dict[str, str]]:
+    """The county's ten households."""
+    rows = [household(number, "101") for number in range(1, 7)]
+    rows += [household(number, "102") for number in (11, 12)]
+    rows.append(household(21, "RLJ"))
+    rows.append(
+        household(
+            22,
+            "RLJ",
+            户主姓名="小县中学",
+            户别="集体户",
+            身份证号="",
+            统一社会信用代码="12140922MB0000000F",
+            联系电话="",
+        )
+    )
+    return rows
+
+
+def write_workbook(
+    file: FilePath, rows: Iterable[dict[str, str]], headings: Sequence[str] = HEADINGS
+) -> FilePath:
+    """A workbook as an officer would save it, every cell a text."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(list(headings))
+    for row in rows:
+        sheet.append([row.get(heading) or None for heading in headings])
+    book.save(file)
+    return file
+
+
+@dataclass(frozen=True, slots=True)
+class County:
+    """An open database of the made-up county."""
+
+    file: FilePath
+    database: Database
+
+    def advance(
+        self,
+        code: str,
+        kind: Trigger | FactKind,
+        day: date,
+        *pairs: tuple[str, str],
+        login: str | None = None,
+        on: date | None = None,
+        files: Sequence[File] = (),
+        reason: str | None = None,
+        key: str | None = None,
+    ) -> Receipt:
+        """One order on a day of the drill, by the login that usually does this."""
+        order = make_order(code, kind, *pairs, on=on, files=files, reason=reason, key=key)
+        who = login or usual_login(code, kind)
+        return engine.advance(self.database, order, who, journal.noon(day))
+
+    def carry_out(self, orders: Sequence[Order], login: str, day: date) -> list[Receipt | Refusal]:
+        """Many orders in one transaction on a day of the drill."""
+        return engine.carry_out(self.database, orders, login, journal.noon(day))
+
+    def sql(self, statement: str, *values: object) -> list[tuple[object, ...]]:
+        """Plain SQL by another connection, as somebody with the file could do."""
+        with sqlite3.connect(self.file) as connection:
+            rows = connection.execute(statement, values).fetchall()
+        connection.close()
+        return rows
+
+    def state(self, code: str) -> State:
+        """The state in the case's row."""
+        [(state,)] = self.sql("SELECT state FROM household_case WHERE code = ?", code)
+        return State(str(state))
+
+
+def make_order(
+    code: str,
+    kind: Trigger | FactKind,
+    *pairs: tuple[str, str],
+    on: date | None = None,
+    files: Sequence[File] = (),
+    reason: str | None = None,
+    key: str | None = None,
+) -> Order:
+    """An order as the command line would make it of `-e KEY=VALUE`."""
+    return Order(code, kind, evidence.parse(kind, pairs), on, tuple(files), reason, key)
+
+
+def usual_login(code: str, kind: Trigger | FactKind) -> str:
+    """Who usually does this."""
+    match kind:
+        case Trigger.ACCEPT | Trigger.REJECT:
+            return "zhao"
+        case FactKind.FINDING:
+            return "shen"
+        case FactKind.RESOLVE | FactKind.CORRECT | FactKind.EXTENSION:
+            return "zhang"
+        case Trigger.CONFIRM | Trigger.SELECT | Trigger.COMPLETE | Trigger.REPLACE | FactKind():
+            return UNIT_LOGIN[code[:3]]
+    return "zhang"
+
+
+def confirm(code: str, day: date = CONFIRMED) -> Order:
+    """A right confirmation: visit, 公示 of seven days, consent, the old kang."""
+    pairs = [
+        ("visit_on", str(day - timedelta(days=9))),
+        ("notice_from", str(day - timedelta(days=8))),
+        ("notice_to", str(day - timedelta(days=2))),
+        ("consent_on", str(day - ONE_DAY)),
+        ("consent_by", "household"),
+        ("old_facility", "kang:in_use"),
+    ]
+    return make_order(code, Trigger.CONFIRM, *pairs)
+
+
+def select(code: str, day: date = SELECTED) -> Order:
+    """A right selection: a model of the catalogue, or a connection point."""
+    what = ("connection_point", "3号站") if code.startswith("RLJ") else ("model", MODEL)
+    pairs = [what, ("selection_on", str(day)), ("selection_by", "family")]
+    return make_order(code, Trigger.SELECT, *pairs)
+
+
+def complete(code: str, day: date = COMPLETED, serial: str | None = None) -> Order:
+    """Right works: started, installed and ready in order, and the papers."""
+    pairs = [
+        ("started_on", str(day - timedelta(days=30))),
+        ("installed_on", str(day - timedelta(days=5))),
+        ("ready_on", str(day)),
+        ("contractor", "晋暖公司"),
+        ("training_on", str(day)),
+    ]
+    if not code.startswith("RLJ"):
+        pairs.append(("serial", serial or f"SN-{code}"))
+    return make_order(code, Trigger.COMPLETE, *pairs)
+
+
+def accept(code: str) -> Order:
+    """A right acceptance: items, signers, dossier, and the kang still there."""
+    pairs = [
+        ("item", "试运行正常:pass"),
+        ("signer", "监理"),
+        ("signer", "用户"),
+        ("facility", f"kang:present:{PHOTO.name}"),
+        ("document", f"验收单:{DOSSIER.name}"),
+    ]
+    return make_order(code, Trigger.ACCEPT, *pairs, files=(PHOTO, DOSSIER))
+
+
+def permit(code: str) -> Order:
+    """A permission; all it rests on is in the journal."""
+    return make_order(code, Trigger.PERMIT)
+
+
+def heat(code: str, on: date = FIRST_HEAT) -> Order:
+    """The first heat."""
+    return make_order(code, FactKind.WORKS, ("first_heat_on", str(on)))
+
+
+def visit(code: str, temperature: str = "20") -> Order:
+    """A visit with the thermometer."""
+    return make_order(code, FactKind.VISIT, ("temperature", temperature))
+
+
+def sign(code: str, season: str = "2023-2024") -> Order:
+    """The household's signature after a season."""
+    return make_order(code, FactKind.SIGNATURE, ("season", season), ("by", "household"))
+
+
+# The order of a life: (state it leads to, day, order).
+LIFE = (
+    (State.EQUIPMENT_SELECTION, CONFIRMED, confirm),
+    (State.CONSTRUCTION, SELECTED, select),
+    (State.ACCEPTANCE, COMPLETED, complete),
+    (State.STABLE_SEASON, ACCEPTED, accept),
+)
+CLOSING = (("cause", "withdrawn"), ("requested_by", "household"), ("document", "申请书"))
+WINTER = (
+    (date(2023, 11, 6), heat),
+    (date(2023, 12, 5), visit),
+    (date(2024, 1, 20), visit),
+    (SIGNED, sign),
+)
+
+
+def carry(county: County, codes: Sequence[str], to: State) -> None:
+    """Takes cases from 确村确户 to a state with right evidence and a warm winter where needed.
+
+    Every batch goes through `engine.carry_out`; a refusal here is a bug.
+    """
+    if to is State.CLOSED:
+        for code in codes:
+            county.advance(code, Trigger.CLOSE, CONFIRMED, *CLOSING)
+        return
+    if to is State.HOUSEHOLD_CONFIRMATION:
+        return
+    for state, day, make in LIFE:
+        _all(county, codes, [make(code) for code in codes], day)
+        if state is to:
+            return
+    winter(county, codes)
+    _all(county, codes, [permit(code) for code in codes], PERMITTED)
+
+
+def winter(county: County, codes: Sequence[str]) -> None:
+    """A warm winter for cases in their stable season: heat, two visits, the signature."""
+    for day, make in WINTER:
+        _all(county, codes, [make(code) for code in codes], day)
+
+
+def _all(county: County, codes: Sequence[str], orders: Sequence[Order], day: date) -> None:
+    by_login: dict[str, list[Order]] = {}
+    for code, order in zip(codes, orders, strict=True):
+        by_login.setdefault(usual_login(code, order.kind), []).append(order)
+    for login, mine in by_login.items():
+        for answer in county.carry_out(mine, login, day):
+            assert isinstance(answer, Receipt), answer
+
+
+@cache
+def _template(*, drill: bool, verified: bool, shipped: bool) -> FilePath:
+    """A founded county, made once in a process and then copied."""
+    folder = FilePath(tempfile.mkdtemp(prefix="county-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    plan_file = folder / "tiny.toml"
+    plan_file.write_text(plan_text(verified=verified), encoding="utf-8")
+    name = "wutai-2023" if shipped else str(plan_file)
+    file = folder / "county.db"
+    day = journal.noon(FOUNDED)
+    setup.create(
+        str(file),
+        name,
+        drill=drill,
+        login="zhang",
+        name="张县办",
+        today=FOUNDED if drill else None,
+        clock=day,
+    )
+    database = db.connect(str(file))
+    if not shipped:
+        _furnish(database, folder)
+    database.close()
+    return file
+
+
+def _furnish(database: Database, folder: FilePath) -> None:
+    day = journal.noon(FOUNDED)
+    for login, (name, role, unit, person) in OFFICERS.items():
+        setup.add_officer(database, login, name, role, unit, person, actor="zhang", now=day)
+    now = journal.noon(LEDGER_IN)
+    catalogue = folder / "catalogue.csv"
+    lines = ["型号,品牌,取暖方式,中标包号", f"{MODEL},格力,煤改电,1", "SOL-1,皇明,太阳能,2"]
+    catalogue.write_text("\n".join(lines), encoding="utf-8")
+    setup.import_catalogue(database, catalogue, actor="zhang", now=now)
+    opened = date(2023, 5, 10)
+    for unit, kind in (("101", GateKind.GRID), ("102", GateKind.GRID), ("RLJ", GateKind.HEAT)):
+        village = VILLAGE[unit]
+        setup.open_gate(database, unit, village, kind, opened, [PAPER], actor="zhang", now=now)
+    file = write_workbook(folder / "台账.xlsx", first_ledger())
+    imported = ledger.import_file(database, file, "zhang", now)
+    assert imported.accepted, imported.faults
+    assert list(imported.codes) == CODES
+
+
+def fresh(folder: FilePath, *, drill: bool = True, verified: bool = False) -> County:
+    """A new county with its ten households in 确村确户."""
+    return _copy(_template(drill=drill, verified=verified, shipped=False), folder)
+
+
+def empty_wutai(folder: FilePath, *, drill: bool = False) -> County:
+    """A database with the shipped plan and its first county officer, nothing else."""
+    return _copy(_template(drill=drill, verified=False, shipped=True), folder)
+
+
+def _copy(template: FilePath, folder: FilePath) -> County:
+    file = folder / "county.db"
+    shutil.copy(template, file)
+    return open_at(file)
+
+
+def open_at(file: FilePath) -> County:
+    """The county whose database is this file."""
+    return County(file, db.connect(str(file)))
+
+
+def noon(day: date) -> datetime:
+    """The instant at which a drill records on a day."""
+    return journal.noon(day)
+
+
+def every_row(county: County) -> dict[str, list[tuple[object, ...]]]:
+    """All tables with all their rows: two dumps are equal when nothing was written."""
+    connection = sqlite3.connect(county.file)
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+    names = [name for (name,) in connection.execute(query)]
+    rows = {
+        name: sorted(connection.execute(f'SELECT * FROM "{name}"').fetchall(), key=repr)
+        for name in names
+    }
+    connection.close()
+    return rows
+
+
+def plan_in(folder: FilePath, text: str) -> str:
+    """A plan file with this text."""
+    file = folder / "plan.toml"
+    file.write_text(text, encoding="utf-8")
+    return str(config.load_plan(str(file)) and file)
