@@ -6,18 +6,21 @@ and give the same `Plan` with the same content hash. Another county or year is a
 
 import hashlib
 import json
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, time
 from functools import cached_property
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StringConstraints,
     ValidationError,
     field_validator,
@@ -29,12 +32,22 @@ from states.vocabulary import Area, GateKind, Kind, Path, Supply, Trigger
 
 Value = TypeVar("Value")
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-Days = Annotated[int, Field(ge=0, le=366)]
+Days = Annotated[int, Field(strict=True, ge=0, le=366)]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 # The phases of 五、实施步骤, in their order.
 PHASES = ("preparation", "works", "acceptance", "evaluation")
 LEAD_TRIGGERS = (Trigger.CONFIRM, Trigger.SELECT, Trigger.COMPLETE, Trigger.ACCEPT)
+
+
+def _written_as_day(value: object) -> object:
+    # Left alone, seconds since 1970 and a time of day would pass for a date, here and nowhere else.
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+        return value
+    raise ValueError(f"{value!r} 不是日期，写作 2023-09-01")
+
+
+Day = Annotated[date, BeforeValidator(_written_as_day)]
 
 
 class _Part(BaseModel):
@@ -47,7 +60,7 @@ class _Sourced(_Part):
     """Something the notice may leave open: where it comes from, and who vouches for it."""
 
     source: Text
-    verified: bool = False
+    verified: StrictBool = False
     document: Text | None = None
     entered_by: Text | None = None
 
@@ -71,8 +84,8 @@ class Phase(_Part):
 
     key: Text
     label: Text
-    start: date | None = None
-    end: date
+    start: Day | None = None
+    end: Day
     source: Text
 
 
@@ -82,7 +95,7 @@ class Task(_Part):
     path: Path
     kind: Kind | None = None
     area: Area | None = None
-    households: Annotated[int, Field(ge=0)]
+    households: Annotated[int, Field(strict=True, ge=0)]
 
     def covers(self, path: Path, kind: Kind, area: Area) -> bool:
         """Whether a household of this path, kind and area counts towards the figure."""
@@ -107,7 +120,7 @@ class Unit(_Part):
 class Totals(_Part):
     """The annex's last line."""
 
-    households: int
+    households: Annotated[int, Field(strict=True)]
     tasks: tuple[Task, ...]
 
 
@@ -123,8 +136,8 @@ class _SeasonTable(_Sourced):
     label: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{4}$")]
     areas: tuple[Area, ...]
     paths: tuple[Path, ...]
-    first_day: date | None = None
-    last_day: date | None = None
+    first_day: Day | None = None
+    last_day: Day | None = None
 
     @field_validator("label")
     @classmethod
@@ -155,12 +168,12 @@ class _AcceptanceTable(_Part):
 class Rules(_Part):
     """The policy parameters (design, section 1: what the notice does not fix)."""
 
-    required_seasons: Parameter[Annotated[int, Field(ge=1, le=5)]]
+    required_seasons: Parameter[Annotated[int, Field(strict=True, ge=1, le=5)]]
     exempt_paths: Parameter[tuple[Path, ...]]
     outage_days: Parameter[Days]
     outage_days_total: Parameter[Days]
-    warm_visits: Parameter[Annotated[int, Field(ge=0, le=50)]]
-    warm_temperature: Parameter[Annotated[float, Field(ge=0, le=40)]]
+    warm_visits: Parameter[Annotated[int, Field(strict=True, ge=0, le=50)]]
+    warm_temperature: Parameter[Annotated[float, Field(strict=True, ge=0, le=40)]]
     first_heat_grace_days: Parameter[Days]
     notice_days: Parameter[Days]
     backdating_days: Parameter[Days]
@@ -173,8 +186,8 @@ class _Document(_Part):
     title: Text
     document: Text
     county: Text
-    year: Annotated[int, Field(ge=2000, le=2100)]
-    effective_from: date
+    year: Annotated[int, Field(strict=True, ge=2000, le=2100)]
+    effective_from: Day
     phases: tuple[Phase, ...]
     units: tuple[Unit, ...]
     totals: Totals
@@ -322,7 +335,7 @@ def _as_json(value: object) -> Json:
             return {str(key): _as_json(inner) for key, inner in value.items()}
         case list():
             return [_as_json(inner) for inner in value]
-        case date():
+        case date() | time():
             return value.isoformat()
         case None | bool() | int() | float() | str():
             return value
