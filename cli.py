@@ -848,8 +848,9 @@ def audit_verify(desk: Desk) -> None:
     from workflow import answers
     from workflow import audit as audits
 
-    with desk.database().reading() as connection:
-        found = audits.verification(connection)
+    with desk.database().reading() as connection, desk.progress("核验") as progress:
+        report = audits.report(connection, progress)
+        found = audits.verification(connection, report)
     document = answers.verification(found)
     desk.answer(document, lambda screen: screen.verification(document))
     if not found.verified:
@@ -863,8 +864,8 @@ def audit_removal(desk: Desk) -> None:
     from workflow import answers, register
     from workflow import audit as audits
 
-    with desk.database().reading() as connection:
-        found = audits.report(connection)
+    with desk.database().reading() as connection, desk.progress("核对") as progress:
+        found = audits.report(connection, progress)
         plan = register.plan_in_force(connection)
     document = answers.removal(found, plan)
     desk.answer(document, lambda screen: screen.removal(document))
@@ -879,8 +880,8 @@ def audit_bundle(desk: Desk, file: Path) -> None:
     """把审计包写到 FILE（不含个人信息）；可用 python workflow/verify.py FILE 独立核验。"""
     from workflow import audit as audits
 
-    with desk.database().reading() as connection:
-        number = audits.write_bundle(connection, file)
+    with desk.database().reading() as connection, desk.progress("写审计包") as progress:
+        number = audits.write_bundle(connection, file, progress)
     desk.answer({"file": str(file), "events": number}, lambda screen: f"已写 {number} 条到 {file}")
 
 

@@ -5,7 +5,7 @@ added here is what a bundle cannot show: the database's own triggers, and every 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,11 @@ from workflow.models import (
 from workflow.verify import Finding
 
 FORMAT = "xianli-bundle/1"
+Progress = Callable[[int, int], None]
+
+
+def _unwatched(done: int, total: int) -> None:
+    """Progress that nobody looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +46,22 @@ class Verification:
         return not self.findings
 
 
-def lines(connection: Connection) -> Iterator[Mapping[str, object]]:
+def lines(
+    connection: Connection, progress: Progress = _unwatched
+) -> Iterator[Mapping[str, object]]:
     """The auditor's bundle, line by line (docs/journal.md); no personal data."""
+    size = journal.size(connection)
     yield {
         "type": "header",
         "format": FORMAT,
         "drill": _drill(connection),
-        "size": journal.size(connection),
+        "size": size,
         "triggers": _triggers(connection),
     }
     table = JournalRow.metadata.tables["journal"]
-    for row in connection.execute(select(table).order_by(table.c.seq)):
+    for done, row in enumerate(connection.execute(select(table).order_by(table.c.seq)), start=1):
+        if done % 500 == 0:
+            progress(done, size)
         yield {
             "type": "event",
             "seq": row.seq,
@@ -127,22 +137,22 @@ def _triggers(connection: Connection) -> dict[str, str]:
     return {row.name: row.sql for row in connection.execute(query)}
 
 
-def write_bundle(connection: Connection, path: Path) -> int:
+def write_bundle(connection: Connection, path: Path, progress: Progress = _unwatched) -> int:
     """Writes the bundle to a new file; answers how many events it holds. Raises BadFile."""
     if path.exists():
         raise BadFile(f"{path} 已存在", place=str(path), remedy="换一个文件名")
     try:
         with path.open("w", encoding="utf-8") as file:
-            for line in lines(connection):
+            for line in lines(connection, progress):
                 file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
     except OSError as error:
         raise BadFile(f"写不了 {path}：{error.strerror}", place=str(path)) from error
     return journal.size(connection)
 
 
-def report(connection: Connection) -> verify.Report:
+def report(connection: Connection, progress: Progress = _unwatched) -> verify.Report:
     """What the independent audit says of this database."""
-    return verify.examine(lines(connection))
+    return verify.examine(lines(connection, progress))
 
 
 def verification(connection: Connection, found: verify.Report | None = None) -> Verification:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from states.errors import UsageFault
-from workflow.errors import BadFile, Conflict
+from workflow.errors import BadFile, Conflict, JournalBroken
 
 HEAD = "0001"
 BUSY_SECONDS = 30
@@ -79,6 +79,11 @@ def _errors_for_people() -> Iterator[None]:
             ) from error
         raise
     except DBAPIError as error:
+        if "xianli:" in str(error.orig):
+            raise JournalBroken(
+                f"数据库拒绝写入，与日志对不上：{error.orig}",
+                remedy="运行 xianli audit verify 查看问题；没有写入任何内容",
+            ) from error
         if "not a database" in str(error.orig) or "malformed" in str(error.orig):
             raise BadFile(
                 f"数据库文件已损坏或不是数据库：{error.orig}", remedy="用最近的备份恢复"
