@@ -1,10 +1,11 @@
 """What has to be brought with each step and each fact: the keys of design section 8, as types.
 
 A class here lists the keys of one trigger or fact; `parse` reads what the officer typed, `to_json`
-gives what the journal keeps, `schema` prints the table. Whether a key *must* be there is a guard's
+gives what the journal keeps, `keys` lists the table. Whether a key *must* be there is a guard's
 business, so that a refusal can name everything at once.
 """
 
+import re
 import types
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -577,8 +578,12 @@ def _correctable_names() -> frozenset[str]:
 
 
 def plain(text: str, place: str) -> str:
-    """The text, if it holds no control or direction characters. Raises UsageFault."""
-    if any(unicodedata.category(character) in ("Cc", "Cf") for character in text):
+    """The text, if it holds nothing unseen: control, direction and line characters, broken bytes.
+
+    Raises UsageFault.
+    """
+    unseen = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    if any(unicodedata.category(character) in unseen for character in text):
         raise UsageFault("文字中含有控制字符", place=place, remedy="删去不可见的字符后再试")
     return text
 
@@ -614,13 +619,12 @@ def _word(words: type[AnyWord], text: str) -> AnyWord:
 
 
 def _day(text: str) -> date:
+    # `fromisoformat` alone would also take a week date such as 2023-W35-5.
     try:
-        return date.fromisoformat(text) if len(text) == 10 else _no_day()
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+            return date.fromisoformat(text)
     except ValueError:
-        return _no_day()
-
-
-def _no_day() -> date:
+        pass
     raise ValueError("不是日期，写作 2023-09-01")
 
 
@@ -631,13 +635,13 @@ def _number(text: str) -> int:
 
 
 def _degrees(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError("不是数字") from None
+    if not re.fullmatch(r"[+-]?\d+(\.\d+)?", text, re.ASCII):
+        raise ValueError("不是数字")
+    value = float(text)
     if not -50 <= value <= 60:
         raise ValueError("室内温度应在 -50 到 60 ℃ 之间")
-    return round(value, 1)
+    # Never rounded: 17.96 must not become a warm visit.
+    return value
 
 
 def to_json(evidence: Evidence) -> dict[str, Json]:

@@ -39,10 +39,10 @@ def put_right_dated(question: Question) -> Reason | None:
 def all_items_pass(question: Question) -> Reason | None:
     """通知 五（三）: every check item the plan lists was answered, and passes."""
     given = typed(question, keys.Accept)
-    answers = {item.name: item.result for item in given.item}
-    wanted = _list(question).items
-    unanswered = [name for name in wanted if name not in answers]
-    failed = [name for name, result in answers.items() if result is ItemResult.FAIL]
+    answered = {item.name for item in given.item}
+    unanswered = [name for name in _list(question).items if name not in answered]
+    # One that is answered twice has failed if either answer says so.
+    failed = [item.name for item in given.item if item.result is ItemResult.FAIL]
     parts = []
     if unanswered:
         parts.append(f"未检查：{'、'.join(unanswered)}")
