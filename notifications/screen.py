@@ -174,10 +174,13 @@ class Screen:
 
     def error(self, failure: Answer) -> str:
         """A refusal: what, where, why, and what to do."""
-        lines = [f"错误：{clean(failure['message'])}"]
+        reasons = self._reasons(failure.get("reasons"))
+        message = clean(failure["message"])
+        # Every reason follows on a line of its own, so the sentence need not hold them too.
+        lines = [f"错误：{message.partition('：')[0] if reasons else message}"]
         if failure.get("place"):
             lines.append(f"位置：{clean(failure['place'])}")
-        lines += self._reasons(failure.get("reasons"))
+        lines += reasons
         if failure.get("remedy"):
             lines.append(f"办法：{clean(failure['remedy'])}")
         return "\n".join(lines)

@@ -465,7 +465,6 @@ LABELS: Mapping[str, str] = {
     "meter": "用电户号",
     "gate": "网络开通",
     "reason": "理由",
-    "verified_plan": "经核实的计划参数",
 }
 
 

@@ -48,7 +48,7 @@ def season_verified(question: Question) -> Reason | None:
         "season_verified",
         "设计 1（未核实不许可）",
         f"未核实，不能许可：{'；'.join(unverified)}",
-        ("verified_plan",),
+        (),
         Role.COUNTY_OFFICE,
         None,
         "核实前无法确定",
