@@ -113,11 +113,13 @@ def connect(url: str, *, new: bool = False) -> Database:
         f"sqlite:///{target}",
         connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
     )
-    event.listen(engine, "connect", _configure)
-    event.listen(engine, "begin", _begin)
     database = Database(engine)
     if not new:
+        # Before any setting is made: a file that is not ours is not to be touched.
         _check_version(database, target)
+        database.close()
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
     return database
 
 
