@@ -103,7 +103,7 @@ def notes(file: LedgerFile) -> list[tuple[str | None, str, str]]:
 
 def bare(rows: Sequence[LedgerRow]) -> list[LedgerRow]:
     """The households themselves, wherever they stood."""
-    return [replace(row, sheet=None, row=0, cells={}) for row in rows]
+    return [replace(row, sheet=None, row=0, columns={}) for row in rows]
 
 
 # --- the samples ----------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ def test_a_household_is_read_with_the_place_of_every_field(tmp_path: pathlib.Pat
 
     assert file.faults == ()
     row = file.rows[1]
-    assert (row.sheet, row.row, row.cells["name"], row.cells["version"]) == ("台账", 3, "D3", "R3")
+    assert (row.sheet, row.row, row.place("name"), row.place("version")) == ("台账", 3, "D3", "R3")
     assert bare([row]) == [
         make_row(
             code="200-0003",

@@ -22,13 +22,14 @@ from workflow import cases, journal, ledger_file, register
 from workflow.db import Database
 from workflow.engine import Desk
 from workflow.errors import NotPermitted
-from workflow.journal import Draft, Pen
+from workflow.journal import Draft, Head, Pen
 from workflow.ledger_file import Fault, LedgerFile, LedgerRow, Normalisation
 from workflow.models import KeyRow, PersonalRow
 
 _KEY = KeyRow.metadata.tables["household_key"]
 _PERSONAL = PersonalRow.metadata.tables["personal"]
 Progress = Callable[[int, int], None]
+CHUNK = 2_000  # new households between two writes: what is written need not be kept in memory
 IMPORTERS = (Role.UNIT_OFFICER, Role.UNIT_HEAD, Role.COUNTY_OFFICE)
 # What a later ledger may change in any state, and only while the household is being confirmed.
 ANY_TIME = ("name", "phone", "address", "credit_code", "remarks", "building_area", "heating_area")
@@ -203,7 +204,7 @@ class _Importing:
         )
 
     def _fault(self, row: LedgerRow, name: str, code: str, message: str) -> None:
-        self._faults.append(Fault(row.sheet, row.cells.get(name), code, message))
+        self._faults.append(Fault(row.sheet, row.place(name), code, message))
 
     def _place(self, row: LedgerRow, matched: dict[str, LedgerRow]) -> None:
         if not self._who.answers_for(row.unit):
@@ -288,7 +289,7 @@ class _Importing:
             self._fault(row, name, "duplicate_across_files", message)
 
     def _differs(self, row: LedgerRow, known: _Known, name: str) -> bool:
-        if name in row.masked or name not in row.cells:
+        if name in row.masked or name not in row.columns:
             return False
         value = _value(row, name)
         # Without 编号 the row is somebody's own list: an empty cell there says nothing.
@@ -304,23 +305,11 @@ class _Importing:
             return
         numbers = _last_numbers(self._index.units)
         total = len(self._new) + len(self._amended)
-        papers: list[dict[str, object]] = []
-        keys: list[dict[str, object]] = []
-        for done, row in enumerate(self._new, start=1):
-            numbers[row.unit] += 1
-            code = f"{row.unit}-{numbers[row.unit]:04d}"
-            self._codes.append(code)
-            papers.append(self._register(code, row))
-            keys += _key_rows(code, row.personal)
+        for start in range(0, len(self._new), CHUNK):
+            self._register_all(self._new[start : start + CHUNK], numbers)
             if progress:
-                progress(done, total)
-        for done, (row, known, names) in enumerate(self._amended, start=1):
-            paper = self._amend(row, known, names)
-            if paper:
-                papers.append(paper)
-                self._renew_keys(known, paper)
-            if progress:
-                progress(len(self._new) + done, total)
+                progress(min(start + CHUNK, len(self._new)), total)
+        papers = [self._amend(row, known, names) for row, known, names in self._amended]
         self._desk.pen.add(
             Draft(
                 "ledgers",
@@ -335,13 +324,27 @@ class _Importing:
             )
         )
         self._desk.finish()
-        if papers:
-            self._desk.connection.execute(insert(_PERSONAL), papers)
+        self._renew_papers([paper for paper in papers if paper is not None])
+        if progress:
+            progress(total, total)
+
+    def _register_all(self, rows: Sequence[LedgerRow], numbers: Counter[str]) -> None:
+        papers: list[dict[str, object]] = []
+        keys: list[dict[str, object]] = []
+        for row in rows:
+            numbers[row.unit] += 1
+            code = f"{row.unit}-{numbers[row.unit]:04d}"
+            self._codes.append(code)
+            papers.append(self._register(code, row))
+            keys += _key_rows(code, row.personal)
+        self._desk.clear()
+        self._desk.connection.execute(insert(_PERSONAL), papers)
         if keys:
             self._desk.connection.execute(insert(_KEY), keys)
 
     def _register(self, code: str, row: LedgerRow) -> dict[str, object]:
         paper = _paper(code, 1, row.personal)
+        self._desk.pen.know(f"case:{code}", Head())
         self._desk.put(
             Draft(
                 f"case:{code}",
@@ -393,19 +396,27 @@ class _Importing:
         )
         return paper
 
-    def _renew_keys(self, known: _Known, paper: Mapping[str, object]) -> None:
+    def _renew_papers(self, papers: Sequence[Mapping[str, object]]) -> None:
+        """The new versions; all old keys go before the new ones come, for two may change places."""
         connection = self._desk.connection
-        for kind in ("meter", "id_number"):
-            if paper[kind] != getattr(known.personal, kind):
-                connection.execute(
-                    _KEY.delete().where(_KEY.c.case_code == known.facts.code, _KEY.c.kind == kind)
-                )
-                if paper[kind]:
+        keys: list[dict[str, object]] = []
+        for paper in papers:
+            known = self._index.known(str(paper["case_code"]))
+            for kind in ("meter", "id_number"):
+                if paper[kind] != getattr(known.personal, kind):
                     connection.execute(
-                        insert(_KEY).values(
-                            kind=kind, value=paper[kind], case_code=known.facts.code
+                        _KEY.delete().where(
+                            _KEY.c.case_code == known.facts.code, _KEY.c.kind == kind
                         )
                     )
+                    if paper[kind]:
+                        keys.append(
+                            {"kind": kind, "value": paper[kind], "case_code": known.facts.code}
+                        )
+        if papers:
+            connection.execute(insert(_PERSONAL), papers)
+        if keys:
+            connection.execute(insert(_KEY), keys)
 
 
 def _households(connection: Connection) -> dict[str, _Known]:

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from stdnum.cn import uscc
 
@@ -146,7 +146,7 @@ class LedgerRow:
     """One household. `unit` is the unit's code.
 
     `masked` names the personal fields that are to stay as they are: only in a row with `code` and
-    `version`. `cells` says where each field stands, so that later faults can name the cell.
+    `version`. `columns` says where each field stands, so that later faults can name the cell.
     """
 
     sheet: str | None
@@ -164,7 +164,12 @@ class LedgerRow:
     old_facilities: tuple[Facility, ...]
     personal: PersonalData
     masked: frozenset[str] = frozenset()
-    cells: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, int] = field(default_factory=dict)
+
+    def place(self, name: str) -> str | None:
+        """The cell of a field, None where the file has no such column."""
+        column = self.columns.get(name)
+        return None if column is None else spreadsheet.address(self.row, column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +350,8 @@ class _Reading:
         self.faults: list[Fault] = []
         self.normalisations: list[Normalisation] = []
         self._book = book
-        self._households: list[_Household] = []
+        self._rows: list[LedgerRow | None] = []
+        self._seen: dict[tuple[str, ...], _Standing] = {}
 
     @property
     def date_1904(self) -> bool:
@@ -376,13 +382,11 @@ class _Reading:
                 self.normalisations.append(
                     Normalisation(sheet.name, None, "sheet_ignored", name, "")
                 )
-        self._find_duplicates()
-        rows = [household.row() for household in self._households]
         return LedgerFile(
             name=self._book.name,
             sha256=self._book.sha256,
-            rows=tuple(row for row in rows if row is not None),
-            rows_read=len(rows),
+            rows=tuple(row for row in self._rows if row is not None),
+            rows_read=len(self._rows),
             faults=tuple(sorted(self.faults, key=self._position)),
             normalisations=tuple(self.normalisations),
         )
@@ -404,9 +408,9 @@ class _Reading:
         for row, cells in households.items():
             if row in sheet.hidden_rows:
                 self._normal(sheet, row, min(cells), "hidden_row_read", "")
-            self._households.append(
-                _Household(self, sheet.name, row, cells, header.columns, covered)
-            )
+            household = _Household(self, sheet.name, row, cells, header.columns, covered)
+            self._find_twins(household, _Standing(sheet.name, row))
+            self._rows.append(household.row())
 
     def _normal(self, sheet: Sheet, row: int, column: int, code: str, value: str) -> None:
         place = spreadsheet.address(row, column)
@@ -519,15 +523,20 @@ class _Reading:
             )
         return frozenset(covered)
 
-    def _find_duplicates(self) -> None:
-        seen: dict[tuple[str, ...], _Household] = {}
-        for household in self._households:
-            twins = []
-            for key in household.matches():
-                first = seen.setdefault(key, household)
-                if first is not household and first not in twins:
-                    twins.append(first)
-                    household.fault_duplicate(key[0], first)
+    def _find_twins(self, household: "_Household", here: "_Standing") -> None:
+        twins = set()
+        for key in household.matches():
+            first = self._seen.setdefault(key, here)
+            if first != here and first not in twins:
+                twins.add(first)
+                household.fault_duplicate(key[0], first)
+
+
+class _Standing(NamedTuple):
+    """Where a household stands in the file."""
+
+    sheet: str | None
+    row: int
 
 
 class _Household:
@@ -551,7 +560,6 @@ class _Household:
         self._sound = True
         self._masked: set[str] = set()
         self._at_fault: set[str] = set()
-        self._places = {name: spreadsheet.address(row, column) for name, column in columns.items()}
         texts = {name: self._text(name) for name in HEADINGS if name not in FIGURES}
         texts["code"] = self._read_code(texts["code"])
         self._code = texts["code"] or None
@@ -591,7 +599,7 @@ class _Household:
             old_facilities=self._facilities,
             personal=PersonalData(**{name: self._texts[name] for name in PERSONAL}),
             masked=frozenset(self._masked),
-            cells=self._places,
+            columns=self._columns,
         )
 
     # What makes this household the same as another row.
@@ -604,9 +612,9 @@ class _Household:
         if self._texts["name"] and self._texts["address"]:
             yield "name", self._texts["name"], self._texts["address"]
 
-    def fault_duplicate(self, name: str, first: "_Household") -> None:
-        where = "" if first._sheet == self._sheet else f"工作表“{first._sheet}”"
-        twin = f"与{where}第 {first._number} 行相同；请核对是否重复登记，只留一行"
+    def fault_duplicate(self, name: str, first: _Standing) -> None:
+        where = "" if first.sheet == self._sheet else f"工作表“{first.sheet}”"
+        twin = f"与{where}第 {first.row} 行相同；请核对是否重复登记，只留一行"
         if name == "name":
             twin = f"连同详细地址{twin}，确为两户的把地址写到门牌"
         self._fault(name, "duplicate_in_file", twin, self._texts[name])
@@ -616,14 +624,18 @@ class _Household:
     def _fault(self, name: str, code: str, message: str, read: str | None) -> None:
         self._sound = False
         self._at_fault.add(name)
-        place = self._places.get(name)
+        place = self._place(name)
         message = f"{HEADINGS[name]}：{message}"
         self._reading.faults.append(Fault(self._sheet, place, code, message, read))
 
     def _normal(self, name: str, code: str, read: str, value: str) -> None:
         self._reading.normalisations.append(
-            Normalisation(self._sheet, self._places[name], code, read, value)
+            Normalisation(self._sheet, self._place(name), code, read, value)
         )
+
+    def _place(self, name: str) -> str | None:
+        column = self._columns.get(name)
+        return None if column is None else spreadsheet.address(self._number, column)
 
     def _cell(self, name: str) -> Cell | None:
         """The field's cell, unless it is empty or holds what is nobody's value."""

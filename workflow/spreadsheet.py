@@ -35,13 +35,17 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 MAX_FILE = 32 * MIB
-MAX_UNPACKED = 64 * MIB
+MAX_UNPACKED = 192 * MIB
+# Beyond this size an archive must not shrink to less than a fiftieth: a large ledger shrinks to a
+# tenth, a bomb to a thousandth.
+LARGE_UNPACKED = 32 * MIB
+MAX_RATIO = 50
 MAX_PARTS = 2_000
 MAX_SHEETS = 64
-MAX_ROWS = 20_000
+MAX_ROWS = 120_000
 MAX_COLUMNS = 256
-MAX_CELLS = 400_000
-MAX_TEXT = 16 * MIB  # all cells together: one shared string can stand in every cell
+MAX_CELLS = 2_200_000
+MAX_TEXT = 32 * MIB  # all cells together: one shared string can stand in every cell
 MAX_CELL_TEXT = 32_767  # Excel's own limit
 CHILD_MEMORY = 1024 * MIB
 CHILD_SECONDS = 30
@@ -371,28 +375,26 @@ REMEDIES = {
     "too_many_sheets": "请只保留台账所在的工作表",
 }
 
-CellAnswer = tuple[int, str, str | float | bool]
-
 
 class SheetAnswer(TypedDict):
-    """One sheet as the child tells it."""
+    """One sheet as the child tells it; as many lines follow as there are rows."""
 
     name: str | None
     hidden: bool
     hidden_rows: list[int]
     merged: list[list[int]]
-    rows: list[tuple[int, list[CellAnswer]]]
+    rows: int
 
 
 class Answer(TypedDict, total=False):
-    """What the child says: a refusal, or the sheets."""
+    """The first line of what the child says: a refusal, or what follows."""
 
     code: str
     detail: str
     format: str
     date_1904: bool
     encoding: str | None
-    sheets: list[SheetAnswer]
+    sheets: int
 
 
 def read(path: Path) -> Book:
@@ -401,30 +403,39 @@ def read(path: Path) -> Book:
     Raises Unreadable with one of the codes of `REMEDIES`, or BadFile where no file can be opened.
     """
     content = _content(path)
-    answer = _ask_child(content, path)
+    lines = io.BytesIO(_ask_child(content, path))
+    answer: Answer = json.loads(lines.readline())
     if "code" in answer:
         raise _unreadable(answer["code"], answer["detail"], path)
-    kinds = {kind.value: kind for kind in CellKind}
-    sheets = tuple(
-        Sheet(
-            name=None if sheet["name"] is None else plain_text(sheet["name"]),
-            rows={
-                row: {column: Cell(kinds[kind], value) for column, kind, value in cells}
-                for row, cells in sheet["rows"]
-            },
-            hidden_rows=frozenset(sheet["hidden_rows"]),
-            merged=tuple(Range(*merged) for merged in sheet["merged"]),
-            hidden=sheet["hidden"],
-        )
-        for sheet in answer["sheets"]
-    )
     return Book(
         name=plain_text(path.name),
         sha256=hashlib.sha256(content).hexdigest(),
         format=answer["format"],
-        sheets=sheets,
+        sheets=tuple(_sheet_from(lines) for _ in range(answer["sheets"])),
         date_1904=answer["date_1904"],
         encoding=answer["encoding"],
+    )
+
+
+def _sheet_from(lines: io.BytesIO) -> Sheet:
+    answer: SheetAnswer = json.loads(lines.readline())
+    kinds = {kind.value: kind for kind in CellKind}
+    same: dict[tuple[str, str | float | bool], Cell] = {}  # most cells of a ledger repeat
+    rows: dict[int, dict[int, Cell]] = {}
+    for _ in range(answer["rows"]):
+        row, cells = json.loads(lines.readline())
+        rows[row] = {}
+        for column, kind, value in cells:
+            cell = same.get((kind, value))
+            if cell is None:
+                cell = same[kind, value] = Cell(kinds[kind], value)
+            rows[row][column] = cell
+    return Sheet(
+        name=None if answer["name"] is None else plain_text(answer["name"]),
+        rows=rows,
+        hidden_rows=frozenset(answer["hidden_rows"]),
+        merged=tuple(Range(*merged) for merged in answer["merged"]),
+        hidden=answer["hidden"],
     )
 
 
@@ -446,7 +457,7 @@ def _unreadable(code: str, detail: str, path: Path) -> Unreadable:
     return Unreadable(detail, place=plain_text(str(path)), remedy=REMEDIES[code], code=code)
 
 
-def _ask_child(content: bytes, path: Path) -> Answer:
+def _ask_child(content: bytes, path: Path) -> bytes:
     root = Path(__file__).resolve().parents[1]
     try:
         child = subprocess.run(
@@ -462,8 +473,7 @@ def _ask_child(content: bytes, path: Path) -> Answer:
     if child.returncode != 0:
         # Out of memory or time, or a reader that broke down: a killed child answers nothing.
         raise _unreadable("too_large" if child.returncode < 0 else "damaged", "文件读不出来", path)
-    answer: Answer = json.loads(child.stdout)
-    return answer
+    return child.stdout
 
 
 # --- reading: the child ---------------------------------------------------------------------------
@@ -495,19 +505,20 @@ class _Collector:
         self._budget.spend(value)
         self.rows.setdefault(row, {})[column] = (kind, value)
 
-    def answer(self) -> SheetAnswer:
-        return {
+    def lines(self) -> Iterator[object]:
+        """The sheet as it is told to the parent: itself, then its rows one by one."""
+        answer: SheetAnswer = {
             "name": self.name,
             "hidden": self.hidden,
             "hidden_rows": sorted(self.hidden_rows & self.rows.keys()),
-            "merged": self._merged_within_reason(),
-            "rows": [
-                (row, [(column, *cell) for column, cell in sorted(cells.items())])
-                for row, cells in sorted(self.rows.items())
-            ],
+            "merged": self.merged,
+            "rows": len(self.rows),
         }
+        yield answer
+        for row in sorted(self.rows):
+            yield row, [(column, *cell) for column, cell in sorted(self.rows[row].items())]
 
-    def _merged_within_reason(self) -> list[list[int]]:
+    def check_merged(self) -> None:
         """Ranges that do not overlap cannot cover more than the sheet."""
         covered = 0
         for first_row, first, last_row, last in self.merged:
@@ -516,7 +527,6 @@ class _Collector:
             )
         if covered > MAX_ROWS * MAX_COLUMNS or len(self.merged) > MAX_ROWS:
             raise _Refused("too_large", "合并单元格过多")
-        return self.merged
 
 
 class _Budget:
@@ -534,22 +544,51 @@ class _Budget:
             raise _Refused("too_large", "单元格过多或文字过长")
 
 
+class _Found(NamedTuple):
+    """A book that was read whole; nothing is told of it before that."""
+
+    format: str
+    sheets: list[_Collector]
+    date_1904: bool = False
+    encoding: str | None = None
+
+
 def _main() -> None:
     _limit_resources()
-    answer = _answer(sys.stdin.buffer.read())
-    sys.stdout.buffer.write(json.dumps(answer).encode())
+    for line in _lines(sys.stdin.buffer.read()):
+        sys.stdout.buffer.write(json.dumps(line).encode() + b"\n")
 
 
-def _answer(content: bytes) -> Answer:
+def _lines(content: bytes) -> Iterator[object]:
+    found = _read_or_refuse(content)
+    if isinstance(found, _Refused):
+        refusal: Answer = {"code": found.code, "detail": found.detail}
+        yield refusal
+        return
+    answer: Answer = {
+        "format": found.format,
+        "date_1904": found.date_1904,
+        "encoding": found.encoding,
+        "sheets": len(found.sheets),
+    }
+    yield answer
+    for sheet in found.sheets:
+        yield from sheet.lines()
+
+
+def _read_or_refuse(content: bytes) -> "_Found | _Refused":
     try:
-        return _read_content(content)
+        found = _read_content(content)
+        for sheet in found.sheets:
+            sheet.check_merged()
     except _Refused as refused:
-        return {"code": refused.code, "detail": refused.detail}
+        return refused
     except MemoryError:
-        return {"code": "too_large", "detail": "展开后过大"}
+        return _Refused("too_large", "展开后过大")
     except Exception as error:
         # Nobody can list what a broken file makes three parsers raise; here the file is at fault.
-        return {"code": "damaged", "detail": f"文件内容读不通（{type(error).__name__}）"}
+        return _Refused("damaged", f"文件内容读不通（{type(error).__name__}）")
+    return found
 
 
 def _limit_resources() -> None:
@@ -562,7 +601,7 @@ def _limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _read_content(content: bytes) -> Answer:
+def _read_content(content: bytes) -> _Found:
     if content.startswith(b"PK\x03\x04"):
         return _read_xlsx(content)
     if content.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
@@ -576,7 +615,7 @@ TEXT_BUT_NO_TABLE = ("<", "%PDF", "{\\rtf")
 RISKY = "=+-@\t\r＝＋－＠"
 
 
-def _read_csv(content: bytes) -> Answer:
+def _read_csv(content: bytes) -> _Found:
     text, encoding = _decode(content)
     sheet = _Collector(None, _Budget())
     try:
@@ -586,12 +625,7 @@ def _read_csv(content: bytes) -> Answer:
                 sheet.put(row, column, CellKind.TEXT, _without_prefix(value))
     except csv.Error as error:
         raise _Refused("damaged", "引号不成对，或单元格过长") from error
-    return {
-        "format": "csv",
-        "date_1904": False,
-        "encoding": encoding,
-        "sheets": [sheet.answer()],
-    }
+    return _Found("csv", [sheet], encoding=encoding)
 
 
 def _decode(content: bytes) -> tuple[str, str]:
@@ -642,7 +676,7 @@ DATE_FORMATS = frozenset([*range(14, 23), *range(27, 37), *range(45, 48), *range
 ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
-def _read_xlsx(content: bytes) -> Answer:
+def _read_xlsx(content: bytes) -> _Found:
     parts = _parts(content)
     types = _elements(parts.get("[content_types].xml", b"<none/>"), "Default", "Override")
     workbook_path, relations = _workbook(parts)
@@ -673,8 +707,8 @@ def _read_xlsx(content: bytes) -> Answer:
         hidden = entry.get("state", "visible") != "visible"
         sheet = _Collector(_unescape(entry["name"]), budget, hidden=hidden)
         _SheetReader(sheet, strings, date_styles).read(parts[target])
-        sheets.append(sheet.answer())
-    return {"format": "xlsx", "date_1904": date_1904, "encoding": None, "sheets": sheets}
+        sheets.append(sheet)
+    return _Found("xlsx", sheets, date_1904)
 
 
 def _parts(content: bytes) -> dict[str, bytes]:
@@ -688,8 +722,9 @@ def _parts(content: bytes) -> dict[str, bytes]:
         raise _Refused("encrypted", "文件设有密码")
     if len(entries) > MAX_PARTS:
         raise _Refused("too_large", f"内含 {len(entries)} 个部分，最多 {MAX_PARTS} 个")
-    if sum(entry.file_size for entry in entries) > MAX_UNPACKED:
-        raise _Refused("too_large", f"展开后大于 {MAX_UNPACKED // MIB} MiB")
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > MAX_UNPACKED or unpacked > max(LARGE_UNPACKED, len(content) * MAX_RATIO):
+        raise _Refused("too_large", f"展开后有 {unpacked // MIB} MiB，超出台账应有的大小")
     parts: dict[str, bytes] = {}
     for entry in entries:
         name = entry.filename.replace("\\", "/").lstrip("/").casefold()
@@ -761,7 +796,7 @@ def _refuse_links(parts: Mapping[str, bytes]) -> None:
 
 
 def _refuse_forbidden_xml(part: bytes) -> None:
-    start = part.removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = part[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
     if b"\0" in part[:200] or start.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise _Refused("xml_forbidden", "内部编码不是 UTF-8")
     declared = re.match(rb"""<\?xml[^>]*?encoding\s*=\s*["']([^"']*)""", start)
@@ -1003,7 +1038,7 @@ class _SheetScan(NamedTuple):
     merged: list[list[int]]
 
 
-def _read_xls(content: bytes) -> Answer:
+def _read_xls(content: bytes) -> _Found:
     stream = _workbook_stream(content)
     scan = _scan_book(stream)
     import python_calamine  # here, so that the other formats start without it
@@ -1033,8 +1068,8 @@ def _read_xls(content: bytes) -> Answer:
             sheet.put(row, column, CellKind.FORMULA, "=")
         for (row, column), error_name in marks.errors.items():
             sheet.put(row, column, CellKind.ERROR, error_name)
-        sheets.append(sheet.answer())
-    return {"format": "xls", "date_1904": scan.date_1904, "encoding": None, "sheets": sheets}
+        sheets.append(sheet)
+    return _Found("xls", sheets, scan.date_1904)
 
 
 def _put_xls_value(
@@ -1197,13 +1232,17 @@ def _scan_book(stream: bytes) -> _BookScan:
 
 def _scan_sheet(stream: bytes, position: int, *, hidden: bool) -> _SheetScan:
     scan = _SheetScan(hidden, set(), {}, set(), [])
+    last_row = last_column = 0
     for kind, body in _records(stream, position):
         if kind in CELL_RECORDS:
             row, column = struct.unpack_from("<HH", body)
             if kind in {0x00BD, 0x00BE}:
                 column = struct.unpack("<H", body[-2:])[0]
-            if kind not in BLANK_RECORDS and (row >= MAX_ROWS or column >= MAX_COLUMNS):
-                raise _Refused("too_large", f"{address(row + 1, column + 1)} 处还有内容")
+            if kind not in BLANK_RECORDS:
+                last_row, last_column = max(last_row, row + 1), max(last_column, column + 1)
+                # calamine lays the whole rectangle out, however little of it is filled.
+                if column >= MAX_COLUMNS or last_row * last_column > MAX_CELLS:
+                    raise _Refused("too_large", f"{address(row + 1, column + 1)} 处还有内容")
             if kind == 0x0006:
                 scan.formulas.add((row + 1, column + 1))
             elif kind == 0x0205 and body[7]:
