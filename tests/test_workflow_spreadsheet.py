@@ -472,7 +472,7 @@ def test_64_sheets_are_read_and_65_are_not(tmp_path: Path) -> None:
         ("encrypted", {"Workbook": make_xls([], workbook=record(0x002F, b"\1\0"))}),
         ("macros", {"Workbook": make_xls([]), "_VBA_PROJECT_CUR": b"x"}),
         ("external_links", {"Workbook": make_xls([], workbook=record(0x01AE, b"\1\0\4\0\0abc"))}),
-        ("too_large", {"Workbook": make_xls([label(65536, 1, "x")])}),
+        ("too_large", {"Workbook": make_xls([label(65536, 256, "x")])}),
         ("damaged", {"Workbook": make_xls([])[:-4]}),
         ("damaged", {"Workbook": b""}),
     ],

@@ -13,6 +13,7 @@ from pathlib import Path as FilePath
 
 from sqlalchemy import Connection, func, insert, select
 
+from states import identity
 from states.facts import Actor, CaseFacts, fold
 from states.identity import PersonalData
 from states.plan import Json
@@ -65,9 +66,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """The answer to `ledger import`."""
+    """The answer to `ledger import`; with `dry_run` nothing was written."""
 
     file: str
+    sha256: str
+    dry_run: bool
     accepted: bool
     rows: int
     added: int
@@ -150,7 +153,7 @@ def import_file(
     read = ledger_file.read(path, plan)
     if dry_run:
         with database.reading() as connection:
-            return _Importing(Desk(connection, login, now), read, who).result()
+            return _Importing(Desk(connection, login, now), read, who).result(dry_run=True)
     with database.transaction() as connection:
         importing = _Importing(Desk(connection, login, now), read, who)
         if importing.accepted:
@@ -185,10 +188,12 @@ class _Importing:
         """Whether the whole file may go in."""
         return not self._faults
 
-    def result(self) -> Import:
+    def result(self, *, dry_run: bool = False) -> Import:
         """What happened, or would."""
         return Import(
             file=self._file.name,
+            sha256=self._file.sha256,
+            dry_run=dry_run,
             accepted=self.accepted,
             rows=self._file.rows_read,
             added=len(self._new) if self.accepted else 0,
@@ -204,7 +209,9 @@ class _Importing:
         )
 
     def _fault(self, row: LedgerRow, name: str, code: str, message: str) -> None:
-        self._faults.append(Fault(row.sheet, row.place(name), code, message))
+        read = ledger_file.text_of(row, name, self._desk.plan)
+        told = f"{ledger_file.HEADINGS[name]}：读到{identity.mask_field(name, read)}；{message}"
+        self._faults.append(Fault(row.sheet, row.place(name), code, told, read, name))
 
     def _place(self, row: LedgerRow, matched: dict[str, LedgerRow]) -> None:
         if not self._who.answers_for(row.unit):

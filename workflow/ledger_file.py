@@ -120,7 +120,8 @@ class Fault:
     """Why a ledger is refused, at the cell that has to be corrected.
 
     `message` says what was read and what to do, with personal numbers masked; `read` is the cell's
-    own content. Both are free of control characters.
+    own content, that of the ledger's column `field` where it stands in one. All are free of control
+    characters.
     """
 
     sheet: str | None
@@ -128,17 +129,22 @@ class Fault:
     code: str
     message: str
     read: str | None = None
+    field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
-    """What was read otherwise than it stands there; never a reason to refuse."""
+    """What was read otherwise than it stands there; never a reason to refuse.
+
+    Where a number became a text or a text a number, `read` and `value` are of these types.
+    """
 
     sheet: str | None
     cell: str | None
     code: str
-    read: str
-    value: str
+    read: str | float
+    value: str | float
+    field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +330,11 @@ def _shown(cell: Cell) -> str:
             return str(int(number)) if whole else f"{number:.15g}"
 
 
+def _number(number: float) -> float:
+    """A whole number without its `.0`, as a person would write it."""
+    return int(number) if number.is_integer() else number
+
+
 def _label(cell: Cell) -> str:
     if cell.kind is not CellKind.TEXT:
         return ""
@@ -504,7 +515,8 @@ class _Reading:
     ) -> frozenset[tuple[int, int]]:
         """The cells that a merged range leaves empty; each range of data cells is a fault."""
         covered: set[tuple[int, int]] = set()
-        used = sorted(header.columns.values())
+        fields = {column: name for name, column in header.columns.items()}
+        used = sorted(fields)
         for first_row, first, last_row, last in sheet.merged:
             columns = used[bisect_left(used, first) : bisect_left(used, last + 1)]
             inside = rows[bisect_left(rows, first_row) : bisect_left(rows, last_row + 1)]
@@ -519,6 +531,7 @@ class _Reading:
                     "merged_cells",
                     "数据行里有合并单元格；请取消合并，并在每一行填写",
                     None if cell is None else _shown(cell),
+                    fields.get(first),
                 )
             )
         return frozenset(covered)
@@ -614,7 +627,8 @@ class _Household:
 
     def fault_duplicate(self, name: str, first: _Standing) -> None:
         where = "" if first.sheet == self._sheet else f"工作表“{first.sheet}”"
-        twin = f"与{where}第 {first.row} 行相同；请核对是否重复登记，只留一行"
+        read = identity.mask_field(name, self._texts[name])
+        twin = f"读到{read}，与{where}第 {first.row} 行相同；请核对是否重复登记，只留一行"
         if name == "name":
             twin = f"连同详细地址{twin}，确为两户的把地址写到门牌"
         self._fault(name, "duplicate_in_file", twin, self._texts[name])
@@ -626,11 +640,11 @@ class _Household:
         self._at_fault.add(name)
         place = self._place(name)
         message = f"{HEADINGS[name]}：{message}"
-        self._reading.faults.append(Fault(self._sheet, place, code, message, read))
+        self._reading.faults.append(Fault(self._sheet, place, code, message, read, name))
 
-    def _normal(self, name: str, code: str, read: str, value: str) -> None:
+    def _normal(self, name: str, code: str, read: str | float, value: str | float) -> None:
         self._reading.normalisations.append(
-            Normalisation(self._sheet, self._place(name), code, read, value)
+            Normalisation(self._sheet, self._place(name), code, read, value, name)
         )
 
     def _place(self, name: str) -> str | None:
@@ -680,13 +694,13 @@ class _Household:
             day = spreadsheet.serial_date(number, date_1904=self._reading.date_1904)
         if day is not None:
             text = day.isoformat()
-            self._normal(name, "date_serial_parsed", _shown(cell), text)
+            self._normal(name, "date_serial_parsed", _number(number), text)
             return text
         if name in IDENTIFIERS and abs(number) >= 1e15:
             return f"{number:.14E}"
         text = _shown(cell)
         if name != "version":
-            self._normal(name, "number_read_as_text", text, text)
+            self._normal(name, "number_read_as_text", _number(number), text)
         return text
 
     def _unless_masked(self, name: str, text: str) -> str:
@@ -697,7 +711,7 @@ class _Household:
             self._masked.add(name)
         else:
             code = "id_malformed" if name == "id_number" else "required_missing"
-            message = f"读到打码内容 {text}；没有编号和版本的行请填写完整内容"
+            message = f"读到遮蔽的内容 {text}；没有编号和版本的行请填写完整内容"
             self._fault(name, code, message, text)
         return ""
 
@@ -803,16 +817,17 @@ class _Household:
         shown = _shown(cell)
         if isinstance(cell.value, str):
             text, codes = _clean(name, cell.value)
-            if not FIGURE.fullmatch(text):
+            if not FIGURE.fullmatch(text) or len(text) > 20:
                 self._fault(
                     name, "not_a_number", f"读到{_quoted(shown)}，应为数字；请只填平方米数", shown
                 )
                 return None
-            number = float(text.replace(",", ""))
+            digits = text.replace(",", "")
+            number = float(digits)
             if self._reading.is_typed:  # in a CSV everything is text
                 codes.append("text_read_as_number")
             for code in codes:
-                self._normal(name, code, shown, text)
+                self._normal(name, code, shown, number if "." in digits else int(digits))
         elif cell.kind is CellKind.NUMBER:
             number = float(cell.value)
         else:
@@ -934,6 +949,12 @@ def _columns_out(plan: Plan, names: Sequence[str]) -> tuple[ColumnOut, ...]:
         ColumnOut(HEADINGS[name], text=name in IDENTIFIERS, choices=choices.get(name, ()))
         for name in names
     )
+
+
+def text_of(row: LedgerRow, name: str, plan: Plan) -> str:
+    """What a household's field holds, as it would be written."""
+    value = dict(zip(HEADINGS, _values(row, plan), strict=True))[name]
+    return "" if value is None else str(value)
 
 
 def _values(row: LedgerRow, plan: Plan) -> list[spreadsheet.Value]:
