@@ -464,6 +464,9 @@ def officer_disable(desk: Desk, login: str) -> None:
 # 台账, 设备清单, 网络 ---------------------------------------------------------------------------
 
 
+FORCE = click.option("--force", is_flag=True, help="覆盖已有的文件")
+
+
 @cli.group()
 def ledger() -> None:
     """导入、导出台账，生成空白表。"""
@@ -471,18 +474,23 @@ def ledger() -> None:
 
 @ledger.command("import")
 @click.argument("file", type=FILE)
-@click.option("--dry-run", is_flag=True, help="只检查，不写入")
+@click.option("--dry-run", is_flag=True, help="只检查，不写入；有问题时在旁边写一份标注副本")
+@click.option("--marked", type=FILE, help="标注副本写到哪里（与 --dry-run 同用）")
+@FORCE
 @pass_desk
-def ledger_import(desk: Desk, file: Path, dry_run: bool) -> None:
+def ledger_import(desk: Desk, file: Path, dry_run: bool, marked: Path | None, force: bool) -> None:
     """导入台账 FILE（xlsx、xls、et、csv）：全部导入，或一户也不导入。"""
     from workflow import answers
     from workflow import ledger as ledgers
 
+    if marked is not None and not dry_run:
+        raise click.UsageError("--marked 要与 --dry-run 同用")
     database = desk.database()
     login, now = desk.writer(), desk.instant(database)
     with desk.progress("导入") as progress:
         found = ledgers.import_file(database, file, login, now, dry_run=dry_run, progress=progress)
-    document = answers.imported(found)
+    copy = ledgers.mark(file, found, marked, force=force) if dry_run else None
+    document = answers.imported(found, None if copy is None else str(copy))
     desk.answer(document, lambda screen: screen.imported(document))
     if not found.accepted:
         raise click.exceptions.Exit(3)
@@ -492,8 +500,9 @@ def ledger_import(desk: Desk, file: Path, dry_run: bool) -> None:
 @click.argument("file", type=FILE)
 @click.option("--unit", help="责任单位编码或名称；不写即全部可见的户")
 @click.option("--reveal", is_flag=True, help="不遮蔽个人信息；会记入日志")
+@FORCE
 @pass_desk
-def ledger_export(desk: Desk, file: Path, unit: str | None, reveal: bool) -> None:
+def ledger_export(desk: Desk, file: Path, unit: str | None, reveal: bool, force: bool) -> None:
     """把台账导出到 FILE（xlsx 或 csv）；个人信息默认遮蔽。"""
     from workflow import ledger as ledgers
     from workflow import register
@@ -503,17 +512,19 @@ def ledger_export(desk: Desk, file: Path, unit: str | None, reveal: bool) -> Non
         who = register.actor(connection, desk.writer())
     now = desk.instant(database) if reveal else datetime.now(UTC)
     units = _units(desk, database, unit)
-    number = ledgers.export_file(database, file, who, now, units=units, reveal=reveal)
+    number = ledgers.export_file(database, file, who, now, units=units, reveal=reveal, force=force)
     desk.answer({"file": str(file), "rows": number}, lambda screen: f"已导出 {number} 户到 {file}")
 
 
 @ledger.command("template")
 @click.argument("file", type=FILE)
+@FORCE
 @pass_desk
-def ledger_template(desk: Desk, file: Path) -> None:
+def ledger_template(desk: Desk, file: Path, force: bool) -> None:
     """生成空白台账 FILE（xlsx），带下拉选项和填表说明。"""
-    from workflow import ledger_file, register
+    from workflow import ledger_file, register, spreadsheet
 
+    spreadsheet.refuse_existing(file, force=force)
     with desk.database().reading() as connection:
         found = register.plan_in_force(connection)
     ledger_file.write_template(file, found)

@@ -284,20 +284,36 @@ def check(found: Check, *, drill: bool) -> Document:
     }
 
 
-def imported(found: Import) -> Document:
-    """`ledger import`."""
+def imported(found: Import, marked: str | None) -> Document:
+    """`ledger import`; `marked` is the marked copy, None where none was written."""
     return {
         "file": found.file,
+        "dry_run": found.dry_run,
+        "marked": marked,
         "verdict": "accepted" if found.accepted else "rejected",
         "rows": found.rows,
         "added": found.added,
         "changed": found.changed,
         "faults": [
-            {"sheet": f.sheet, "cell": f.cell, "code": f.code, "message": f.message}
+            {
+                "sheet": f.sheet,
+                "cell": f.cell,
+                "code": f.code,
+                "message": f.message,
+                "read": f.read,
+                "field": f.field,
+            }
             for f in found.faults
         ],
         "normalisations": [
-            {"sheet": n.sheet, "cell": n.cell, "code": n.code, "read": n.read, "value": n.value}
+            {
+                "sheet": n.sheet,
+                "cell": n.cell,
+                "code": n.code,
+                "read": n.read,
+                "value": n.value,
+                "field": n.field,
+            }
             for n in found.normalisations
         ],
         "differences": [

@@ -4,25 +4,28 @@ A file goes in whole or not at all. A household is matched by 编号, then 用�
 then name with address (design, section 5); the same file a second time adds nothing.
 """
 
+import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path as FilePath
 
 from sqlalchemy import Connection, func, insert, select
 
 from states import identity
+from states.errors import UsageFault
 from states.facts import Actor, CaseFacts, fold
 from states.identity import PersonalData
 from states.plan import Json
 from states.vocabulary import Area, Kind, Path, Quota, Role, State
 from states.workdays import local_date
-from workflow import cases, journal, ledger_file, register
+from workflow import cases, journal, ledger_file, register, spreadsheet
 from workflow.db import Database
 from workflow.engine import Desk
-from workflow.errors import NotPermitted
+from workflow.errors import BadFile, Conflict, NotPermitted
 from workflow.journal import Draft, Head, Pen
 from workflow.ledger_file import Fault, LedgerFile, LedgerRow, Normalisation
 from workflow.models import KeyRow, PersonalRow
@@ -159,6 +162,45 @@ def import_file(
         if importing.accepted:
             importing.write(progress)
         return importing.result()
+
+
+def mark(path: FilePath, found: Import, target: FilePath | None, *, force: bool) -> FilePath | None:
+    """Writes a copy of a checked ledger with its faults and readings marked; answers where.
+
+    Without `target` it stands beside the file under a free name, and only where there is a cell to
+    mark and the folder can be written to; otherwise, and where the file cannot be read, the answer
+    is None. Raises UsageFault where `target` exists, BadFile where it cannot be written, Conflict
+    where the file is no longer the one that was checked.
+    """
+    asked = target is not None
+    cells = [one.cell for one in found.faults] + [one.cell for one in found.normalisations]
+    if not asked and not any(cells):
+        return None
+    if target is None:
+        target = _beside(path)
+    elif target.resolve() == path.resolve():
+        raise UsageFault("标注副本不能写在原文件上", place="--marked", remedy="换一个文件名")
+    spreadsheet.refuse_existing(target, force=force)
+    try:
+        book = spreadsheet.read(path)
+    except spreadsheet.Unreadable:
+        return None
+    if book.sha256 != found.sha256:
+        raise Conflict("检查期间文件又被改动", place=str(path), remedy="再检查一遍")
+    try:
+        ledger_file.write_marked(target, book, found.faults, found.normalisations)
+    except BadFile:
+        if asked:
+            raise
+        return None
+    return target
+
+
+def _beside(path: FilePath) -> FilePath:
+    """`<name>-核对.xlsx`, or with a number where that is taken: somebody may be correcting it."""
+    stem = re.sub(r"-核对[0-9]*$", "", path.stem)
+    names = (f"{stem}-核对{'' if number == 1 else number}.xlsx" for number in count(1))
+    return next(place for name in names if not (place := path.with_name(name)).exists())
 
 
 class _Importing:
@@ -520,12 +562,14 @@ def export_file(
     *,
     units: Sequence[str] | None = None,
     reveal: bool = False,
+    force: bool = False,
 ) -> int:
     """Writes the households of these units to a file; answers how many.
 
     Personal data is masked unless revealed, which is journaled and needs a role that may import.
-    Raises NotPermitted.
+    Raises NotPermitted, and UsageFault where the file exists, unless `force`.
     """
+    spreadsheet.refuse_existing(path, force=force)
     if units is not None and any(not who.answers_for(unit) for unit in units):
         raise NotPermitted("不是您的责任单位", place="--unit")
     with database.reading() as connection:

@@ -22,7 +22,16 @@ from states.identity import PersonalData
 from states.plan import Plan, Unit
 from states.vocabulary import Area, Facility, Kind, Path, Quota, Word
 from workflow import spreadsheet
-from workflow.spreadsheet import Book, Cell, CellKind, ColumnOut, Sheet, SheetOut
+from workflow.spreadsheet import (
+    Book,
+    Cell,
+    CellKind,
+    ColumnOut,
+    Mark,
+    MarkedSheet,
+    Sheet,
+    SheetOut,
+)
 
 HEADINGS: Mapping[str, str] = {
     "code": "编号",
@@ -83,6 +92,7 @@ IDENTIFIERS = frozenset({"code", "id_number", "credit_code", "phone", "meter"})
 COMPACT = IDENTIFIERS | {"unit", "village", "kind", "area", "path", "quota", "version"}
 FIGURES = frozenset({"building_area", "heating_area"})
 PERSONAL = ("name", "id_number", "credit_code", "phone", "meter", "address", "remarks")
+LOCKED = frozenset({"code", "unit", "old_facilities", "version"})  # no ledger ever changes these
 AREA_LIMIT = 100_000  # square metres; from here on it is a slip of the pen
 
 FACILITY_WORDS: Mapping[str, Facility] = {
@@ -934,7 +944,50 @@ def write_ledger(path: pathlib.Path, rows: Iterable[LedgerRow], plan: Plan) -> N
     if path.suffix.lower() == ".csv":
         spreadsheet.write_csv(path, columns, values)
     else:
-        spreadsheet.write_workbook(path, [SheetOut("台账", columns, values)])
+        sheet = SheetOut("台账", columns, values, spare_rows=SPARE_ROWS, protect=True)
+        spreadsheet.write_workbook(path, [sheet])
+
+
+def write_marked(
+    path: pathlib.Path, book: Book, faults: Sequence[Fault], notes: Sequence[Normalisation]
+) -> None:
+    """Write a ledger again as it was read: faults red, other readings yellow, a 问题 column behind.
+
+    The last sheet lists every fault, those of the whole file first. Handed in again, the column and
+    that sheet are passed over.
+    """
+    ignored = {note.sheet for note in notes if note.code == "sheet_ignored"}
+    marked = []
+    for sheet in book.sheets:
+        if sheet.name in ignored or not sheet.rows:
+            continue
+        marks: dict[tuple[int, int], Mark] = {}
+        problems: dict[int, list[str]] = {}
+        for note in notes:
+            if note.sheet == sheet.name and note.cell is not None:
+                comment = f"读到 {note.read}，读作 {note.value}" if note.value != "" else "没有采用"
+                marks[spreadsheet.position(note.cell)] = Mark(comment, is_fault=False)
+        for fault in faults:
+            if fault.sheet == sheet.name and fault.cell is not None:
+                row, column = spreadsheet.position(fault.cell)
+                earlier = marks.get((row, column))
+                comment = fault.message
+                if earlier is not None and earlier.is_fault:
+                    comment = f"{earlier.comment}\n{comment}"
+                marks[row, column] = Mark(comment, is_fault=True)
+                problems.setdefault(row, []).append(f"{fault.cell} {fault.message}")
+        header = _find_header(sheet)
+        joined = {row: "；".join(texts) for row, texts in problems.items()}
+        marked.append(
+            MarkedSheet(
+                sheet, marks, joined, "问题", header.last_row if header else min(sheet.rows)
+            )
+        )
+    listed: list[list[spreadsheet.Value]] = [
+        [fault.sheet, fault.cell, fault.code, fault.message] for fault in faults
+    ]
+    columns = tuple(ColumnOut(name, text=True) for name in ("工作表", "单元格", "代码", "问题"))
+    spreadsheet.write_marked(path, book, marked, SheetOut("核对结果", columns, listed))
 
 
 def _columns_out(plan: Plan, names: Sequence[str]) -> tuple[ColumnOut, ...]:
@@ -946,7 +999,12 @@ def _columns_out(plan: Plan, names: Sequence[str]) -> tuple[ColumnOut, ...]:
         "quota": tuple(word.label for word in Quota),
     }
     return tuple(
-        ColumnOut(HEADINGS[name], text=name in IDENTIFIERS, choices=choices.get(name, ()))
+        ColumnOut(
+            HEADINGS[name],
+            text=name in IDENTIFIERS,
+            choices=choices.get(name, ()),
+            locked=name in LOCKED,
+        )
         for name in names
     )
 

@@ -21,13 +21,15 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from xml.parsers import expat
 
+from states.errors import UsageFault
 from workflow.errors import BadFile
 
 if TYPE_CHECKING:
@@ -237,7 +239,7 @@ class SheetOut:
 
     `marks` highlights cells, by (index of the row, index of the column), each with a comment.
     `spare_rows` below the rows carry the text formats and drop-downs too, to be filled in. With
-    `protect`, only the cells of columns that are not `locked` can be changed.
+    `protect`, the rows' cells in `locked` columns cannot be changed; all below them can.
     """
 
     name: str
@@ -258,10 +260,126 @@ def write_workbook(path: Path, sheets: Sequence[SheetOut]) -> None:
     formats = _Formats(book)
     for sheet in sheets:
         _write_sheet(book.add_worksheet(sheet.name), sheet, formats)
+    _close(book, path)
+
+
+def _close(book: "xlsxwriter.Workbook", path: Path) -> None:
+    from xlsxwriter.exceptions import FileCreateError
+
     try:
         book.close()
-    except xlsxwriter.exceptions.FileCreateError as error:
+    except FileCreateError as error:
         raise _unwritable(path) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Why a cell is coloured, as a comment; a fault is red, another reading yellow."""
+
+    comment: str
+    is_fault: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedSheet:
+    """A sheet to write again as it was read, with `notes` in a column of its own at the end."""
+
+    sheet: Sheet
+    marks: Mapping[tuple[int, int], Mark]
+    notes: Mapping[int, str]
+    heading: str
+    heading_row: int
+
+
+MAX_COMMENTS = 2_000  # in a sheet; a cell's colour and the row's note say the same
+RESERVED_IN_NAMES = re.compile(r"[\[\]:*?/\\]")
+
+
+def write_marked(path: Path, book: Book, marked: Sequence[MarkedSheet], summary: SheetOut) -> None:
+    """Write sheets again as they were read, marked, and a summary behind them.
+
+    Formulas and error values come back as the texts they are.
+    """
+    import xlsxwriter
+
+    target = xlsxwriter.Workbook(path, {"in_memory": True})
+    target.set_properties({"created": WRITTEN_ON})
+    formats = _Formats(target)
+    taken = {summary.name.casefold()}
+    for one in marked:
+        worksheet = target.add_worksheet(_free_name(one.sheet.name or "台账", taken))
+        _write_marked_sheet(worksheet, one, formats, book.date_1904)
+    _write_sheet(target.add_worksheet(summary.name), summary, formats)
+    _close(target, path)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """A name that a workbook can give a sheet and that none has yet."""
+    stem = RESERVED_IN_NAMES.sub("_", plain_text(name)).strip("' ")[:27] or "台账"
+    names = (stem if number == 1 else f"{stem}_{number}" for number in count(1))
+    found = next(n for n in names if n.casefold() not in taken and n.casefold() != "history")
+    taken.add(found.casefold())
+    return found
+
+
+def _write_marked_sheet(
+    worksheet: "xlsxwriter.worksheet.Worksheet",
+    marked: MarkedSheet,
+    formats: "_Formats",
+    date_1904: bool,
+) -> None:
+    widths: dict[int, int] = {}
+    comments = 0
+    filled = {(row, column) for row, cells in marked.sheet.rows.items() for column in cells}
+    for row, column in sorted(filled | marked.marks.keys()):
+        cell = marked.sheet.rows.get(row, {}).get(column)
+        mark = marked.marks.get((row, column))
+        _write_read_cell(worksheet, (row, column), cell, formats.read(cell, mark), date_1904)
+        if mark is not None and comments < MAX_COMMENTS:
+            worksheet.write_comment(row - 1, column - 1, plain_text(mark.comment))
+            comments += 1
+        shown = 0 if cell is None else display_width(str(cell.value))
+        widths[column] = max(widths.get(column, 0), shown)
+    for column, width in widths.items():
+        worksheet.set_column(column - 1, column - 1, min(max(width + 2, 8), 30))
+    last = max(widths, default=0)
+    worksheet.set_column(last, last, 60)
+    worksheet.write_string(max(marked.heading_row - 1, 0), last, marked.heading, formats.heading)
+    for row, note in marked.notes.items():
+        worksheet.write_string(row - 1, last, plain_text(note)[:MAX_CELL_TEXT], formats.note)
+    worksheet.freeze_panes(marked.heading_row, 0)
+    worksheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
+
+
+def _write_read_cell(
+    worksheet: "xlsxwriter.worksheet.Worksheet",
+    place: tuple[int, int],
+    cell: Cell | None,
+    shape: "xlsxwriter.format.Format",
+    date_1904: bool,
+) -> None:
+    row, column = place[0] - 1, place[1] - 1
+    match cell:
+        case None:
+            worksheet.write_blank(row, column, None, shape)
+        case Cell(value=bool() as truth):
+            worksheet.write_boolean(row, column, truth, shape)
+        case Cell(value=str() as text):
+            worksheet.write_string(row, column, plain_text(text), shape)
+        case Cell(kind=kind, value=int() | float() as number):
+            later = date_1904 and kind is CellKind.DATE
+            number += (EPOCH_1904 - EPOCH_1900).days if later else 0
+            worksheet.write_number(row, column, number, shape)
+
+
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Raises UsageFault where writing would take the place of a file that says something."""
+    if path.is_file() and path.stat().st_size > 0 and not force:
+        raise UsageFault(
+            f"{plain_text(path.name)} 已存在",
+            place=plain_text(str(path)),
+            remedy="换一个文件名，或加 --force 覆盖它",
+        )
 
 
 def write_csv(path: Path, columns: Sequence[ColumnOut], rows: Sequence[Sequence[Value]]) -> None:
@@ -318,8 +436,36 @@ class _Formats:
             for marked in (False, True)
         }
 
+        self.note = book.add_format({"font_color": "#C00000", "text_wrap": True})
+        self._read = {
+            (kind, fault): book.add_format(
+                {
+                    **({"num_format": "@"} if kind is CellKind.TEXT else {}),
+                    **({"num_format": "yyyy-mm-dd"} if kind is CellKind.DATE else {}),
+                    **({} if fault is None else {"bg_color": "#FFC7CE" if fault else "#FFEB9C"}),
+                }
+            )
+            for kind in CellKind
+            for fault in (None, False, True)
+        }
+
+    def read(self, cell: Cell | None, mark: Mark | None) -> "xlsxwriter.format.Format":
+        kind = CellKind.TEXT if cell is None else cell.kind
+        return self._read[kind, None if mark is None else mark.is_fault]
+
     def cell(self, column: ColumnOut, *, marked: bool = False) -> "xlsxwriter.format.Format":
         return self._cells[column.text, column.locked, marked]
+
+
+PROTECTED = {
+    "format_cells": True,
+    "format_columns": True,
+    "format_rows": True,
+    "insert_rows": True,
+    "delete_rows": True,
+    "sort": True,
+    "autofilter": True,
+}
 
 
 def _write_sheet(
@@ -336,7 +482,8 @@ def _write_sheet(
         widest = max(
             [display_width(column.heading), *(display_width(str(value or "")) for value in values)]
         )
-        worksheet.set_column(index, index, min(max(widest + 2, 8), 48), formats.cell(column))
+        below = formats.cell(replace(column, locked=False))
+        worksheet.set_column(index, index, min(max(widest + 2, 8), 48), below)
         worksheet.write_string(header, index, column.heading, formats.heading)
         too_long = len(",".join(column.choices)) > MAX_CHOICES
         if column.choices and not too_long and last >= first:
@@ -359,7 +506,8 @@ def _write_sheet(
     worksheet.freeze_panes(first, 0)
     worksheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
     if sheet.protect:
-        worksheet.protect()
+        # Against slips of the hand, so without a password; what is not locked can be worked with.
+        worksheet.protect("", PROTECTED)
 
 
 # --- reading: the parent --------------------------------------------------------------------------
