@@ -21,6 +21,7 @@ from workflow import verify
 ROOT = Path(__file__).parent.parent
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 WRITE = "XIANLI_WRITE_DOCS" in os.environ
+STALE = "to refresh: XIANLI_WRITE_DOCS=1 pytest tests/test_docs.py"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 WALK = re.compile(r"<!-- walkthrough -->.*<!-- walkthrough end -->", re.DOTALL)
 GENERATED = re.compile(r"(<!-- generated: ([\w-]+) -->\n\n)(.*?)(\n\n<!-- end -->)", re.DOTALL)
@@ -64,7 +65,7 @@ def test_what_is_generated_in_a_document_is_fresh(name: str) -> None:
         document.write_text(fresh, encoding="utf-8")
         return
     assert GENERATED.search(written)
-    assert written == fresh
+    assert written == fresh, STALE
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
@@ -154,7 +155,7 @@ def test_the_walk_through_the_readme_runs_and_prints_what_it_shows(
         return
     for place, (language, block) in enumerate(shown):
         if language == "text":
-            assert block == printed[place]
+            assert block == printed[place], STALE
 
 
 def tidy(output: str) -> str:
