@@ -861,6 +861,36 @@ def check(desk: Desk, as_of: date | None, known_at: datetime | None, unit: str |
 
 
 @cli.group()
+def report() -> None:
+    """台账和报表。"""
+
+
+@report.command("ledgers")
+@click.argument("file", type=FILE)
+@click.option("--unit", help="责任单位编码或名称；不写即全部可见的单位")
+@AS_OF
+@FORCE
+@pass_desk
+def report_ledgers(
+    desk: Desk, file: Path, unit: str | None, as_of: date | None, force: bool
+) -> None:
+    """把确村确户、设备选型、工程推进、验收管理四本台账写到 FILE（xlsx），姓名遮蔽，可直接打印。"""
+    from workflow import answers, register, reports, spreadsheet
+
+    database = desk.database()
+    clocks = _clocks(desk, database, as_of, None)
+    units = _visible(desk.reader(database), _units(desk, database, unit))
+    spreadsheet.refuse_existing(file, force=force)
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        found = reports.write_ledgers(connection, file, plan, clocks, units)
+        document = answers.ledgers(
+            str(file), clocks.as_of, found, drill=register.is_drill(connection)
+        )
+    desk.answer(document, lambda screen: screen.ledgers(document))
+
+
+@cli.group()
 def audit() -> None:
     """核验日志，查许可和拆除是否合规。"""
 

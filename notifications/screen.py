@@ -473,6 +473,18 @@ class Screen:
             parts.append("加 --dry-run 再运行一次，可得到逐格标注的副本")
         return "\n".join(parts)
 
+    def ledgers(self, found: Answer) -> str:
+        """`report ledgers`."""
+        ledgers = found["ledgers"]
+        assert isinstance(ledgers, list)
+        rows = [
+            (one["name"], one["task"], one["registered"], one["planned"], one["done"])
+            for one in ledgers
+        ]
+        headings = ("台账", "任务数", "在册", "其中计划内", "完成")
+        title = f"截至 {found['as_of']}{_drill(found)}，已写到 {clean(found['file'])}"
+        return self.table(headings, rows, title=title, numbers=(1, 2, 3, 4))
+
     def plan(self, plan: Answer) -> str:
         """`plan show`."""
         phases, units, rules = plan["phases"], plan["units"], plan["rules"]

@@ -22,6 +22,7 @@ from workflow.ledger import Import
 from workflow.models import instant_text
 from workflow.overdue import Check, Todo
 from workflow.register import Gate, Officer
+from workflow.reports import Count, LedgerTotals
 from workflow.verify import Finding, Report
 
 Document = dict[str, Json]
@@ -320,6 +321,32 @@ def imported(found: Import, marked: str | None) -> Document:
         "differences": [
             {"code": d.code, "heading": d.heading, "was": d.was, "becomes": d.becomes}
             for d in found.differences
+        ],
+    }
+
+
+def ledgers(file: str, as_of: date, found: Iterable[LedgerTotals], *, drill: bool) -> Document:
+    """`report ledgers`."""
+
+    def figures(count: Count) -> Document:
+        return {
+            "task": count.task,
+            "registered": count.registered,
+            "planned": count.planned,
+            "done": count.done,
+        }
+
+    return {
+        "file": file,
+        "as_of": _day(as_of),
+        "drill": drill,
+        "ledgers": [
+            {
+                "name": one.name,
+                **figures(one.total),
+                "by_unit": {unit: figures(count) for unit, count in one.by_unit.items()},
+            }
+            for one in found
         ],
     }
 

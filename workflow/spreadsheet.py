@@ -372,6 +372,115 @@ def _write_read_cell(
             worksheet.write_number(row, column, number, shape)
 
 
+ReportCell = str | float | date | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportColumn:
+    """A column of a report; `shape` is the number format of its figures."""
+
+    heading: str
+    width: int
+    shape: str = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """A row of a report; a subtotal stands out."""
+
+    cells: tuple[ReportCell, ...]
+    is_sum: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSheet:
+    """A page for the desk: title, whose it is and as of when, the table, a note below."""
+
+    name: str
+    title: str
+    left: str
+    right: str
+    columns: tuple[ReportColumn, ...]
+    rows: Sequence[ReportRow]
+    note: str = ""
+
+
+def write_report(path: Path, sheets: Sequence[ReportSheet]) -> None:
+    """Write pages to print: A4 across, as wide as the page, headings on every one, no formula."""
+    import xlsxwriter
+
+    book = xlsxwriter.Workbook(path, {"in_memory": True})
+    book.set_properties({"created": WRITTEN_ON})
+    shapes = _ReportShapes(book)
+    for sheet in sheets:
+        _write_report_sheet(book.add_worksheet(sheet.name), sheet, shapes)
+    _close(book, path)
+
+
+class _ReportShapes:
+    """The formats of a report, made when they are first asked for."""
+
+    def __init__(self, book: "xlsxwriter.Workbook") -> None:
+        self._book = book
+        self._made: dict[tuple[str, bool], xlsxwriter.format.Format] = {}
+        page = {"font_name": "宋体", "font_size": 10, "valign": "vcenter"}
+        table = {**page, "border": 1, "align": "center", "text_wrap": True}
+        self._table = table
+        self.title = book.add_format({**page, "bold": True, "font_size": 16, "align": "center"})
+        self.left = book.add_format({**page, "align": "left"})
+        self.right = book.add_format({**page, "align": "right"})
+        self.heading = book.add_format({**table, "bold": True, "bg_color": "#DDEBF7"})
+
+    def cell(self, shape: str, *, is_sum: bool) -> "xlsxwriter.format.Format":
+        if (shape, is_sum) not in self._made:
+            strong = {"bold": True, "bg_color": "#F2F2F2"} if is_sum else {}
+            self._made[shape, is_sum] = self._book.add_format(
+                {**self._table, "num_format": shape, **strong}
+            )
+        return self._made[shape, is_sum]
+
+
+REPORT_HEADER = 2  # the row of the headings, from 0
+
+
+def _write_report_sheet(
+    worksheet: "xlsxwriter.worksheet.Worksheet", sheet: ReportSheet, shapes: _ReportShapes
+) -> None:
+    last = len(sheet.columns) - 1
+    worksheet.merge_range(0, 0, 0, last, "", shapes.title)
+    worksheet.write_string(0, 0, sheet.title, shapes.title)
+    worksheet.set_row(0, 30)
+    worksheet.write_string(1, 0, sheet.left, shapes.left)
+    worksheet.write_string(1, last, sheet.right, shapes.right)
+    worksheet.set_row(REPORT_HEADER, 30)
+    for index, column in enumerate(sheet.columns):
+        worksheet.set_column(index, index, column.width)
+        worksheet.write_string(REPORT_HEADER, index, column.heading, shapes.heading)
+    for number, row in enumerate(sheet.rows, start=REPORT_HEADER + 1):
+        for index, (column, value) in enumerate(zip(sheet.columns, row.cells, strict=True)):
+            match value:
+                case None:
+                    worksheet.write_blank(number, index, None, shapes.cell("@", is_sum=row.is_sum))
+                case str():
+                    shape = shapes.cell("@", is_sum=row.is_sum)
+                    worksheet.write_string(number, index, value, shape)
+                case date():
+                    shape = shapes.cell("yyyy-mm-dd", is_sum=row.is_sum)
+                    worksheet.write_number(number, index, (value - EPOCH_1900).days, shape)
+                case _:
+                    shape = shapes.cell(column.shape, is_sum=row.is_sum)
+                    worksheet.write_number(number, index, value, shape)
+    worksheet.write_string(REPORT_HEADER + 1 + len(sheet.rows), 0, sheet.note, shapes.left)
+    worksheet.freeze_panes(REPORT_HEADER + 1, 0)
+    worksheet.repeat_rows(0, REPORT_HEADER)
+    worksheet.set_landscape()
+    worksheet.set_paper(9)
+    worksheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
+    worksheet.fit_to_pages(1, 0)
+    worksheet.center_horizontally()
+    worksheet.set_footer("&C第 &P 页 共 &N 页")
+
+
 def refuse_existing(path: Path, *, force: bool) -> None:
     """Raises UsageFault where writing would take the place of a file that says something."""
     if path.is_file() and path.stat().st_size > 0 and not force:
