@@ -457,6 +457,13 @@ def _write_report_sheet(
         worksheet.set_column(index, index, column.width)
         worksheet.write_string(REPORT_HEADER, index, column.heading, shapes.heading)
     for number, row in enumerate(sheet.rows, start=REPORT_HEADER + 1):
+        # Not every program grows a row to what is wrapped in it.
+        lines = max(
+            -(-display_width(value) // (column.width - 1))
+            for column, value in zip(sheet.columns, ("", *row.cells[1:]), strict=True)
+            if isinstance(value, str)
+        )
+        worksheet.set_row(number, 16 * max(lines, 1))
         for index, (column, value) in enumerate(zip(sheet.columns, row.cells, strict=True)):
             match value:
                 case None:
