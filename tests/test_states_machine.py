@@ -126,6 +126,16 @@ def test_a_step_further_along_the_line_has_an_earliest_day(
     assert (reason.earliest, reason.earliest_reason) == (earliest, None)
 
 
+def test_a_step_done_already_says_so_and_one_still_due_is_not_done() -> None:
+    life = Life().to_acceptance()
+
+    (behind,) = refused(Trigger.SELECT, life).reasons
+    (ahead,) = refused(Trigger.PERMIT, life).reasons
+
+    assert behind.earliest_reason == "已办过“选型完成”"
+    assert (ahead.earliest, ahead.earliest_reason) == (date(2025, 3, 16), None)
+
+
 @pytest.mark.parametrize("trigger", [Trigger.CONFIRM, Trigger.OVERTURN, Trigger.REINSTATE])
 def test_a_step_that_lies_behind_or_aside_has_none_and_says_why(trigger: Trigger) -> None:
     (reason,) = refused(trigger, Life().to_acceptance()).reasons
