@@ -17,7 +17,7 @@ from states import plan as plans
 from states.facts import fold
 from states.identity import PersonalData
 from workflow import cases, journal, register, triggers, verify
-from workflow.errors import BadFile
+from workflow.errors import BadFile, JournalBroken
 from workflow.models import (
     AttachmentRow,
     CatalogueRow,
@@ -163,7 +163,7 @@ def verification(connection: Connection, found: verify.Report | None = None) -> 
         off = [*_county_tables_off(connection), *_files_off(connection)]
         # Deadlines are judged by the plan: one that is not the journal's judges nothing.
         findings += off or _projections_off(connection)
-    except (ValueError, TypeError, LookupError, AssertionError) as error:
+    except (JournalBroken, ValueError, TypeError, LookupError, AssertionError) as error:
         # Only tampering leaves what cannot be read; the findings above name most of it.
         message = f"有一张表或一条日志读不出来：{error}"
         findings.append(Finding("projection_differs", None, None, None, message))
