@@ -230,9 +230,10 @@ def spoilt(count: int) -> Iterator[tuple[str, bytes]]:
 def check_spoilt(office: Office, count: int) -> dict[str, int]:
     """Imports so many spoilt files; how they ended. Fails where one hurts."""
     ends: dict[str, int] = {}
+    folder = office.folder
     before = office.every_row()
     for name, content in spoilt(count):
-        path = office.folder / name
+        path = folder / name
         path.write_bytes(content)
         said = office.run("ledger", "import", path)
         path.unlink()
@@ -244,8 +245,8 @@ def check_spoilt(office: Office, count: int) -> dict[str, int]:
         verdict = str(said.answer["verdict"])
         ends[verdict] = ends.get(verdict, 0) + 1
         if after != before:
-            (office.folder / name).mkdir()
-            office = make_office(office.folder / name, office.capsys)
+            path.mkdir()
+            office = make_office(path, office.capsys)
     return ends
 
 
