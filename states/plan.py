@@ -485,8 +485,6 @@ def _season_faults(plan: _Document) -> Iterator[tuple[str, str]]:
                     continue
                 before = ends.get((area, path))
                 if before and table.first_day <= before[1]:
-                    yield (
-                        where,
-                        f"{table.label} 采暖季与 {before[0]} 采暖季重叠（{area.label}·{path.label}）",
-                    )
+                    both = f"{table.label} 采暖季与 {before[0]} 采暖季"
+                    yield where, f"{both}重叠（{area.label}·{path.label}）"
                 ends[area, path] = (table.label, table.last_day)
