@@ -315,6 +315,22 @@ def test_none_must_be_said_and_is_enough_where_the_ledger_has_none() -> None:
     assert said is None
 
 
+@pytest.mark.parametrize(("back", "refused"), [(False, True), (True, False)])
+def test_a_facility_that_was_removed_is_not_in_use_again_by_being_listed(
+    back: bool, refused: bool
+) -> None:
+    life = Life(old_facilities=["stove"])
+    life.fact(FactKind.OLD_FACILITY, TODAY, facility="stove", status="removed", by="official")
+    if back:
+        life.fact(FactKind.OLD_FACILITY, TODAY, facility="stove", status="in_use", by="official")
+
+    reason = refusal(
+        guards.old_facilities_listed, Trigger.CONFIRM, {"old_facility": "stove:in_use"}, life=life
+    )
+
+    assert (reason is not None) is refused
+
+
 def test_a_facility_of_which_a_fact_tells_is_listed_too() -> None:
     life = Life(old_facilities=["none"])
     life.fact(FactKind.OLD_FACILITY, TODAY, facility="stove", status="removed", by="official")
