@@ -353,12 +353,15 @@ class _Importing:
         if not self._new and not self._amended:
             return
         numbers = _last_numbers(self._index.units)
-        total = len(self._new) + len(self._amended)
+        tell = self._teller(progress)
+        papers = []
+        for row, known, names in self._amended:
+            papers.append(self._amend(row, known, names))
+            tell()
+        self._desk.finish()
+        self._renew_papers([paper for paper in papers if paper is not None])
         for start in range(0, len(self._new), CHUNK):
-            self._register_all(self._new[start : start + CHUNK], numbers)
-            if progress:
-                progress(min(start + CHUNK, len(self._new)), total)
-        papers = [self._amend(row, known, names) for row, known, names in self._amended]
+            self._register_all(self._new[start : start + CHUNK], numbers, tell)
         self._desk.pen.add(
             Draft(
                 "ledgers",
@@ -373,11 +376,21 @@ class _Importing:
             )
         )
         self._desk.finish()
-        self._renew_papers([paper for paper in papers if paper is not None])
-        if progress:
-            progress(total, total)
 
-    def _register_all(self, rows: Sequence[LedgerRow], numbers: Counter[str]) -> None:
+    def _teller(self, progress: Progress | None) -> Callable[[], None]:
+        """What is to be called once for each household that is written."""
+        total = len(self._new) + len(self._amended)
+        done = count(1)
+
+        def tell() -> None:
+            if progress is not None:
+                progress(next(done), total)
+
+        return tell
+
+    def _register_all(
+        self, rows: Sequence[LedgerRow], numbers: Counter[str], tell: Callable[[], None]
+    ) -> None:
         papers: list[dict[str, object]] = []
         keys: list[dict[str, object]] = []
         for row in rows:
@@ -386,6 +399,7 @@ class _Importing:
             self._codes.append(code)
             papers.append(self._register(code, row))
             keys += _key_rows(code, row.personal)
+            tell()
         self._desk.clear()
         self._desk.connection.execute(insert(_PERSONAL), papers)
         if keys:
@@ -446,7 +460,7 @@ class _Importing:
         return paper
 
     def _renew_papers(self, papers: Sequence[Mapping[str, object]]) -> None:
-        """The new versions; all old keys go before the new ones come, for two may change places."""
+        """Writes the new versions, and their keys in place of the old ones."""
         connection = self._desk.connection
         keys: list[dict[str, object]] = []
         for paper in papers:
