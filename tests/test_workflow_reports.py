@@ -6,7 +6,7 @@ import openpyxl
 import pytest
 from county import CODES, County
 
-from states.vocabulary import State
+from states.vocabulary import State, Trigger
 from workflow import register, reports
 from workflow.cases import Clocks
 from workflow.reports import LedgerTotals
@@ -71,6 +71,18 @@ def test_a_ledger_shows_the_evidence_of_the_steps_that_stand(
     assert row_of(tables[NAMES[1]], CODES[1])["设备型号（管网接入点）"] == county.MODEL
     assert row_of(tables[NAMES[2]], CODES[1])["完工登记"] is None
     assert row_of(tables[NAMES[3]], CODES[0])["现处环节"] == "稳定运行一季"
+
+
+def test_a_step_that_was_taken_back_is_not_shown_as_done(carried: County, tmp_path: Path) -> None:
+    back = county.make_order(CODES[1], Trigger.SEND_BACK, reason="型号选错")
+    carried.carry_out([back], "li", county.ACCEPTED)
+
+    totals, tables = write(carried, tmp_path / "四本台账.xlsx")
+
+    assert totals[1].total.done == 1
+    shown = row_of(tables[NAMES[1]], CODES[1])
+    assert (shown["设备型号（管网接入点）"], shown["选型日期"]) == (None, None)
+    assert shown["现处环节"] == "设备选型"
 
 
 def test_a_ledger_of_an_earlier_day_shows_only_what_had_happened(
