@@ -204,9 +204,9 @@ class Officers(RuleBasedStateMachine):
             self.tell(FactKind.VISIT, 153, ("temperature", "17.9"))
         faults = [(20, 3), (149, 2)]
         if "fault a day too long" in wrongs:
-            faults[0] = (20, 4)
+            faults = [(20, 4)]
         if "two faults" in wrongs:
-            faults.append((60, 3))
+            faults.append((60, 1))
         for offset, days in faults if wrongs & FAULTS else ():
             self.tell(FactKind.FAULT, offset, ("what", "停热"))
             [(seq,)] = self.place.sql("SELECT MAX(seq) FROM journal")

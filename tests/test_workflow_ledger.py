@@ -94,26 +94,30 @@ def test_the_same_file_a_second_time_writes_nothing(place: County) -> None:
 
 
 @pytest.mark.parametrize(
-    "empty",
-    [(), ("用电户号",), ("身份证号",), ("用电户号", "身份证号"), ("户主姓名",)],
+    ("other", "changed"),
+    [
+        ({}, 0),
+        ({"用电户号": ""}, 0),
+        ({"联系电话": "", "建筑面积": "", "备注": ""}, 0),
+        ({"户主姓名": "张改名", "详细地址": "别处"}, 1),
+        ({"用电户号": "0199999999", "户主姓名": "张改名"}, 1),
+        ({"用电户号": "", "身份证号": county.id_number(90)}, 1),
+    ],
 )
 def test_another_file_of_the_same_households_adds_none(
-    place: County, empty: tuple[str, ...]
+    place: County, other: Row, changed: int
 ) -> None:
     """Matched by meter, then ID, then name with address; an empty cell there says nothing."""
-    row = county.household(1, "101")
-    if "户主姓名" in empty:
-        row["户主姓名"] = "张改名"
-    row |= dict.fromkeys([heading for heading in empty if heading != "户主姓名"], "")
-    if not row["身份证号"]:
-        row["身份证号"] = ""
-    before = len(place.sql("SELECT code FROM household_case"))
+    found = take(place, [county.household(1, "101", **other)], "wang")
 
-    found = take(place, [row], "wang")
+    assert (found.faults, found.added, found.changed, found.codes) == ((), 0, changed, (CODE,))
+    assert place.sql("SELECT COUNT(*) FROM household_case") == [(10,)]
 
-    if found.accepted:
-        assert (found.added, found.codes) == (0, (CODE,))
-    assert len(place.sql("SELECT code FROM household_case")) == before
+
+def test_a_row_that_lacks_what_every_household_has_is_refused(place: County) -> None:
+    found = take(place, [county.household(1, "101", 身份证号="")], "wang")
+
+    assert codes(found) == ["required_missing"]
 
 
 def test_an_amendment_is_an_event_and_a_new_version_of_the_personal_data(place: County) -> None:
