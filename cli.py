@@ -484,26 +484,33 @@ def ledger() -> None:
 
 
 @ledger.command("import")
-@click.argument("file", type=FILE)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 @click.option("--dry-run", is_flag=True, help="只检查，不写入；有问题时在旁边写一份标注副本")
-@click.option("--marked", type=FILE, help="标注副本写到哪里（与 --dry-run 同用）")
+@click.option("--marked", type=FILE, help="标注副本写到哪里（与 --dry-run 同用，只有一份台账时）")
 @FORCE
 @pass_desk
-def ledger_import(desk: Desk, file: Path, dry_run: bool, marked: Path | None, force: bool) -> None:
-    """导入台账 FILE（xlsx、xls、et、csv）：全部导入，或一户也不导入。"""
+def ledger_import(
+    desk: Desk, files: Sequence[Path], dry_run: bool, marked: Path | None, force: bool
+) -> None:
+    """导入台账 FILE（xlsx、xls、et、csv），可一次给出几份：每份全部导入，或一户也不导入。"""
     from workflow import answers
     from workflow import ledger as ledgers
 
-    if marked is not None and not dry_run:
-        raise click.UsageError("--marked 要与 --dry-run 同用")
+    if marked is not None and (not dry_run or len(files) > 1):
+        raise click.UsageError("--marked 要与 --dry-run 同用，并且只给一份台账")
     database = desk.database()
     login, now = desk.writer(), desk.instant(database)
-    with desk.progress("导入") as progress:
-        found = ledgers.import_file(database, file, login, now, dry_run=dry_run, progress=progress)
-    copy = ledgers.mark(file, found, marked, force=force) if dry_run else None
-    document = answers.imported(found, None if copy is None else str(copy))
-    desk.answer(document, lambda screen: screen.imported(document))
-    if not found.accepted:
+    documents = []
+    for file in files:
+        with desk.progress(f"导入 {file.name}") as progress:
+            found = ledgers.import_file(
+                database, file, login, now, dry_run=dry_run, progress=progress
+            )
+        copy = ledgers.mark(file, found, marked, force=force) if dry_run else None
+        documents.append(answers.imported(found, None if copy is None else str(copy)))
+    answer: Json = documents[0] if len(documents) == 1 else [*documents]
+    desk.answer(answer, lambda screen: "\n".join(map(screen.imported, documents)))
+    if any(document["verdict"] == "rejected" for document in documents):
         raise click.exceptions.Exit(3)
 
 

@@ -138,3 +138,15 @@ def test_an_accepted_sample_a_second_time_adds_nothing(office: Office, sample: E
 
     assert (again.status, again.answer["added"], again.answer["changed"]) == (0, 0, 0)
     assert office.every_row() == before
+
+
+def test_several_ledgers_go_in_with_one_command_each_whole_or_not_at_all(office: Office) -> None:
+    good, bad = LEDGERS / "gounan-clean.xlsx", LEDGERS / "yangbai-id-faults.xlsx"
+
+    said = office.run("ledger", "import", good, bad)
+
+    answers: list[Entry] = json.loads(said.text)
+    assert said.status == 3
+    assert [one["verdict"] for one in answers] == ["accepted", "rejected"]
+    assert [one["added"] for one in answers] == [24, 0]
+    assert len(office.every_row()["household_case"]) == 24

@@ -583,9 +583,9 @@ def export_file(
     Personal data is masked unless revealed, which is journaled and needs a role that may import.
     Raises NotPermitted, and UsageFault where the file exists, unless `force`.
     """
-    spreadsheet.refuse_existing(path, force=force)
     if units is not None and any(not who.answers_for(unit) for unit in units):
         raise NotPermitted("不是您的责任单位", place="--unit")
+    spreadsheet.refuse_existing(path, force=force)
     with database.reading() as connection:
         plan = register.plan_in_force(connection)
         households = [
