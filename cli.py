@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 AnyWord = TypeVar("AnyWord", bound=Word)
 FILE = click.Path(path_type=Path, dir_okay=False)
+PEOPLE = tuple(role for role in Role if role is not Role.SYSTEM)
+GATES = tuple(kind for kind in GateKind if kind is not GateKind.NONE)
 
 
 # click's own words, in the order in which they are put into Chinese: headings, help, errors.
@@ -87,7 +89,7 @@ def columns(text: str) -> int:
 def folded(text: str, width: int) -> list[str]:
     """The text in lines of so many columns, broken between Chinese characters or whole words."""
     lines = [""]
-    for piece in re.findall(r"[!-~]+|.", text):
+    for piece in re.findall(r"\[[^\]\s]+\]|[!-~]+|.", text):
         if columns(lines[-1] + piece) > width and lines[-1] and piece not in "，。；：、）”":
             lines.append("")
         lines[-1] += piece if lines[-1] else piece.lstrip()
@@ -152,6 +154,10 @@ class Words(click.ParamType[Word]):
         self.words = words
         self.name = "|".join(str(word) for kind in words for word in kind)
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        # click would show the identifiers in capitals, which are none; the help lists them.
+        return param.name.upper() if isinstance(param, click.Option) and param.name else None
+
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Word:
@@ -159,6 +165,11 @@ class Words(click.ParamType[Word]):
             if value in (word, str(word), word.label):
                 return word
         raise click.BadParameter(f"没有“{value}”；可用：{self.name}", ctx, param)
+
+
+def listed(words: Iterable[Word]) -> str:
+    """Identifiers with their labels, for the help."""
+    return "、".join(f"{word} {word.label}" for word in words)
 
 
 class Dates(click.ParamType[date]):
@@ -422,7 +433,7 @@ def officer() -> None:
 @officer.command("add")
 @click.argument("login")
 @click.option("--name", required=True, help="姓名")
-@click.option("--role", required=True, type=Words(Role), help="角色")
+@click.option("--role", required=True, type=Words(Role), help=f"角色：{listed(PEOPLE)}")
 @click.option("--unit", help="责任单位编码或名称")
 @click.option("--person", help="同一人的几个账号写相同的人员标识；不写即账号本身")
 @pass_desk
@@ -559,7 +570,7 @@ def gate() -> None:
 @gate.command("open")
 @click.argument("village")
 @click.option("--unit", required=True, help="责任单位编码或名称")
-@click.option("--kind", required=True, type=Words(GateKind), help="网络种类")
+@click.option("--kind", required=True, type=Words(GateKind), help=f"网络种类：{listed(GATES)}")
 @click.option("--on", "on", required=True, type=Dates(), help="开通日期")
 @click.option("--attach", multiple=True, type=FILE, help="证明文件")
 @pass_desk
@@ -626,7 +637,7 @@ KNOWN_AT = click.option("--known-at", type=Instants(), help="看这一时刻台�
 
 @case.command("list")
 @click.option("--unit", help="责任单位编码或名称")
-@click.option("--state", type=Words(State), help="只列这个环节的户")
+@click.option("--state", type=Words(State), help=f"只列这个环节的户：{listed(State)}")
 @click.option("--limit", type=int, default=50, show_default=True, help="最多列出几户；0 为全部")
 @AS_OF
 @KNOWN_AT
@@ -685,7 +696,7 @@ def case_show(
     desk.answer(document, lambda screen: screen.case(document))
 
 
-@case.command("why")
+@case.command("why", epilog=f"TRIGGER：{listed(Trigger)}。")
 @click.argument("code")
 @click.argument("trigger", type=Words(Trigger), required=False)
 @AS_OF
@@ -739,7 +750,7 @@ REASON = click.option("--reason", help="理由")
 KEY = click.option("--key", help="幂等键：同一个键重复提交只登记一次")
 
 
-@cli.command()
+@cli.command(epilog=f"TRIGGER：{listed(Trigger)}。")
 @click.argument("code")
 @click.argument("trigger", type=Words(Trigger))
 @click.option("--on", "on", type=Dates(), help="发生日期；不写即今天")
@@ -765,7 +776,7 @@ def advance(
     _carry_out(desk, order, dry_run=dry_run)
 
 
-@cli.command()
+@cli.command(epilog=f"FACT：{listed(FactKind)}。")
 @click.argument("fact", type=Words(FactKind))
 @click.argument("code")
 @click.option("--on", "on", type=Dates(), help="发生日期；不写即今天")

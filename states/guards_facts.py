@@ -234,6 +234,18 @@ def fault_named(question: Question) -> Reason | None:
     )
 
 
+def fault_before_repair(question: Question) -> Reason | None:
+    """Design 4.3: a corrected fault is not moved past its repair, where no outage would be left."""
+    named = typed(question, keys.Correct).id
+    fault = next((f for f in question.facts.faults if f.seq == named), None)
+    if fault is None or fault.repaired_on is None or question.on <= fault.repaired_on:
+        return None
+    message = f"更正后的故障日期 {question.on} 晚于其修复日期 {fault.repaired_on}"
+    return Reason(
+        "fault_before_repair", NOTICE_SEASON, message, (), Role.COUNTY_OFFICE, question.today
+    )
+
+
 def documented(question: Question) -> Reason | None:
     """Design 3: an answer or a correction comes with a document."""
     if question.attachments:

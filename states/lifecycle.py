@@ -240,6 +240,7 @@ RECORDS: tuple[Record, ...] = (
             *_KEYS,
             guards_facts.correctable,
             guards_facts.fault_named,
+            guards_facts.fault_before_repair,
             guards_facts.documented,
             guards_facts.answered_by_another,
         ),

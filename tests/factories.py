@@ -190,9 +190,10 @@ class Life:
         return self.step(Trigger.ACCEPT, on, recorded, "zhao", **evidence)
 
     def to_construction(self) -> "Life":
-        """Until 施工."""
-        self.confirm(date(2024, 2, 1))
-        self.select(date(2024, 2, 2))
+        """Until 施工, two weeks after the ledger row came in."""
+        confirmed = self.events[0].occurred_on + 17 * DAY
+        self.confirm(confirmed)
+        self.select(confirmed + DAY)
         return self
 
     def to_acceptance(self, ready: date = date(2024, 6, 1)) -> "Life":

@@ -7,6 +7,7 @@ import pytest
 from county import CODE, ONE_DAY, PAPER, PERMITTED, County, every_row
 
 from states import evidence
+from states import plan as plans
 from states.errors import StepRefused
 from states.vocabulary import Area, FactKind, GateKind, Kind, Role, State, Trigger
 from states.vocabulary import Path as HeatingPath
@@ -755,6 +756,22 @@ def test_a_row_that_does_not_match_its_stream_is_not_written_to(place: County) -
 
     with pytest.raises(JournalBroken):
         place.advance(CODE, FactKind.FAULT, TODAY, ("what", "不热"))
+
+
+def test_nothing_is_decided_by_a_plan_that_somebody_put_into_the_table(place: County) -> None:
+    county.carry(place, [CODE], State.STABLE_SEASON)
+    looser = plans.from_toml(county.plan_text(exempt="coal_to_electric"), "looser.toml")
+    place.sql(
+        "UPDATE plan_revision SET document = ?, hash = ?, exempt_paths = ',coal_to_electric,'",
+        looser.canonical,
+        looser.hash,
+    )
+    before = every_row(place)
+
+    with pytest.raises(JournalBroken):
+        place.advance(CODE, Trigger.PERMIT, county.ACCEPTED)
+
+    assert every_row(place) == before
 
 
 def test_a_clock_that_stands_before_the_last_entry_is_refused(place: County) -> None:

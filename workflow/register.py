@@ -19,7 +19,7 @@ from states.plan import Plan
 from states.vocabulary import GateKind, Path, Role
 from states.workdays import local_date
 from workflow import journal
-from workflow.errors import Conflict, NotPermitted
+from workflow.errors import Conflict, JournalBroken, NotPermitted
 from workflow.journal import Draft, Pen
 from workflow.models import CatalogueRow, GateRow, OfficerRow, PlanRow
 
@@ -108,6 +108,25 @@ def plan_in_force(connection: Connection) -> Plan:
         select(_PLAN.c.document).order_by(_PLAN.c.seq.desc()).limit(1)
     ).scalar_one()
     return _parsed(document)
+
+
+def plan_to_act_on(connection: Connection) -> Plan:
+    """The plan in force, if it is the one that the journal last adopted.
+
+    Raises JournalBroken: by a plan that somebody put into the table nothing is decided.
+    """
+    plan = plan_in_force(connection)
+    adopted = list(journal.events_of(connection, "plan", ["plan_adopted"]))[-1]["evidence"]
+    assert isinstance(adopted, dict)
+    document = adopted["document"]
+    assert isinstance(document, dict)
+    if journal.canonical(document).decode() != plan.canonical:
+        raise JournalBroken(
+            "计划表中的计划不是日志所登记的计划，已停止办理",
+            place="plan",
+            remedy="运行 xianli audit verify，并报县清洁取暖办和审计人员",
+        )
+    return plan
 
 
 @cache

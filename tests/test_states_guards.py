@@ -1,0 +1,677 @@
+from collections.abc import Mapping
+from datetime import date
+
+import pytest
+from factories import DAY, LI, WUTAI, XIAOXIAN, Life, but, question, with_rules
+
+from states import guards, lifecycle
+from states.errors import Reason
+from states.question import Guard, Surroundings
+from states.vocabulary import FactKind, Path, Role, State, Trigger
+
+TODAY = date(2024, 2, 20)
+ID_NUMBER, PHONE = "11010519491231002X", "13812345678"
+
+CONFIRM = {
+    "visit_on": "2024-02-10",
+    "notice_from": "2024-02-11",
+    "notice_to": "2024-02-15",
+    "consent_on": "2024-02-16",
+    "consent_by": "household",
+    "old_facility": "kang:in_use",
+}
+SELECT = {"model": "KFR-35", "selection_on": "2024-02-18", "selection_by": "family"}
+COMPLETE = {
+    "started_on": "2024-02-12",
+    "installed_on": "2024-02-14",
+    "ready_on": "2024-02-15",
+    "contractor": "某公司",
+    "serial": "SN-1",
+    "training_on": "2024-02-16",
+}
+CLOSE = {"cause": "withdrawn", "requested_by": "household", "document": "sq.pdf"}
+CATALOGUE = Surroundings(models={Path.COAL_TO_ELECTRIC: frozenset({"KFR-35"})})
+
+
+def refusal(
+    guard: Guard,
+    trigger: Trigger,
+    given: Mapping[str, str],
+    *,
+    life: Life | None = None,
+    on: date | None = None,
+    around: Surroundings | None = None,
+) -> Reason | None:
+    """The guard's answer for a case that is asked about today."""
+    asked = question(
+        (life or Life()).facts(),
+        trigger,
+        TODAY,
+        *given.items(),
+        on=on,
+        attached=["bz.pdf"],
+        around=around,
+    )
+    return guard(asked)
+
+
+def told(reason: Reason | None) -> tuple[str, tuple[str, ...], Role | None, date | None]:
+    """What a reason says beside its message: clause, missing, who, earliest."""
+    assert reason is not None
+    assert reason.message
+    return reason.clause, reason.missing, reason.who, reason.earliest
+
+
+def without(pairs: Mapping[str, str], **changes: str | None) -> dict[str, str]:
+    """The evidence with some of it changed, or left out."""
+    return dict(but(pairs, **changes))
+
+
+# Every step and fact
+
+
+@pytest.mark.parametrize(("on", "refused"), [(TODAY, False), (TODAY + DAY, True)])
+def test_the_future_is_refused_until_it_is_here(on: date, refused: bool) -> None:
+    reason = refusal(guards.not_future, Trigger.SELECT, {}, on=on)
+
+    assert (reason is not None) is refused
+    if refused:
+        assert told(reason)[3] == on
+
+
+@pytest.mark.parametrize(
+    ("on", "refused"), [(date(2024, 2, 1) - DAY, True), (date(2024, 2, 1), False)]
+)
+def test_a_step_may_share_the_day_of_the_step_before_and_not_precede_it(
+    on: date, refused: bool
+) -> None:
+    life = Life()
+    life.confirm(date(2024, 2, 1))
+
+    reason = refusal(guards.step_in_order, Trigger.SELECT, {}, life=life, on=on)
+
+    assert (reason is not None) is refused
+
+
+def test_the_first_step_follows_nothing() -> None:
+    assert refusal(guards.step_in_order, Trigger.CONFIRM, {}, on=date(2000, 1, 1)) is None
+
+
+def test_a_fact_does_not_hold_up_a_step_of_an_earlier_day() -> None:
+    life = Life()
+    life.fault(date(2024, 2, 10))
+
+    assert refusal(guards.step_in_order, Trigger.CONFIRM, {}, life=life, on=TODAY - 9 * DAY) is None
+
+
+@pytest.mark.parametrize(
+    ("days", "document", "refused"),
+    [(10, None, False), (11, None, True), (11, "bz.pdf", False), (99, "bz.pdf", False)],
+)
+def test_past_the_backdating_days_late_paper_needs_its_document(
+    days: int, document: str | None, refused: bool
+) -> None:
+    given = {"late_document": document} if document else {}
+
+    reason = refusal(guards.late_paper, Trigger.SELECT, given, on=TODAY - days * DAY)
+
+    assert (reason is not None) is refused
+    if refused:
+        assert told(reason)[1:] == (("late_document",), Role.UNIT_OFFICER, TODAY)
+
+
+@pytest.mark.parametrize(("name", "refused"), [("bz.pdf", False), ("qt.pdf", True)])
+def test_a_late_document_is_one_of_the_attached_files(name: str, refused: bool) -> None:
+    reason = refusal(guards.late_document_attached, Trigger.SELECT, {"late_document": name})
+
+    assert (reason is not None) is refused
+
+
+@pytest.mark.parametrize("number", [ID_NUMBER, PHONE])
+def test_personal_numbers_are_refused_in_evidence_reasons_and_file_names(number: str) -> None:
+    facts = Life().facts()
+    in_evidence = question(facts, FactKind.FAULT, TODAY, ("what", f"找{number}"))
+    in_reason = question(facts, Trigger.SEND_BACK, TODAY, reason=f"找{number}")
+    in_file_name = question(facts, Trigger.SEND_BACK, TODAY, attached=[f"{number}.jpg"])
+
+    assert guards.no_personal_numbers(in_evidence)
+    assert guards.no_personal_numbers(in_reason)
+    assert guards.no_personal_numbers(in_file_name)
+
+
+def test_a_personal_number_in_a_correction_is_refused_and_never_repeated() -> None:
+    asked = question(Life().facts(), FactKind.CORRECT, TODAY, ("id", "2"), ("what", f"电话{PHONE}"))
+
+    reason = guards.no_personal_numbers(asked)
+
+    assert reason is not None
+    assert PHONE not in reason.message
+
+
+def test_a_serial_with_many_digits_is_no_personal_number() -> None:
+    asked = question(Life().facts(), Trigger.COMPLETE, TODAY, ("serial", PHONE))
+
+    assert guards.no_personal_numbers(asked) is None
+
+
+@pytest.mark.parametrize(("reason", "refused"), [("写错了", False), ("  ", True), (None, True)])
+def test_a_step_back_says_why(reason: str | None, refused: bool) -> None:
+    asked = question(Life().facts(), Trigger.SEND_BACK, TODAY, reason=reason)
+
+    found = guards.reason_given(asked)
+
+    assert (found is not None) is refused
+    if refused:
+        assert told(found)[1:] == (("reason",), Role.COUNTY_OFFICE, TODAY)
+
+
+# 确户完成
+
+
+def test_a_complete_confirmation_is_met_by_nobody() -> None:
+    asked = question(Life().facts(), Trigger.CONFIRM, TODAY, *CONFIRM.items(), actor=LI)
+
+    assert [guard(asked) for guard in lifecycle.guards_for(Trigger.CONFIRM)] == [None] * 13
+
+
+@pytest.mark.parametrize(
+    ("visit", "refused"), [("2024-02-20", False), ("2024-02-21", True), (None, True)]
+)
+def test_the_visit_was_made_by_the_day_of_the_step(visit: str | None, refused: bool) -> None:
+    given = without(CONFIRM, visit_on=visit)
+
+    reason = refusal(guards.visited, Trigger.CONFIRM, given)
+
+    assert (reason is not None) is refused
+    if visit is None:
+        assert told(reason) == ("通知 三（三）", ("visit_on",), Role.UNIT_OFFICER, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "earliest"),
+    [
+        ("2024-02-16", "2024-02-20", None),
+        ("2024-02-16", "2024-02-19", TODAY),
+        ("2024-02-17", "2024-02-21", date(2024, 2, 21)),
+        ("2024-02-17", "2024-02-25", date(2024, 2, 25)),
+        ("2024-02-18", "2024-02-19", date(2024, 2, 22)),
+        ("2024-02-18", "2024-02-17", date(2024, 2, 22)),
+        ("2024-02-18", None, date(2024, 2, 22)),
+        (None, None, date(2024, 2, 24)),
+    ],
+    ids=str,
+)
+def test_the_notice_was_up_for_the_plans_days_and_is_over(
+    begins: str | None, ends: str | None, earliest: date | None
+) -> None:
+    reason = refusal(
+        guards.notice_held, Trigger.CONFIRM, without(CONFIRM, notice_from=begins, notice_to=ends)
+    )
+
+    assert (reason is None) is (earliest is None)
+    if reason:
+        clause, missing, who, when = told(reason)
+        assert (clause, who, when) == ("通知 七（五）", Role.UNIT_OFFICER, earliest)
+        assert set(missing) <= {"notice_from", "notice_to"}
+        assert ("notice_from" in missing) or begins is not None
+
+
+def test_another_county_may_ask_for_other_days_of_notice() -> None:
+    asked = question(Life().facts(), Trigger.CONFIRM, TODAY, *CONFIRM.items(), of=WUTAI)
+
+    assert guards.notice_held(asked)
+
+
+def recorded_notice(objection: str | None = None) -> Life:
+    life = Life()
+    life.fact(FactKind.NOTICE, date(2024, 2, 15), from_="2024-02-11", to="2024-02-15")
+    if objection:
+        life.fact(FactKind.NOTICE, date(2024, 2, 14), objection=objection)
+    return life
+
+
+def test_a_recorded_notice_need_not_be_given_again() -> None:
+    given = without(CONFIRM, notice_from=None, notice_to=None)
+
+    assert refusal(guards.notice_held, Trigger.CONFIRM, given, life=recorded_notice()) is None
+
+
+@pytest.mark.parametrize(("ends", "refused"), [("2024-02-15", False), ("2024-02-16", True)])
+def test_a_notice_given_twice_agrees(ends: str, refused: bool) -> None:
+    given = without(CONFIRM, notice_to=ends)
+
+    reason = refusal(guards.notice_held, Trigger.CONFIRM, given, life=recorded_notice())
+
+    assert (reason is not None) is refused
+
+
+def test_an_objection_stands_until_it_is_answered() -> None:
+    life = recorded_notice("不是本村人")
+    before = refusal(guards.no_objection, Trigger.CONFIRM, CONFIRM, life=life)
+    life.fact(FactKind.RESOLVE, TODAY, id=3, outcome="unfounded")
+
+    assert told(before) == ("通知 七（五）", ("resolve",), Role.UNIT_HEAD, TODAY)
+    assert refusal(guards.no_objection, Trigger.CONFIRM, CONFIRM, life=life) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({}, None),
+        ({"consent_on": None}, ("consent_on",)),
+        ({"consent_by": None}, ("consent_by",)),
+        ({"consent_on": None, "consent_by": None}, ("consent_on", "consent_by")),
+        ({"consent_on": "2024-02-21"}, ()),
+    ],
+)
+def test_the_household_consented_and_it_is_known_by_whom(
+    changes: Mapping[str, str | None], missing: tuple[str, ...] | None
+) -> None:
+    reason = refusal(guards.consented, Trigger.CONFIRM, without(CONFIRM, **changes))
+
+    assert (reason.missing if reason else None) == missing
+
+
+@pytest.mark.parametrize(
+    ("listed", "refused"),
+    [
+        (["kang:in_use"], False),
+        (["kang:removed"], False),
+        (["kang:in_use", "stove:standby"], False),
+        ([], True),
+        (["none"], True),
+        (["stove:in_use"], True),
+        (["kang:in_use", "none"], True),
+        (["kang:in_use", "kang:standby"], True),
+    ],
+    ids=str,
+)
+def test_each_old_facility_of_the_ledger_is_listed_once(listed: list[str], refused: bool) -> None:
+    asked = question(
+        Life(old_facilities=["kang"]).facts(),
+        Trigger.CONFIRM,
+        TODAY,
+        *(("old_facility", text) for text in listed),
+    )
+
+    reason = guards.old_facilities_listed(asked)
+
+    assert (reason is not None) is refused
+    if refused:
+        assert told(reason) == ("通知 四", ("old_facility",), Role.UNIT_OFFICER, TODAY)
+
+
+def test_none_must_be_said_and_is_enough_where_the_ledger_has_none() -> None:
+    life = Life(old_facilities=["none"])
+
+    silent = refusal(guards.old_facilities_listed, Trigger.CONFIRM, {}, life=life)
+    said = refusal(
+        guards.old_facilities_listed, Trigger.CONFIRM, {"old_facility": "none"}, life=life
+    )
+
+    assert silent is not None
+    assert said is None
+
+
+def test_a_facility_of_which_a_fact_tells_is_listed_too() -> None:
+    life = Life(old_facilities=["none"])
+    life.fact(FactKind.OLD_FACILITY, TODAY, facility="stove", status="removed", by="official")
+
+    reason = refusal(
+        guards.old_facilities_listed, Trigger.CONFIRM, {"old_facility": "none"}, life=life
+    )
+
+    assert reason is not None
+    assert "stove" in reason.message
+
+
+@pytest.mark.parametrize(
+    ("path", "holds", "refused"),
+    [
+        (Path.COAL_TO_ELECTRIC, ["meter"], False),
+        (Path.COAL_TO_ELECTRIC, ["name"], True),
+        (Path.CENTRAL_HEATING, [], False),
+    ],
+)
+def test_a_meter_is_needed_for_electricity_only(
+    path: Path, holds: list[str], refused: bool
+) -> None:
+    reason = refusal(guards.meter_known, Trigger.CONFIRM, CONFIRM, life=Life(path, holds=holds))
+
+    assert (reason is not None) is refused
+
+
+def test_a_change_to_electricity_needs_the_meter_too() -> None:
+    life = Life(Path.SOLAR, holds=[])
+
+    assert refusal(guards.meter_known, Trigger.CHANGE_PATH, {"path": "煤改电"}, life=life)
+    assert refusal(guards.meter_known, Trigger.CHANGE_PATH, {"path": "biomass"}, life=life) is None
+
+
+@pytest.mark.parametrize("path", list(Path))
+def test_only_the_fallback_paths_need_the_county_document(path: Path) -> None:
+    fallback = path in (Path.CLEAN_COAL, Path.BIOMASS)
+
+    confirming_it = refusal(guards.unfit_proved, Trigger.CONFIRM, CONFIRM, life=Life(path))
+    changing_to_it = refusal(guards.unfit_proved, Trigger.CHANGE_PATH, {"path": path})
+
+    assert (confirming_it is not None, changing_to_it is not None) == (fallback, fallback)
+    if fallback:
+        assert told(confirming_it) == (
+            "通知 四",
+            ("unfit_document",),
+            Role.COUNTY_OFFICE,
+            TODAY,
+        )
+
+
+def test_with_the_county_document_a_fallback_path_is_open() -> None:
+    given = without(CONFIRM, unfit_document="县文.pdf")
+
+    assert refusal(guards.unfit_proved, Trigger.CONFIRM, given, life=Life(Path.BIOMASS)) is None
+
+
+@pytest.mark.parametrize("trigger", [Trigger.CONFIRM, Trigger.REINSTATE])
+def test_a_twin_is_refused_without_telling_which(trigger: Trigger) -> None:
+    reason = refusal(guards.unique, trigger, {}, around=Surroundings(twins=("02-0009",)))
+
+    assert reason is not None
+    assert "02-0009" not in reason.message
+    assert refusal(guards.unique, trigger, {}) is None
+
+
+# 选型完成
+
+
+@pytest.mark.parametrize(
+    ("model", "missing"), [("KFR-35", None), ("KFR-99", ("model",)), (None, ("model",))]
+)
+def test_the_model_is_one_of_the_procured_list(
+    model: str | None, missing: tuple[str, ...] | None
+) -> None:
+    reason = refusal(
+        guards.device_chosen, Trigger.SELECT, without(SELECT, model=model), around=CATALOGUE
+    )
+
+    assert (reason.missing if reason else None) == missing
+    if reason:
+        assert reason.clause == "通知 五（二）"
+
+
+def test_a_model_for_another_path_does_not_count() -> None:
+    reason = refusal(
+        guards.device_chosen, Trigger.SELECT, SELECT, life=Life(Path.SOLAR), around=CATALOGUE
+    )
+
+    assert reason is not None
+
+
+@pytest.mark.parametrize(("point", "refused"), [("3号井", False), (None, True)])
+def test_a_network_needs_its_connection_point_and_no_model(
+    point: str | None, refused: bool
+) -> None:
+    given = without({}, connection_point=point)
+
+    reason = refusal(guards.device_chosen, Trigger.SELECT, given, life=Life(Path.CENTRAL_HEATING))
+
+    assert (reason is not None) is refused
+    if refused:
+        assert told(reason)[1] == ("connection_point",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"selection_on": "2024-02-20"}, None),
+        ({"selection_on": "2024-02-21"}, ()),
+        ({"selection_on": None}, ("selection_on",)),
+        ({"selection_by": None}, ("selection_by",)),
+    ],
+)
+def test_the_selection_is_signed_by_the_day_of_the_step(
+    changes: Mapping[str, str | None], missing: tuple[str, ...] | None
+) -> None:
+    reason = refusal(guards.selection_signed, Trigger.SELECT, without(SELECT, **changes))
+
+    assert (reason.missing if reason else None) == missing
+
+
+# 施工完成
+
+
+@pytest.mark.parametrize(
+    ("started", "installed", "ready", "refused"),
+    [
+        ("2024-02-15", "2024-02-15", "2024-02-15", False),
+        ("2024-02-15", "2024-02-16", "2024-02-20", False),
+        ("2024-02-16", "2024-02-15", "2024-02-17", True),
+        ("2024-02-15", "2024-02-17", "2024-02-16", True),
+        ("2024-02-15", "2024-02-17", "2024-02-21", True),
+    ],
+)
+def test_works_are_started_installed_and_ready_in_this_order_by_the_day_of_the_step(
+    started: str, installed: str, ready: str, refused: bool
+) -> None:
+    given = without(COMPLETE, started_on=started, installed_on=installed, ready_on=ready)
+
+    reason = refusal(guards.works_dated, Trigger.COMPLETE, given)
+
+    assert (reason is not None) is refused
+
+
+def test_installed_alone_is_not_ready() -> None:
+    reason = refusal(guards.works_dated, Trigger.COMPLETE, without(COMPLETE, ready_on=None))
+
+    assert told(reason) == ("通知 三（一）", ("ready_on",), Role.UNIT_OFFICER, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("key", "other"),
+    [
+        ("started_on", "2024-02-11"),
+        ("installed_on", "2024-02-13"),
+        ("ready_on", "2024-02-16"),
+        ("serial", "SN-2"),
+    ],
+)
+def test_what_is_stated_agrees_with_what_was_recorded(key: str, other: str) -> None:
+    life = Life()
+    life.add(FactKind.WORKS, date(2024, 2, 15), {key: COMPLETE[key]})
+
+    assert refusal(guards.works_agree, Trigger.COMPLETE, COMPLETE, life=life) is None
+    reason = refusal(guards.works_agree, Trigger.COMPLETE, {**COMPLETE, key: other}, life=life)
+    assert told(reason)[1] == (key,)
+
+
+@pytest.mark.parametrize(
+    ("opened", "refused"),
+    [(date(2024, 2, 15), False), (date(2024, 2, 16), True), (None, True)],
+    ids=str,
+)
+def test_the_villages_gate_is_open_on_or_before_readiness(
+    opened: date | None, refused: bool
+) -> None:
+    around = Surroundings(gate_opened_on=opened)
+
+    reason = refusal(guards.gate_open, Trigger.COMPLETE, COMPLETE, around=around)
+
+    assert (reason is not None) is refused
+    if refused:
+        assert told(reason) == ("通知 七（三）", ("gate",), Role.COUNTY_OFFICE, TODAY)
+
+
+def test_a_path_without_a_gate_waits_for_none() -> None:
+    life = Life(Path.BIOMASS)
+
+    assert refusal(guards.gate_open, Trigger.COMPLETE, COMPLETE, life=life) is None
+    assert refusal(guards.grid_first, Trigger.COMPLETE, COMPLETE, life=life) is None
+
+
+@pytest.mark.parametrize(
+    ("opened", "document", "refused"),
+    [
+        (date(2024, 2, 12), None, False),
+        (date(2024, 2, 13), None, True),
+        (date(2024, 2, 13), "县文.pdf", False),
+    ],
+)
+def test_works_begun_before_the_network_need_a_county_document(
+    opened: date, document: str | None, refused: bool
+) -> None:
+    reason = refusal(
+        guards.grid_first,
+        Trigger.COMPLETE,
+        without(COMPLETE, grid_document=document),
+        around=Surroundings(gate_opened_on=opened),
+    )
+
+    assert (reason is not None) is refused
+    if reason:
+        assert reason.guard == "grid_not_first"
+        assert told(reason)[1:3] == (("grid_document",), Role.COUNTY_OFFICE)
+
+
+@pytest.mark.parametrize("key", ["contractor", "serial", "training_on"])
+def test_contractor_serial_and_training_are_needed(key: str) -> None:
+    reason = refusal(guards.works_papers, Trigger.COMPLETE, without(COMPLETE, **{key: None}))
+
+    assert told(reason)[1] == (key,)
+    assert refusal(guards.works_papers, Trigger.COMPLETE, COMPLETE) is None
+
+
+@pytest.mark.parametrize(("day", "refused"), [("2024-02-20", False), ("2024-02-21", True)])
+def test_training_is_signed_by_the_day_of_the_step(day: str, refused: bool) -> None:
+    reason = refusal(guards.works_papers, Trigger.COMPLETE, without(COMPLETE, training_on=day))
+
+    assert (reason is not None) is refused
+
+
+def test_a_network_connection_has_no_serial() -> None:
+    given = without(COMPLETE, serial=None)
+
+    assert (
+        refusal(guards.works_papers, Trigger.COMPLETE, given, life=Life(Path.CENTRAL_HEATING))
+        is None
+    )
+
+
+def test_one_serial_belongs_to_one_open_case() -> None:
+    taken = Surroundings(serial_holder="02-0009")
+
+    reason = refusal(guards.serial_unique, Trigger.COMPLETE, COMPLETE, around=taken)
+
+    assert told(reason)[1] == ("serial",)
+    assert reason is not None
+    assert "02-0009" not in reason.message
+    assert refusal(guards.serial_unique, Trigger.COMPLETE, COMPLETE) is None
+
+
+# 换径, 撤销, 退出, 恢复
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"path": "solar", "keep_device": "no"}, None),
+        ({"path": "coal_to_electric", "keep_device": "no"}, ("path",)),
+        ({"path": "solar"}, ("keep_device",)),
+        ({}, ("path", "keep_device")),
+    ],
+)
+def test_a_change_of_path_names_another_path_and_what_becomes_of_the_device(
+    given: Mapping[str, str], missing: tuple[str, ...] | None
+) -> None:
+    reason = refusal(guards.new_path_given, Trigger.CHANGE_PATH, given)
+
+    assert (reason.missing if reason else None) == missing
+
+
+@pytest.mark.parametrize("trigger", [Trigger.CHANGE_PATH, Trigger.REINSTATE])
+@pytest.mark.parametrize(
+    ("left", "quota", "refused"),
+    [
+        (1, None, False),
+        (0, None, True),
+        (-3, None, True),
+        (0, "over_plan", False),
+        (0, "planned", True),
+        (None, None, False),
+    ],
+)
+def test_a_planned_case_does_not_pass_the_annex(
+    trigger: Trigger, left: int | None, quota: str | None, refused: bool
+) -> None:
+    given = {"quota": quota} if quota else {}
+
+    reason = refusal(guards.annex, trigger, given, around=Surroundings(annex_left=left))
+
+    assert (reason is not None) is refused
+    if refused:
+        assert told(reason) == ("通知 附件", ("quota",), Role.COUNTY_OFFICE, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("day", "refused"), [("2024-02-19", True), ("2024-02-20", False), (None, False)]
+)
+def test_a_put_right_date_is_not_past(day: str | None, refused: bool) -> None:
+    given = without({"path": "solar"}, put_right_by=day)
+
+    assert (refusal(guards.put_right_not_past, Trigger.CHANGE_PATH, given) is not None) is refused
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"cause": "paper_fault", "findings": "x"}, None),
+        ({"cause": "paper_fault"}, ("findings",)),
+        ({}, ("cause", "findings")),
+    ],
+)
+def test_a_revocation_says_cause_and_findings(
+    given: Mapping[str, str], missing: tuple[str, ...] | None
+) -> None:
+    reason = refusal(guards.revocation_explained, Trigger.REVOKE, given)
+
+    assert (reason.missing if reason else None) == missing
+
+
+@pytest.mark.parametrize("key", list(CLOSE))
+def test_an_exit_says_cause_who_asked_and_its_document(key: str) -> None:
+    reason = refusal(guards.exit_explained, Trigger.CLOSE, without(CLOSE, **{key: None}))
+
+    assert told(reason)[1:] == ((key,), Role.COUNTY_OFFICE, TODAY)
+    assert refusal(guards.exit_explained, Trigger.CLOSE, CLOSE) is None
+
+
+@pytest.mark.parametrize(
+    ("replaced_by", "successor", "refused"),
+    [
+        ("01-0002", State.HOUSEHOLD_CONFIRMATION, False),
+        ("01-0002", State.CLOSED, True),
+        ("01-0002", None, True),
+        ("01-0001", State.CONSTRUCTION, True),
+        (None, None, True),
+    ],
+)
+def test_a_replaced_case_names_another_open_one_in_its_place(
+    replaced_by: str | None, successor: State | None, refused: bool
+) -> None:
+    given = without(CLOSE, cause="replaced", replaced_by=replaced_by)
+
+    reason = refusal(
+        guards.exit_explained, Trigger.CLOSE, given, around=Surroundings(successor=successor)
+    )
+
+    assert (reason is not None) is refused
+    if refused:
+        assert told(reason)[1] == ("replaced_by",)
+
+
+def test_limits_come_from_the_plan_and_not_from_the_code() -> None:
+    strict = with_rules(XIAOXIAN, backdating_days=0, notice_days=6)
+    asked = question(
+        Life().facts(), Trigger.CONFIRM, TODAY, *CONFIRM.items(), of=strict, on=TODAY - DAY
+    )
+
+    assert guards.late_paper(asked)
+    assert guards.notice_held(asked)
