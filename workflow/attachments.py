@@ -1,8 +1,7 @@
 """Attached files: read from the officer's disk, kept by SHA-256 beside the journal."""
 
 import hashlib
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +12,10 @@ from states import identity
 from states.errors import StepRefused, UsageFault
 from states.facts import Attached
 from workflow.errors import BadFile
-from workflow.models import AttachmentRow, JournalRow
+from workflow.models import AttachmentRow
 
 LARGEST = 20 * 1024 * 1024
 _TABLE = AttachmentRow.metadata.tables["attachment"]
-_JOURNAL = JournalRow.metadata.tables["journal"]
-# An attachment in an event's canonical bytes: a quote in free text would stand escaped.
-_NAMED = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +69,11 @@ def keep(connection: Connection, files: Iterable[File]) -> None:
         connection.execute(insert(_TABLE).on_conflict_do_nothing(), rows)
 
 
-def households_with(connection: Connection, hashes: Iterable[str]) -> Mapping[str, frozenset[str]]:
-    """The cases whose events name these contents; a content that no case has is left out."""
+def stored(connection: Connection, hashes: Iterable[str]) -> set[str]:
+    """Those of the contents that are kept already."""
     wanted = list(dict.fromkeys(hashes))
-    stored: set[str] = set()
+    found: set[str] = set()
     for start in range(0, len(wanted), 500):
         query = select(_TABLE.c.sha256).where(_TABLE.c.sha256.in_(wanted[start : start + 500]))
-        stored.update(connection.execute(query).scalars())
-    if not stored:
-        return {}
-    found: dict[str, set[str]] = {}
-    query = select(_JOURNAL.c.stream, _JOURNAL.c.body).where(_JOURNAL.c.stream.like("case:%"))
-    for stream, body in connection.execute(query):
-        for match in _NAMED.finditer(body):
-            if (sha256 := match[1].decode()) in stored:
-                found.setdefault(sha256, set()).add(stream.removeprefix("case:"))
-    return {sha256: frozenset(codes) for sha256, codes in found.items()}
+        found.update(connection.execute(query).scalars())
+    return found

@@ -331,9 +331,8 @@ class _HandedIn:
         self._progress = progress
         self._keys = {id(row): _key(sheet.kind, row) for row in sheet.rows}
         self._known = _used(connection, list(self._keys.values()))
-        self._stored = attachments.households_with(
-            connection, [file.sha256 for row in sheet.rows for file in row.attached]
-        )
+        hashes = [file.sha256 for row in sheet.rows for file in row.attached]
+        self._stored = journal.cases_naming(connection, attachments.stored(connection, hashes))
         self._desk.read(*(row.code for row in sheet.rows))
 
     def answer(self) -> Batch:
