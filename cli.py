@@ -581,7 +581,7 @@ def gate_open(
     from workflow import answers, setup
 
     database = desk.database()
-    found = setup.open_gate(
+    found, warning = setup.open_gate(
         database,
         unit,
         village,
@@ -592,7 +592,9 @@ def gate_open(
         now=desk.instant(database),
     )
     document = answers.gates([found])[0]
-    desk.answer(document, lambda screen: f"已登记：\n{screen.gates([document])}")
+    document["warning"] = warning
+    told = f"\n注意：{warning}" if warning else ""
+    desk.answer(document, lambda screen: f"已登记：\n{screen.gates([document])}{told}")
 
 
 @gate.command("list")

@@ -90,11 +90,16 @@ def told(kind: str, given: Mapping[str, object]) -> str:
         if name in words and shown in tuple(words[name]):
             shown = words[name](shown).label
         elif kind in OTHER_KINDS:
-            shown = label(name, shown)
+            shown = "、".join(_ledger_word(name, part) for part in shown.split("、"))
         else:
             shown = "、".join(map(_composite, shown.split("、")))
         parts.append(f"{evidence.LABELS.get(name, name)} {shown}")
     return "；".join(parts)
+
+
+def _ledger_word(name: str, text: str) -> str:
+    """A word of a ledger line in Chinese: an identifier, a facility, the name of a field."""
+    return evidence.LABELS.get(text) or _composite(label(name, text))
 
 
 def _composite(text: str) -> str:
@@ -195,6 +200,8 @@ class Screen:
                 parts.append(f"由{label('role', one['who'])}补")
             if one["earliest"]:
                 parts.append(f"最早 {one['earliest']}")
+            elif one["earliest_reason"]:
+                parts.append(f"最早日期未知：{clean(one['earliest_reason'])}")
             lines.append(f"  - [{one['clause']}] " + "；".join(parts))
         return lines
 
@@ -293,7 +300,9 @@ class Screen:
                     moved,
                     f"{event['actor']}（{label('role', event['role'])}）",
                     "；".join(
-                        part for part in (told(str(event["kind"]), given), event["reason"]) if part
+                        part
+                        for part in (told(str(event["kind"]), given), str(event["reason"] or ""))
+                        if part
                     ),
                 )
             )
@@ -325,7 +334,7 @@ class Screen:
                 label("trigger", item["trigger"]),
                 item["due_on"] or "-",
                 "-" if item["days_left"] is None else item["days_left"],
-                "、".join(map(key_label, _strings(item["missing"]))) or "材料齐备，可以办理",
+                " ".join(map(key_label, _strings(item["missing"]))) or "材料齐备，可以办理",
             )
             for item in shown
         ]
@@ -548,7 +557,8 @@ class Screen:
             f"证明等级：有见证 {proof['witnessed']} 户，有签名 {proof['signed']} 户，"
             f"仅凭时钟 {proof['clock_only']} 户"
         )
-        return "\n".join([head, grades, *_findings(findings)])
+        lines = [head, grades] if found["verified"] else [head]
+        return "\n".join([*lines, *_findings(findings)])
 
     def removal(self, found: Answer) -> str:
         """`audit removal`."""

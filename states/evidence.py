@@ -462,7 +462,13 @@ LABELS: Mapping[str, str] = {
     "heating_area": "采暖面积",
     "old_facilities": "台账所列原设施",
     "holds": "已填个人信息",
+    "name": "户主姓名",
+    "id_number": "身份证号",
+    "credit_code": "统一社会信用代码",
+    "phone": "联系电话",
     "meter": "用电户号",
+    "address": "详细地址",
+    "remarks": "备注",
     "gate": "网络开通",
     "reason": "理由",
 }

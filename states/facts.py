@@ -127,7 +127,7 @@ class FacilityRecord:
     on: date
     facility: Facility
     status: FacilityStatus
-    by: str
+    by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -491,7 +491,7 @@ def _confirmed(facts: CaseFacts, event: Event) -> None:
         if status:
             facts.facilities.append(
                 FacilityRecord(
-                    event.seq, event.occurred_on, Facility(name), FacilityStatus(status), "unknown"
+                    event.seq, event.occurred_on, Facility(name), FacilityStatus(status), None
                 )
             )
 

@@ -125,10 +125,15 @@ def notice_held(question: Question) -> Reason | None:
     recorded = question.facts.notice or (None, None)
     begins, ends = given.notice_from or recorded[0], given.notice_to or recorded[1]
     absent = [n for n, day in (("notice_from", begins), ("notice_to", ends)) if day is None]
-    earliest = max(question.today, (begins or question.today) + wanted - ONE_DAY)
+    # A 公示 that is over and was too short has to be held again.
+    running = begins is not None and (ends is None or ends >= question.today)
+    earliest = max(
+        question.today, (begins if begins and running else question.today) + wanted - ONE_DAY
+    )
     if begins is None or ends is None:
         message = f"缺少公示起止日期（{'、'.join(absent)}），公示不少于 {wanted.days} 天"
     elif question.facts.notice and (begins, ends) != recorded:
+        earliest = question.today
         message = f"公示 {begins} 至 {ends} 与已登记的 {recorded[0]} 至 {recorded[1]} 不一致"
     elif ends < begins:
         message = f"公示止日 {ends} 早于起日 {begins}"

@@ -5,6 +5,7 @@ event that is named), never at whether the act was allowed.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from states import deadlines
 from states import evidence as keys
@@ -54,9 +55,10 @@ def works_stated(question: Question) -> Reason | None:
         wanted = tuple(name for name in keys.keys(FactKind.WORKS) if name != "late_document")
         message = f"至少写明一项：{'、'.join(wanted)}"
         return _works_reason(question, message, wanted)
-    later = [str(day) for day in stated if day and day > question.today]
+    later = [day for day in stated if day and day > question.today]
     if later:
-        return _works_reason(question, f"日期 {'、'.join(later)} 晚于今天", ())
+        reason = _works_reason(question, f"日期 {'、'.join(map(str, later))} 晚于今天", ())
+        return replace(reason, earliest=max(later))
     line = (
         given.started_on or works.started_on,
         given.installed_on or works.installed_on,
@@ -122,7 +124,8 @@ def fault_open(question: Question) -> Reason | None:
         return None
     fault = next((f for f in question.facts.faults if f.seq == named), None)
     if fault is None:
-        message = f"本户没有编号 {named} 的故障"
+        known = "、".join(str(f.seq) for f in question.facts.faults if f.repaired_on is None)
+        message = f"本户没有编号 {named} 的故障（未修复的：{known or '无'}）"
     elif fault.repaired_on is not None:
         message = f"编号 {named} 的故障已于 {fault.repaired_on} 修复"
     elif question.on < fault.on:

@@ -120,11 +120,16 @@ def _refusal(
     kind: Trigger | FactKind, facts: CaseFacts, reasons: tuple[Reason, ...]
 ) -> StepRefused:
     told = "；".join(reason.message for reason in reasons)
-    remedy = f"xianli case why {facts.code} {kind}" if isinstance(kind, Trigger) else None
+    if not isinstance(kind, Trigger):
+        verb, remedy = "登记", "按所列原因改正后再登记"
+    elif [reason.guard for reason in reasons] == ["state"]:
+        verb, remedy = "办理", f"xianli case show {facts.code} 查看所处环节和下一步可办的事"
+    else:
+        verb, remedy = "办理", f"补齐后再办；详见 xianli case why {facts.code} {kind}"
     return StepRefused(
-        f"{facts.code} 不能办理“{kind.label}”：{told}",
+        f"{facts.code} 不能{verb}“{kind.label}”：{told}",
         place=facts.code,
-        remedy=f"补齐后再办；详见 {remedy}" if remedy else "补齐后再登记",
+        remedy=remedy,
         reasons=reasons,
     )
 

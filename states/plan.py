@@ -318,8 +318,12 @@ def from_toml(text: str, place: str) -> Plan:
     try:
         parsed = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+), column (\d+)", str(error))
+        where = f"第 {found[1]} 行第 {found[2]} 列" if found else "文件末尾"
         raise PlanFault(
-            f"计划文件不是合法的 TOML：{error}", place=place, remedy="按提示的行列改正后再试"
+            f"计划文件{where}的写法不是 TOML（{error}）",
+            place=f"{place} {where}",
+            remedy="改正这一处后再试；写法见 states/plans/wutai-2023.toml",
         ) from error
     return _load(_as_json(parsed), place)
 

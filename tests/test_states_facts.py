@@ -72,10 +72,16 @@ def test_works_come_piece_by_piece() -> None:
     life = Life().to_construction()
     life.fact(FactKind.WORKS, date(2024, 5, 1), started_on=date(2024, 5, 1), serial="SN-7")
     life.fact(FactKind.WORKS, date(2024, 5, 9), person="sun", installed_on=date(2024, 5, 8))
+    half = life.facts().works
+    life.fact(FactKind.WORKS, date(2024, 5, 9), ready_on=date(2024, 5, 9))
+    life.fact(FactKind.WORKS, date(2024, 5, 9), first_heat_on=date(2024, 5, 9))
+    life.fact(FactKind.WORKS, date(2024, 5, 9), serial="SN-8")
 
     facts = life.facts()
 
-    assert facts.works == Works(date(2024, 5, 1), date(2024, 5, 8), None, "SN-7")
+    assert half == Works(date(2024, 5, 1), date(2024, 5, 8), None, "SN-7")
+    assert facts.works == Works(date(2024, 5, 1), date(2024, 5, 8), date(2024, 5, 9), "SN-8")
+    assert facts.first_heat_on == date(2024, 5, 9)
     assert facts.works_recorders == {"wang", "sun"}
 
 
@@ -317,6 +323,20 @@ def test_a_corrected_repair_ends_the_fault_that_it_now_names() -> None:
 
 
 # The clock
+
+
+def test_ready_and_not_accepted_is_no_start_of_the_clock() -> None:
+    assert Life().to_acceptance().facts().clock_start is None
+
+
+@pytest.mark.parametrize("trigger", [Trigger.CHANGE_PATH, Trigger.REINSTATE])
+def test_what_is_over_plan_is_so_from_the_step_that_says_so(trigger: Trigger) -> None:
+    life = Life().to_construction()
+    if trigger is Trigger.REINSTATE:
+        life.step(Trigger.CLOSE, ON, cause="withdrawn")
+    life.step(trigger, ON, path="solar", keep_device="no", quota="over_plan")
+
+    assert life.facts().quota is Quota.OVER_PLAN
 
 
 def test_the_clock_starts_with_the_latest_of_acceptance_and_readiness() -> None:

@@ -185,7 +185,7 @@ def test_a_facility_gone_names_its_violation_which_stays_open() -> None:
 
 
 def test_a_facility_gone_names_no_other_event() -> None:
-    life = Life().to_acceptance()
+    life, _ = violated()
     complaint = life.fact(FactKind.COMPLAINT, TODAY - DAY, what="x")
 
     for event in (complaint, 999):
@@ -241,6 +241,15 @@ def test_a_lawful_removal_names_the_permission_in_force_on_its_day(
     )
 
     assert (reason is not None) is refused
+
+
+def test_a_facility_on_record_as_sealed_was_not_removed() -> None:
+    life, permission = replaced(None)
+    gone("sealed", date(2024, 6, 15), life)
+
+    assert answer(
+        guards_acceptance.facilities_seen, ("facility", f"kang:removed:{permission}"), life=life
+    )
 
 
 def test_a_removal_while_the_permission_was_suspended_is_not_lawful() -> None:

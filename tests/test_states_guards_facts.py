@@ -120,12 +120,24 @@ def test_works_say_something_in_order_and_not_of_tomorrow(
     assert unmet(Life(), FactKind.WORKS, *pairs) == (["works_stated"] if refused else [])
 
 
-@pytest.mark.parametrize(("day", "refused"), [("2024-06-30", True), ("2024-07-01", False)])
-def test_works_are_in_order_with_what_was_recorded_before(day: str, refused: bool) -> None:
+@pytest.mark.parametrize(
+    ("before", "now", "day", "refused"),
+    [
+        ("started_on", "ready_on", "2024-06-30", True),
+        ("started_on", "ready_on", "2024-07-01", False),
+        ("installed_on", "started_on", "2024-07-02", True),
+        ("installed_on", "started_on", "2024-07-01", False),
+        ("ready_on", "installed_on", "2024-07-02", True),
+        ("ready_on", "installed_on", "2024-07-01", False),
+    ],
+)
+def test_works_are_in_order_with_what_was_recorded_before(
+    before: str, now: str, day: str, refused: bool
+) -> None:
     life = Life()
-    life.fact(FactKind.WORKS, date(2024, 7, 1), started_on=date(2024, 7, 1))
+    life.add(FactKind.WORKS, date(2024, 7, 1), {before: date(2024, 7, 1)})
 
-    found = unmet(life, FactKind.WORKS, ("ready_on", day))
+    found = unmet(life, FactKind.WORKS, (now, day))
 
     assert found == (["works_stated"] if refused else [])
 
@@ -135,6 +147,10 @@ def test_after_completion_another_serial_is_a_replacement(serial: str, refused: 
     found = unmet(Life().to_acceptance(), FactKind.WORKS, ("serial", serial))
 
     assert found == (["same_device"] if refused else [])
+
+
+def test_after_completion_works_may_tell_of_the_first_heat_without_the_serial() -> None:
+    assert unmet(Life().to_acceptance(), FactKind.WORKS, ("first_heat_on", "2024-07-09")) == []
 
 
 def test_before_completion_a_serial_may_still_change() -> None:
@@ -152,6 +168,7 @@ def test_before_completion_a_serial_may_still_change() -> None:
         ((("to", "2024-07-01"), ("objection", "x")), True),
         ((("from", "2024-07-02"), ("to", "2024-07-01")), True),
         ((("from", "2024-07-01"), ("to", "2024-07-01")), False),
+        ((("from", "2024-07-01"), ("objection", "x")), True),
         ((("objection", "x"),), False),
     ],
     ids=str,
@@ -227,7 +244,11 @@ def test_an_extension_moves_the_deadline_to_a_later_day(due_on: str, refused: bo
 def test_there_is_nothing_to_extend_without_a_deadline() -> None:
     pairs = (("due_on", "2025-01-01"), ("requested_by", "x"))
 
-    assert unmet(Life().to_stable(), FactKind.EXTENSION, *pairs) == ["extends"]
+    asked = question(Life().to_stable().facts(), FactKind.EXTENSION, TODAY, *pairs)
+    reason = guards_facts.extends(asked)
+
+    assert reason is not None
+    assert "没有期限可延" in reason.message
 
 
 # Answers and corrections
@@ -279,6 +300,15 @@ def test_nobody_answers_or_rights_what_they_recorded(kind: FactKind) -> None:
     another = unmet(life, kind, *pairs, actor=officer(Role.COUNTY_OFFICE, "zhou"))
 
     assert (own, another) == (["separation"], [])
+
+
+def test_asked_for_anybody_another_could_answer() -> None:
+    life, seq = complained()
+    asked = question(
+        life.facts(), FactKind.RESOLVE, TODAY, ("id", str(seq)), ("outcome", "resolved")
+    )
+
+    assert guards_facts.answered_by_another(asked) is None
 
 
 @pytest.mark.parametrize("named", ["li", "li-login", "li某"], ids=["person", "login", "name"])
@@ -351,6 +381,22 @@ def test_a_corrected_repair_is_not_before_its_fault(on: date, refused: bool) -> 
     found = unmet(life, FactKind.CORRECT, ("id", str(repair)), on=on)
 
     assert found == (["fault_named"] if refused else [])
+
+
+def test_a_corrected_repair_names_a_fault_of_this_case() -> None:
+    life = Life()
+    life.fault(date(2024, 7, 5), date(2024, 7, 8))
+    repair = ("id", str(life.events[-1].seq))
+
+    assert unmet(life, FactKind.CORRECT, repair, ("fault", "99")) == ["fault_named"]
+    assert unmet(life, FactKind.CORRECT, repair, ("fault", "2")) == []
+
+
+def test_a_corrected_fault_that_is_still_open_may_be_of_any_day_before_today() -> None:
+    life = Life()
+    fault = life.fault(date(2024, 7, 5))
+
+    assert unmet(life, FactKind.CORRECT, ("id", str(fault)), on=TODAY) == []
 
 
 @pytest.mark.parametrize(

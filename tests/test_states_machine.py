@@ -126,6 +126,25 @@ def test_a_step_further_along_the_line_has_an_earliest_day(
     assert (reason.earliest, reason.earliest_reason) == (earliest, None)
 
 
+def test_a_permission_given_already_is_not_given_again() -> None:
+    life = Life().to_stable()
+    life.step(Trigger.PERMIT, TODAY)
+
+    (reason,) = refused(Trigger.PERMIT, life).reasons
+
+    assert (reason.earliest, reason.earliest_reason) == (None, "已获许可")
+
+
+def test_a_step_done_already_says_so_and_one_still_due_is_not_done() -> None:
+    life = Life().to_acceptance()
+
+    (behind,) = refused(Trigger.SELECT, life).reasons
+    (ahead,) = refused(Trigger.PERMIT, life).reasons
+
+    assert behind.earliest_reason == "已办过“选型完成”"
+    assert (ahead.earliest, ahead.earliest_reason) == (date(2025, 3, 16), None)
+
+
 @pytest.mark.parametrize("trigger", [Trigger.CONFIRM, Trigger.OVERTURN, Trigger.REINSTATE])
 def test_a_step_that_lies_behind_or_aside_has_none_and_says_why(trigger: Trigger) -> None:
     (reason,) = refused(trigger, Life().to_acceptance()).reasons
@@ -188,16 +207,23 @@ def test_the_earliest_confirmation_is_exact(today: date, days: int) -> None:
 
 
 def test_works_on_record_are_filled_in_and_what_is_stated_stays() -> None:
+    days = {"started_on": date(2024, 7, 1), "installed_on": date(2024, 7, 2), "ready_on": TODAY}
     life = Life().to_construction()
-    life.fact(
-        FactKind.WORKS, TODAY, started_on=date(2024, 7, 1), ready_on=date(2024, 7, 9), serial="SN-7"
+    life.add(FactKind.WORKS, TODAY, {**days, "serial": "SN-7"})
+    stated = Complete(
+        started_on=TODAY - 3 * DAY,
+        installed_on=TODAY - 2 * DAY,
+        ready_on=TODAY - DAY,
+        serial="SN-8",
     )
 
-    filled = machine.complete_evidence(
-        life.facts(), Trigger.COMPLETE, Complete(ready_on=date(2024, 7, 8))
-    )
+    filled = machine.complete_evidence(life.facts(), Trigger.COMPLETE, Complete())
+    kept = machine.complete_evidence(life.facts(), Trigger.COMPLETE, stated)
 
-    assert filled == Complete(started_on=date(2024, 7, 1), ready_on=date(2024, 7, 8), serial="SN-7")
+    assert filled == Complete(
+        started_on=date(2024, 7, 1), installed_on=date(2024, 7, 2), ready_on=TODAY, serial="SN-7"
+    )
+    assert kept == stated
 
 
 def test_a_notice_on_record_is_filled_in() -> None:

@@ -93,6 +93,8 @@ def test_who_was_accepted_in_the_winter_waits_for_the_next_one_known() -> None:
 
     assert answer(life).earliest is None
     assert answer(life).earliest_reason == season.NO_LATER_SEASON
+    assert refusals(life) == {"season_served"}
+    assert season.window(life.facts(), ONE_WINTER, date(2025, 1, 1)) is None
     assert answer(life, of=both).earliest == date(2026, 3, 21)
 
 
@@ -325,6 +327,15 @@ def test_the_day_of_repair_is_no_outage_day() -> None:
     assert lengths(life) == []
 
 
+def test_one_long_outage_is_not_made_up_for_by_short_ones() -> None:
+    life = winter()
+    life.fault(date(2024, 12, 10), date(2024, 12, 15))
+    life.fault(date(2024, 12, 20), date(2024, 12, 21))
+
+    assert refusals(life) == {"no_long_outage"}
+    assert answer(life).earliest is None
+
+
 @pytest.mark.parametrize(("last", "stable"), [(1, True), (2, False)])
 def test_the_limit_of_all_outages_is_allowed_and_a_day_more_is_not(last: int, stable: bool) -> None:
     life = winter()
@@ -333,6 +344,7 @@ def test_the_limit_of_all_outages_is_allowed_and_a_day_more_is_not(last: int, st
     life.fault(date(2025, 1, 10), date(2025, 1, 10 + last))
 
     assert refusals(life) == (set() if stable else {"outages_within_total"})
+    assert answer(life, date(2025, 2, 1)).earliest == (LAST_DAY + DAY if stable else None)
 
 
 def lengths(life: Life, today: date = PERMIT_DAY, of: Plan = ONE_WINTER) -> list[int]:
@@ -391,6 +403,14 @@ def test_an_outage_open_at_the_end_of_the_winter_counts_to_its_last_day() -> Non
 
     assert lengths(life) == [4]
     assert refusals(life) == set()
+
+
+def test_what_would_bring_the_heat_back_is_named() -> None:
+    fault, cold = winter(), winter()
+    fault.fault(PERMIT_DAY - DAY)
+    cold.visits(PERMIT_DAY - DAY, temperature=10)
+
+    assert [answer(life).reasons[0].missing for life in (fault, cold)] == [("repair",), ("visit",)]
 
 
 @pytest.mark.parametrize("repaired", [None, PERMIT_DAY], ids=["open", "repaired"])
@@ -495,6 +515,15 @@ def test_only_visits_within_the_winter_count(on: date, counts: bool) -> None:
     life.visits(date(2024, 12, 1), date(2024, 12, 1), on)
 
     assert refusals(life) == (set() if counts else {"warm_visits_made"})
+
+
+def test_a_visit_that_finds_just_the_plans_temperature_is_warm() -> None:
+    life = Life().to_stable()
+    life.heat(FIRST_DAY)
+    life.sign(LAST_DAY + DAY)
+    life.visits(*(date(2024, 12, day) for day in (1, 2, 3)), temperature=16.5)
+
+    assert refusals(life) == set()
 
 
 def test_cold_visits_are_not_counted_as_warm() -> None:
@@ -671,6 +700,23 @@ def test_an_exemption_needs_to_be_verified() -> None:
     assert refusals(life, date(2024, 7, 2), exempt, drill=True) == set()
 
 
+@pytest.mark.parametrize(
+    ("of", "drill", "earliest"),
+    [
+        (XIAOXIAN, False, date(2024, 6, 5)),
+        (with_rules(WUTAI, exempt_paths=["coal_to_gas"]), False, None),
+        (with_rules(WUTAI, exempt_paths=["coal_to_gas"]), True, date(2024, 6, 5)),
+    ],
+    ids=["verified", "unverified", "drill"],
+)
+def test_on_an_exempt_path_the_earliest_day_is_that_of_acceptance(
+    of: Plan, drill: bool, earliest: date | None
+) -> None:
+    life = Life(Path.COAL_TO_GAS).to_acceptance()
+
+    assert answer(life, date(2024, 6, 5), of, drill=drill).earliest == earliest
+
+
 # 29 February
 
 
@@ -743,6 +789,23 @@ def test_who_accepted_does_not_permit_under_any_login() -> None:
     assert refusals(life) == {"separation"}
 
 
+def test_asked_for_anybody_another_could_permit() -> None:
+    facts = winter().facts()
+
+    asked = question(facts, Trigger.PERMIT, PERMIT_DAY, of=ONE_WINTER)
+
+    assert machine.ask(Trigger.PERMIT, asked).possible
+
+
+@pytest.mark.parametrize("on", [PERMIT_DAY - DAY, PERMIT_DAY + DAY])
+def test_a_permission_is_of_today(on: date) -> None:
+    asked = question(winter().facts(), Trigger.PERMIT, PERMIT_DAY, of=ONE_WINTER, on=on, actor=LI)
+
+    found = {reason.guard for reason in machine.ask(Trigger.PERMIT, asked).reasons}
+
+    assert found == {"permitted_today" if on < PERMIT_DAY else "not_future"}
+
+
 def test_all_reasons_come_at_once() -> None:
     life = Life().to_acceptance()
     life.step(Trigger.ACCEPT, date(2024, 10, 20), date(2024, 11, 5), "li")
@@ -802,6 +865,15 @@ def test_an_open_outage_may_end_today_while_it_is_within_the_limit() -> None:
 
     assert answer(life, date(2024, 12, 5)).earliest == LAST_DAY + DAY
     assert answer(life, date(2024, 12, 6)).earliest is None
+
+
+def test_an_unverified_number_of_seasons_has_no_earliest_day() -> None:
+    verified = seasons(WUTAI, ("2024-2025", "2024-11-01", "2025-03-15"))
+    facts = Life().to_stable().facts()
+    today = date(2024, 7, 2)
+
+    assert season.earliest(facts, verified, today, drill=True) == (LAST_DAY + DAY, None)
+    assert season.earliest(facts, verified, today, drill=False)[0] is None
 
 
 def test_unverified_dates_have_no_earliest_day() -> None:

@@ -56,6 +56,7 @@ def reason(one: Reason) -> Document:
         "missing": list(one.missing),
         "who": one.who,
         "earliest": _day(one.earliest),
+        "earliest_reason": one.earliest_reason,
     }
 
 
@@ -497,7 +498,11 @@ def verification(found: Verification) -> Document:
         "events": found.events,
         "cases": found.cases,
         "findings": [finding(one) for one in found.findings],
-        "proof": {"witnessed": 0, "signed": 0, "clock_only": found.cases},
+        "proof": {
+            "witnessed": 0,
+            "signed": 0,
+            "clock_only": found.cases if found.verified else 0,
+        },
     }
 
 

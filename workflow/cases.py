@@ -12,7 +12,7 @@ from states.identity import PersonalData
 from states.plan import Plan
 from states.vocabulary import Area, Kind, Path, Quota, State
 from workflow import journal, register
-from workflow.errors import NotPermitted
+from workflow.errors import JournalBroken, NotPermitted
 from workflow.models import CaseRow, PersonalRow
 
 CASE = CaseRow.metadata.tables["household_case"]
@@ -212,23 +212,30 @@ def _projected(
     query = select(CASE)
     if wanted is not None:
         query = query.where(CASE.c.unit.in_(wanted))
-    return [
-        _position(
-            row.code,
-            row.unit,
-            row.village,
-            (Path(row.path), Kind(row.kind), Area(row.area), Quota(row.quota)),
-            State(row.state),
-            row.state_since,
-            deadlines.Due(row.due_on, row.plan_due_on, row.due_reason),
-            row.select_on,
-            row.facility_gone,
-            row.version,
-            plan,
-            as_of,
-        )
-        for row in connection.execute(query)
-    ]
+    try:
+        return [
+            _position(
+                row.code,
+                row.unit,
+                row.village,
+                (Path(row.path), Kind(row.kind), Area(row.area), Quota(row.quota)),
+                State(row.state),
+                row.state_since,
+                deadlines.Due(row.due_on, row.plan_due_on, row.due_reason),
+                row.select_on,
+                row.facility_gone,
+                row.version,
+                plan,
+                as_of,
+            )
+            for row in connection.execute(query)
+        ]
+    except ValueError as error:
+        raise JournalBroken(
+            f"户表里有读不出来的值，可能被改动过：{error}",
+            place="household_case",
+            remedy="运行 xianli audit verify 查看哪一户",
+        ) from error
 
 
 def personal(

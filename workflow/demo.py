@@ -574,6 +574,15 @@ class _Stage:
             status="removed",
             by="contractor",
         )
+        yield _act(
+            gone + timedelta(days=1),
+            COUNTY,
+            code,
+            FactKind.VIOLATION,
+            type="stove_removed",
+            by="contractor",
+            what="未满一季即拆除原设施，责令恢复",
+        )
         tag = f"fault {code}"
         broke = gone + timedelta(days=3)
         self._grave_on = broke + timedelta(days=1)

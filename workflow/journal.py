@@ -56,9 +56,9 @@ def canonical(document: Mapping[str, Json]) -> bytes:
     return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def digest(body: bytes) -> str:
-    """SHA-256 in hex."""
-    return hashlib.sha256(body).hexdigest()
+def digest(body: bytes | str) -> str:
+    """SHA-256 in hex; a text, as tampering can leave where bytes belong, by its UTF-8."""
+    return hashlib.sha256(body.encode() if isinstance(body, str) else body).hexdigest()
 
 
 @dataclass

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path as FilePath
 
+from sqlalchemy import Connection, select
+
 from states.errors import UsageFault
 from states.evidence import plain
 from states.plan import Json, Plan
 from states.vocabulary import GateKind, Path, Role
-from workflow import attachments, config, db, journal, migrations, register, spreadsheet
+from workflow import attachments, cases, config, db, journal, migrations, register, spreadsheet
 from workflow.attachments import File
 from workflow.db import Database
 from workflow.errors import BadFile
@@ -132,15 +134,24 @@ def open_gate(
     *,
     actor: str,
     now: datetime,
-) -> Gate:
-    """Records that a village's network is there."""
+) -> tuple[Gate, str | None]:
+    """Records that a village's network is there; warns when nobody lives in such a village."""
     with _pen(database, actor, now) as (pen, plan):
         codes = config.unit_codes(plan, unit)
         assert codes is not None
         gate = Gate(codes[0], plain(village, "VILLAGE").strip(), kind, on)
         register.open_gate(pen, gate, [file.attached for file in files])
         attachments.keep(pen.connection, files)
-    return gate
+        warning = _no_household(pen.connection, gate)
+    return gate, warning
+
+
+def _no_household(connection: Connection, gate: Gate) -> str | None:
+    case = cases.CASE.c
+    here = select(case.code).where(case.unit == gate.unit, case.village == gate.village).limit(1)
+    if connection.execute(here).first() is not None:
+        return None
+    return f"{gate.village} 还没有登记在册的户，请核对村名是否与台账一致"
 
 
 def import_catalogue(
