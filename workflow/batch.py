@@ -115,9 +115,12 @@ class Batch:
 
     @property
     def status(self) -> int:
-        """The exit status of an application that wrote nothing because of refusals."""
+        """The exit status of an application that wrote nothing because of refusals.
+
+        A conflict's, or that of no permission, where nothing else stands in the way.
+        """
         found = {refused.status for refused in self.refused}
-        return found.pop() if len(found) == 1 else 1
+        return found.pop() if found in ({4}, {5}) else 1
 
 
 class _Undo(Exception):

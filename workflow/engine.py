@@ -167,6 +167,8 @@ class Desk:
     def read(self, *codes: str) -> None:
         """Lays these cases on the desk; unknown codes are passed over. Raises JournalBroken."""
         missing = [code for code in dict.fromkeys(codes) if code not in self._events]
+        if not missing:
+            return
         found = cases.load(self.connection, missing)
         rows = _heads(self.connection, list(found))
         for code, events in found.items():
