@@ -542,7 +542,8 @@ def test_a_preview_names_every_reason_and_the_earliest_day_and_writes_nothing(
     [refused] = found.refused
     assert [row.code for row, _ in found.done] == [CODE]
     assert [reason.guard for reason in refused.reasons] == ["notice_held", "consented"]
-    assert refused.earliest == TODAY
+    # Another 公示 of seven days, begun today.
+    assert refused.earliest == TODAY + timedelta(days=6)
     assert found.receipt is None
     assert every_row(place) == before
 
