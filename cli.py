@@ -484,6 +484,9 @@ def officer_disable(desk: Desk, login: str) -> None:
 # 台账, 设备清单, 网络 ---------------------------------------------------------------------------
 
 
+FORCE = click.option("--force", is_flag=True, help="覆盖已有的文件")
+
+
 @cli.group()
 def ledger() -> None:
     """导入、导出台账，生成空白表。"""
@@ -491,18 +494,23 @@ def ledger() -> None:
 
 @ledger.command("import")
 @click.argument("file", type=FILE)
-@click.option("--dry-run", is_flag=True, help="只检查，不写入")
+@click.option("--dry-run", is_flag=True, help="只检查，不写入；有问题时在旁边写一份标注副本")
+@click.option("--marked", type=FILE, help="标注副本写到哪里（与 --dry-run 同用）")
+@FORCE
 @pass_desk
-def ledger_import(desk: Desk, file: Path, dry_run: bool) -> None:
+def ledger_import(desk: Desk, file: Path, dry_run: bool, marked: Path | None, force: bool) -> None:
     """导入台账 FILE（xlsx、xls、et、csv）：全部导入，或一户也不导入。"""
     from workflow import answers
     from workflow import ledger as ledgers
 
+    if marked is not None and not dry_run:
+        raise click.UsageError("--marked 要与 --dry-run 同用")
     database = desk.database()
     login, now = desk.writer(), desk.instant(database)
     with desk.progress("导入") as progress:
         found = ledgers.import_file(database, file, login, now, dry_run=dry_run, progress=progress)
-    document = answers.imported(found)
+    copy = ledgers.mark(file, found, marked, force=force) if dry_run else None
+    document = answers.imported(found, None if copy is None else str(copy))
     desk.answer(document, lambda screen: screen.imported(document))
     if not found.accepted:
         raise click.exceptions.Exit(3)
@@ -512,8 +520,9 @@ def ledger_import(desk: Desk, file: Path, dry_run: bool) -> None:
 @click.argument("file", type=FILE)
 @click.option("--unit", help="责任单位编码或名称；不写即全部可见的户")
 @click.option("--reveal", is_flag=True, help="不遮蔽个人信息；会记入日志")
+@FORCE
 @pass_desk
-def ledger_export(desk: Desk, file: Path, unit: str | None, reveal: bool) -> None:
+def ledger_export(desk: Desk, file: Path, unit: str | None, reveal: bool, force: bool) -> None:
     """把台账导出到 FILE（xlsx 或 csv）；个人信息默认遮蔽。"""
     from workflow import ledger as ledgers
     from workflow import register
@@ -523,17 +532,19 @@ def ledger_export(desk: Desk, file: Path, unit: str | None, reveal: bool) -> Non
         who = register.actor(connection, desk.writer())
     now = desk.instant(database) if reveal else datetime.now(UTC)
     units = _units(desk, database, unit)
-    number = ledgers.export_file(database, file, who, now, units=units, reveal=reveal)
+    number = ledgers.export_file(database, file, who, now, units=units, reveal=reveal, force=force)
     desk.answer({"file": str(file), "rows": number}, lambda screen: f"已导出 {number} 户到 {file}")
 
 
 @ledger.command("template")
 @click.argument("file", type=FILE)
+@FORCE
 @pass_desk
-def ledger_template(desk: Desk, file: Path) -> None:
+def ledger_template(desk: Desk, file: Path, force: bool) -> None:
     """生成空白台账 FILE（xlsx），带下拉选项和填表说明。"""
-    from workflow import ledger_file, register
+    from workflow import ledger_file, register, spreadsheet
 
+    spreadsheet.refuse_existing(file, force=force)
     with desk.database().reading() as connection:
         found = register.plan_in_force(connection)
     ledger_file.write_template(file, found)
@@ -849,8 +860,11 @@ def batch() -> None:
 @click.argument("kind", metavar="TRIGGER|FACT", type=Words(Trigger, FactKind))
 @click.argument("file", type=FILE)
 @click.option("--unit", help="责任单位编码或名称；不写即全部可见的户")
+@FORCE
 @pass_desk
-def batch_template(desk: Desk, kind: "Trigger | FactKind", file: Path, unit: str | None) -> None:
+def batch_template(
+    desk: Desk, kind: "Trigger | FactKind", file: Path, unit: str | None, force: bool
+) -> None:
     """生成批量表 FILE（xlsx 或 csv），列出等着办理 TRIGGER（或登记 FACT）的户。
 
     前面的灰色列请勿改动；填好后先 batch preview，再 batch apply。
@@ -865,6 +879,7 @@ def batch_template(desk: Desk, kind: "Trigger | FactKind", file: Path, unit: str
         desk.reader(database),
         desk.day(database).today,
         _units(desk, database, unit),
+        force=force,
     )
     desk.answer(
         {"file": str(file), "kind": kind, "rows": number},
@@ -939,6 +954,36 @@ def check(desk: Desk, as_of: date | None, known_at: datetime | None, unit: str |
         found = overdue.check(connection, register.plan_in_force(connection), clocks, units)
         document = answers.check(found, drill=register.is_drill(connection))
     desk.answer(document, lambda screen: screen.check(document))
+
+
+@cli.group()
+def report() -> None:
+    """台账和报表。"""
+
+
+@report.command("ledgers")
+@click.argument("file", type=FILE)
+@click.option("--unit", help="责任单位编码或名称；不写即全部可见的单位")
+@AS_OF
+@FORCE
+@pass_desk
+def report_ledgers(
+    desk: Desk, file: Path, unit: str | None, as_of: date | None, force: bool
+) -> None:
+    """把确村确户、设备选型、工程推进、验收管理四本台账写到 FILE（xlsx），姓名遮蔽，可直接打印。"""
+    from workflow import answers, register, reports, spreadsheet
+
+    database = desk.database()
+    clocks = _clocks(desk, database, as_of, None)
+    units = _visible(desk.reader(database), _units(desk, database, unit))
+    spreadsheet.refuse_existing(file, force=force)
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        found = reports.write_ledgers(connection, file, plan, clocks, units)
+        document = answers.ledgers(
+            str(file), clocks.as_of, found, drill=register.is_drill(connection)
+        )
+    desk.answer(document, lambda screen: screen.ledgers(document))
 
 
 @cli.group()

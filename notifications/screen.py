@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from states import evidence
+from states import evidence, identity
 from states.vocabulary import (
     Area,
     Facility,
@@ -57,6 +57,30 @@ _WORDS: Mapping[str, tuple[type[Word], ...]] = {
 OTHER_KINDS = {
     "registered": "登记",
     "amended": "台账更改",
+}
+
+IMPORT_LINES = 200  # more than anybody corrects from a screen; the marked copy has them all
+READINGS = {
+    "heading_alias": "表头别名",
+    "column_ignored": "不采用的列",
+    "sheet_ignored": "不是台账的表",
+    "subtotal_skipped": "跳过小计、说明",
+    "repeated_header_skipped": "跳过重复表头",
+    "hidden_row_read": "隐藏的行照读",
+    "unit_blanks_removed": "单位名称去空格",
+    "unit_alias": "单位别名",
+    "fullwidth_converted": "全角转半角",
+    "nbsp_removed": "去不换行空格",
+    "number_read_as_text": "数值读作文本",
+    "text_read_as_number": "文本读作数值",
+    "id_15_digit_converted": "15 位升 18 位",
+    "id_lowercase_x": "小写 x 转大写",
+    "date_text_parsed": "文本读作日期",
+    "date_year_from_plan": "年份取自计划",
+    "date_serial_parsed": "序列值读作日期",
+    "date_1904_parsed": "1904 序列值读作日期",
+    "encoding_detected": "识别出的编码",
+    "control_character": "去控制字符",
 }
 
 
@@ -410,27 +434,43 @@ class Screen:
                 "一户也没有导入"
             )
         else:
+            nature = "只检查，没有写入；导入将" if found["dry_run"] else ""
             head = (
-                f"{found['file']}：读到 {found['rows']} 户，新增 {found['added']} 户，"
+                f"{found['file']}：读到 {found['rows']} 户，{nature}新增 {found['added']} 户，"
                 f"更改 {found['changed']} 户"
             )
         parts = [clean(head)]
         rows: list[tuple[object, ...]]
-        if faults:
-            rows = [(f["sheet"] or "-", f["cell"] or "-", f["code"], f["message"]) for f in faults]
-            parts.append(self.table(("工作表", "单元格", "代码", "问题和办法"), rows))
         if differences:
-            rows = [(d["code"], d["heading"], d["was"], d["becomes"]) for d in differences]
-            parts.append(self.table(("编号", "项目", "原为", "改为"), rows, title="更改"))
+            shown = differences[:IMPORT_LINES]
+            rows = [(d["code"], d["heading"], d["was"], d["becomes"]) for d in shown]
+            title = f"更改（共 {len(differences)} 处，列出前 {len(rows)} 处）"
+            parts.append(self.table(("编号", "项目", "原为", "改为"), rows, title=title))
+        if faults:
+            shown = faults[:IMPORT_LINES]
+            rows = [(f["sheet"] or "-", f["cell"] or "-", f["code"], f["message"]) for f in shown]
+            title = f"问题（共 {len(faults)} 处，列出前 {len(rows)} 处）"
+            parts.append(self.table(("工作表", "单元格", "代码", "问题和办法"), rows, title=title))
         if normalisations:
+            shown = normalisations[:50]
             rows = [
-                (n["sheet"] or "-", n["cell"] or "-", n["code"], n["read"], n["value"])
-                for n in normalisations[:50]
+                (
+                    n["sheet"] or "-",
+                    n["cell"] or "-",
+                    READINGS.get(n["code"], n["code"]),
+                    identity.mask_field(n["field"] or "", str(n["read"])),
+                    identity.mask_field(n["field"] or "", str(n["value"])),
+                )
+                for n in shown
             ]
             title = f"按惯例读入（共 {len(normalisations)} 处，列出前 {len(rows)} 处）"
             parts.append(
-                self.table(("工作表", "单元格", "代码", "原文", "读作"), rows, title=title)
+                self.table(("工作表", "单元格", "惯例", "原文", "读作"), rows, title=title)
             )
+        if found["marked"]:
+            parts.append(f"标注副本：{clean(found['marked'])}（红色是问题，黄色是按惯例读入的）")
+        elif faults and not found["dry_run"]:
+            parts.append("加 --dry-run 再运行一次，可得到逐格标注的副本")
         return "\n".join(parts)
 
     def batch(self, found: Answer) -> str:
@@ -467,11 +507,16 @@ class Screen:
             parts.append(self.table(("文件", "户"), rows, title=title))
         if normalisations:
             rows = [
-                (n["sheet"] or "-", n["cell"], n["read"], n["value"] or "-")
+                (
+                    n["cell"],
+                    READINGS.get(n["code"], n["code"]),
+                    n["read"],
+                    n["value"] or "-",
+                )
                 for n in normalisations[:20]
             ]
             title = f"按惯例读入（共 {len(normalisations)} 处，列出前 {len(rows)} 处）"
-            parts.append(self.table(("工作表", "单元格", "原文", "读作"), rows, title=title))
+            parts.append(self.table(("单元格", "惯例", "原文", "读作"), rows, title=title))
         parts += _unverified(found)
         parts.append(self._outcome(found))
         return "\n".join(parts)
@@ -485,6 +530,18 @@ class Screen:
         if found["returned_file"]:
             told += f"\n退回的行写在 {clean(found['returned_file'])}，改正后可再交"
         return told
+
+    def ledgers(self, found: Answer) -> str:
+        """`report ledgers`."""
+        ledgers = found["ledgers"]
+        assert isinstance(ledgers, list)
+        rows = [
+            (one["name"], one["task"], one["registered"], one["planned"], one["done"])
+            for one in ledgers
+        ]
+        headings = ("台账", "任务数", "在册", "其中计划内", "完成")
+        title = f"截至 {found['as_of']}{_drill(found)}，已写到 {clean(found['file'])}"
+        return self.table(headings, rows, title=title, numbers=(1, 2, 3, 4))
 
     def plan(self, plan: Answer) -> str:
         """`plan show`."""

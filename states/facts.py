@@ -449,6 +449,8 @@ def _step(facts: CaseFacts, event: Event, trigger: Trigger) -> None:
         facts.restarts.append((event.occurred_on, trigger))
     if trigger in _NEW_WORKS:
         _start_works_again(facts, event, trigger)
+    if trigger is Trigger.REINSTATE:
+        facts.put_right = None
     put_right_by = event.day("put_right_by")
     if put_right_by is not None:
         facts.put_right = (event.seq, put_right_by)

@@ -27,7 +27,17 @@ from states.question import (
     typed,
     unattached,
 )
-from states.vocabulary import CloseCause, Facility, GateKind, Path, Quota, Role, State, Supply
+from states.vocabulary import (
+    CloseCause,
+    Facility,
+    FacilityStatus,
+    GateKind,
+    Path,
+    Quota,
+    Role,
+    State,
+    Supply,
+)
 from states.workdays import ONE_DAY
 
 # Every step and every fact -------------------------------------------------------------------
@@ -186,9 +196,18 @@ def old_facilities_listed(question: Question) -> Reason | None:
     elif len(set(listed)) < len(listed):
         message = "同一种原设施列了两次"
     else:
-        known = {*question.facts.ledger_facilities, *question.facts.facility_status}
-        unlisted = known - {*listed, Facility.NONE}
-        if unlisted:
+        records = question.facts.facility_status
+        unlisted = {*question.facts.ledger_facilities, *records} - {*listed, Facility.NONE}
+        back = [
+            claim.facility.label
+            for claim in given.old_facility
+            if claim.status is not FacilityStatus.REMOVED
+            and claim.facility in records
+            and records[claim.facility].status is FacilityStatus.REMOVED
+        ]
+        if back:
+            message = f"{'、'.join(back)}已登记为拆除；恢复了的，先用 record old-facility 登记"
+        elif unlisted:
             names = "、".join(sorted(f"{facility.label}（{facility}）" for facility in unlisted))
             message = (
                 f"台账或已登记的原设施 {names} 没有列出；确无此设施的，由县清洁取暖办更正台账登记"

@@ -97,6 +97,28 @@ def mask_address(address: str) -> str:
     return address[: figure.start() if figure else 3] + MASK
 
 
+_MASKS = {
+    "name": mask_name,
+    "id_number": mask_id,
+    "phone": mask_phone,
+    "meter": mask_meter,
+    "address": mask_address,
+}
+
+
+def mask_field(name: str, text: str) -> str:
+    """The content of a field of personal data, or of any other, fit for a screen.
+
+    What was read need not be what belongs there: a number long enough to be a person's is masked
+    wherever it stands.
+    """
+    text = text.strip()
+    if masks := _MASKS.get(name):
+        return masks(text)
+    long_number = re.search(r"\d{10}", unicodedata.normalize("NFKC", text))
+    return mask_phone(text) if long_number or holds_personal_number(text) else text
+
+
 def is_masked(text: str) -> bool:
     """Whether part of this was hidden, and so says nothing about the value."""
     return "*" in text or "＊" in text

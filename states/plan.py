@@ -472,17 +472,19 @@ def _coverage_faults(plan: _Document) -> Iterator[tuple[str, str]]:
 
 
 def _season_faults(plan: _Document) -> Iterator[tuple[str, str]]:
-    ends: dict[tuple[Area, Path], tuple[str, date | None]] = {}
+    listed: set[tuple[Area, Path, str]] = set()
+    ends: dict[tuple[Area, Path], tuple[str, date]] = {}
     for index, table in sorted(enumerate(plan.seasons), key=lambda pair: pair[1].label):
         for area in table.areas:
             for path in table.paths:
-                label, end = ends.get((area, path), ("", None))
                 where = f"seasons[{index}]"
-                if label == table.label:
+                if (area, path, table.label) in listed:
                     yield where, f"{table.label} 采暖季的 {area.label}·{path.label} 列了两次"
-                if end and table.first_day and table.first_day <= end:
-                    yield (
-                        where,
-                        f"{table.label} 采暖季与 {label} 采暖季重叠（{area.label}·{path.label}）",
-                    )
-                ends[area, path] = (table.label, table.last_day or end)
+                listed.add((area, path, table.label))
+                if table.first_day is None or table.last_day is None:
+                    continue
+                before = ends.get((area, path))
+                if before and table.first_day <= before[1]:
+                    both = f"{table.label} 采暖季与 {before[0]} 采暖季"
+                    yield where, f"{both}重叠（{area.label}·{path.label}）"
+                ends[area, path] = (table.label, table.last_day)

@@ -2,7 +2,8 @@
 
 The walk is over the product of the state with what a permission must have behind it: an acceptance
 since the device, path or case was last begun anew, and a completed stay in 稳定运行一季 since then.
-It goes along the rows of the real table, and asks the real `permit` guards on the days that matter.
+It goes along the rows of the real table; that the `permit` row still carries every guard of section
+4 is checked against a list of its own. Days and evidence are not walked yet.
 """
 
 from collections import deque

@@ -175,11 +175,24 @@ def dated(season: Season) -> Dated | None:
 
 
 def running(facts: CaseFacts, plan: Plan, today: date) -> bool | None:
-    """Whether a season of this area and path is on today; None where no dates are known."""
-    seasons = _known(facts, plan)
-    if not seasons:
-        return None
-    return any(season.first_day <= today <= season.last_day for season in seasons)
+    """Whether a season of this area and path is on today; None where that cannot be known.
+
+    A season listed without dates may be on at any time between its known neighbours, within the
+    years of its label.
+    """
+    seasons = plan.seasons_of(facts.area, facts.path)
+    known = _known(facts, plan)
+    if any(season.first_day <= today <= season.last_day for season in known):
+        return True
+    for season in seasons:
+        year = season.start_year
+        if dated(season) or not year <= today.year <= year + 1:
+            continue
+        before = [s.last_day for s in known if s.start_year < year]
+        after = [s.first_day for s in known if s.start_year > year]
+        if max(before, default=date.min) < today < min(after, default=date.max):
+            return None
+    return False if seasons else None
 
 
 def _known(facts: CaseFacts, plan: Plan) -> list[Dated]:

@@ -297,6 +297,14 @@ def make_order(
     return Order(code, kind, evidence.parse(kind, pairs), on, tuple(files), reason, key)
 
 
+def pairs_of(order: Order) -> list[tuple[str, str]]:
+    """The evidence of an order as `-e KEY=VALUE` pairs."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in evidence.to_json(order.evidence).items():
+        pairs += [(name, str(one)) for one in (value if isinstance(value, list) else [value])]
+    return pairs
+
+
 def usual_login(code: str, kind: Trigger | FactKind) -> str:
     """Who usually does this."""
     match kind:

@@ -28,7 +28,7 @@ CONFIRMATION: Cells = {
 def template(place: County, kind: Trigger | FactKind, name: str = "work.xlsx") -> Path:
     """The form for everybody, as the county office would have it made."""
     file = place.file.parent / name
-    batch.write_template(place.database, file, kind, None, county.CONFIRMED)
+    batch.write_template(place.database, file, kind, None, county.CONFIRMED, force=True)
     return file
 
 

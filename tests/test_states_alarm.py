@@ -135,6 +135,20 @@ def test_where_no_season_is_known_it_rings_all_year(path: Path) -> None:
     assert rings(gone(life=Life(path)), date(2024, 7, 15))
 
 
+@pytest.mark.parametrize(
+    ("as_of", "rung"),
+    [
+        (date(2026, 3, 21), True),
+        (date(2026, 12, 10), True),
+        (date(2027, 12, 31), True),
+        (date(2028, 1, 1), False),
+    ],
+    ids=str,
+)
+def test_a_winter_listed_without_dates_may_be_on_at_any_time(as_of: date, rung: bool) -> None:
+    assert rings(gone(), as_of) is rung
+
+
 def test_each_path_and_area_has_its_own_season() -> None:
     assert rings(gone(life=Life(Path.BIOMASS)), date(2024, 10, 25))
     assert not rings(gone(), date(2024, 10, 25))

@@ -195,6 +195,17 @@ def test_what_is_overdue_is_no_longer_at_risk(as_of: date, risk: bool) -> None:
     assert deadlines.at_risk(S.CONSTRUCTION, WORKS_END, as_of, WUTAI) is risk
 
 
+def test_a_case_that_comes_back_starts_without_its_old_put_right_date() -> None:
+    life = Life().to_acceptance()
+    life.step(Trigger.REJECT, date(2024, 6, 5), findings="漏氟", put_right_by=date(2024, 6, 20))
+    fresh = deadlines.due(Life().facts(), XIAOXIAN)
+
+    life.step(Trigger.CLOSE, date(2024, 6, 10), cause="withdrawn")
+    life.step(Trigger.REINSTATE, date(2024, 7, 1))
+
+    assert deadlines.due(life.facts(), XIAOXIAN) == fresh
+
+
 @pytest.mark.parametrize("state", [S.STABLE_SEASON, S.REMOVAL_PERMITTED, S.CLOSED])
 def test_what_has_no_deadline_is_never_at_risk(state: State) -> None:
     assert not deadlines.at_risk(state, None, date(2023, 9, 30), WUTAI)

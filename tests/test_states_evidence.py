@@ -211,6 +211,29 @@ def test_what_is_no_event_id_is_refused(text: str) -> None:
     assert refused(FactKind.REPAIR, ("fault", text)).place == "-e fault"
 
 
+def test_an_event_id_of_fifteen_digits_is_one() -> None:
+    given = evidence.parse(FactKind.REPAIR, [("fault", "1" * 15)])
+
+    assert evidence.to_json(given) == {"fault": int("1" * 15)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "form"),
+    [
+        (FactKind.REPAIR, "fault", "事件编号"),
+        (FactKind.VISIT, "temperature", "数字"),
+        (FactKind.FAULT, "what", "文字"),
+        (Trigger.COMPLETE, "ready_on", "YYYY-MM-DD"),
+        (Trigger.CHANGE_PATH, "keep_device", "yes|no"),
+        (Trigger.ACCEPT, "document", "材料名:附件文件名"),
+    ],
+)
+def test_each_key_says_how_its_value_is_written(
+    kind: Trigger | FactKind, key: str, form: str
+) -> None:
+    assert evidence.keys(kind)[key].form == form
+
+
 @pytest.mark.parametrize(
     "text",
     ["不\x1b[31m热", "不\n热", "不\x00热", "不\u202e热", "不\u200b热", "不\u2028热", "不\udcff热"],
@@ -315,6 +338,8 @@ def test_the_free_texts_are_those_in_which_a_number_could_hide() -> None:
     )
 
     assert list(evidence.texts(given)) == [("contractor", "某公司")]
+    assert evidence.keys(Trigger.COMPLETE)["serial"].identifier
+    assert not evidence.keys(Trigger.COMPLETE)["contractor"].identifier
 
 
 def test_every_word_knows_its_label() -> None:

@@ -214,8 +214,8 @@ def test_the_notice_was_up_for_the_plans_days_and_is_over(
     if reason:
         clause, missing, who, when = told(reason)
         assert (clause, who, when) == ("通知 七（五）", Role.UNIT_OFFICER, earliest)
-        assert set(missing) <= {"notice_from", "notice_to"}
-        assert ("notice_from" in missing) or begins is not None
+        absent = [n for n, day in (("notice_from", begins), ("notice_to", ends)) if not day]
+        assert missing == tuple(absent or ("notice_from", "notice_to"))
 
 
 def test_another_county_may_ask_for_other_days_of_notice() -> None:
@@ -315,6 +315,22 @@ def test_none_must_be_said_and_is_enough_where_the_ledger_has_none() -> None:
     assert said is None
 
 
+@pytest.mark.parametrize(("back", "refused"), [(False, True), (True, False)])
+def test_a_facility_that_was_removed_is_not_in_use_again_by_being_listed(
+    back: bool, refused: bool
+) -> None:
+    life = Life(old_facilities=["stove"])
+    life.fact(FactKind.OLD_FACILITY, TODAY, facility="stove", status="removed", by="official")
+    if back:
+        life.fact(FactKind.OLD_FACILITY, TODAY, facility="stove", status="in_use", by="official")
+
+    reason = refusal(
+        guards.old_facilities_listed, Trigger.CONFIRM, {"old_facility": "stove:in_use"}, life=life
+    )
+
+    assert (reason is not None) is refused
+
+
 def test_a_facility_of_which_a_fact_tells_is_listed_too() -> None:
     life = Life(old_facilities=["none"])
     life.fact(FactKind.OLD_FACILITY, TODAY, facility="stove", status="removed", by="official")
@@ -365,6 +381,13 @@ def test_only_the_fallback_paths_need_the_county_document(path: Path) -> None:
             Role.COUNTY_OFFICE,
             TODAY,
         )
+
+
+def test_a_change_that_names_no_path_is_asked_about_the_path_it_has() -> None:
+    on_coal, on_solar = Life(Path.CLEAN_COAL), Life(Path.SOLAR)
+
+    assert refusal(guards.unfit_proved, Trigger.CHANGE_PATH, {}, life=on_coal)
+    assert refusal(guards.unfit_proved, Trigger.CHANGE_PATH, {}, life=on_solar) is None
 
 
 def test_with_the_county_document_a_fallback_path_is_open() -> None:
@@ -500,6 +523,41 @@ def test_the_villages_gate_is_open_on_or_before_readiness(
     assert (reason is not None) is refused
     if refused:
         assert told(reason) == ("通知 七（三）", ("gate",), Role.COUNTY_OFFICE, TODAY)
+
+
+def test_an_open_gate_is_enough_while_readiness_is_not_stated() -> None:
+    given = without(COMPLETE, ready_on=None, started_on=None)
+    around = Surroundings(gate_opened_on=date(2024, 2, 18))
+
+    assert refusal(guards.gate_open, Trigger.COMPLETE, given, around=around) is None
+    assert refusal(guards.grid_first, Trigger.COMPLETE, given, around=around) is None
+
+
+def test_a_closed_gate_is_told_once_and_an_open_one_with_its_day() -> None:
+    late = Surroundings(gate_opened_on=date(2024, 2, 18))
+
+    closed = refusal(guards.gate_open, Trigger.COMPLETE, COMPLETE)
+    opened = refusal(guards.gate_open, Trigger.COMPLETE, COMPLETE, around=late)
+
+    assert closed is not None
+    assert opened is not None
+    assert "尚未登记开通" in closed.message
+    assert "2024-02-18" in opened.message
+    assert refusal(guards.grid_first, Trigger.COMPLETE, COMPLETE) is None
+
+
+def test_a_gate_that_the_path_does_not_need_is_not_asked_for_first() -> None:
+    around = Surroundings(gate_opened_on=date(2024, 2, 18))
+    life = Life(Path.BIOMASS)
+
+    assert refusal(guards.grid_first, Trigger.COMPLETE, COMPLETE, life=life, around=around) is None
+
+
+def test_works_recorded_and_not_stated_again_do_not_disagree() -> None:
+    life = Life()
+    life.add(FactKind.WORKS, date(2024, 2, 15), {"started_on": date(2024, 2, 12)})
+
+    assert refusal(guards.works_agree, Trigger.COMPLETE, {}, life=life) is None
 
 
 def test_a_path_without_a_gate_waits_for_none() -> None:

@@ -151,6 +151,30 @@ def test_the_seasons_of_an_area_and_path_come_in_order_unknown_ones_too() -> Non
     assert (seasons[3].first_day, seasons[3].last_day, seasons[3].verified) == (None, None, False)
 
 
+@pytest.mark.parametrize(
+    ("path", "kind", "area", "covered"),
+    [
+        (Path.BIOMASS, Kind.RESIDENTIAL, Area.RURAL, True),
+        (Path.BIOMASS, Kind.COLLECTIVE, Area.RURAL, True),
+        (Path.BIOMASS, Kind.RESIDENTIAL, Area.COUNTY_TOWN, False),
+        (Path.SOLAR, Kind.RESIDENTIAL, Area.RURAL, False),
+    ],
+)
+def test_a_figure_covers_its_path_and_any_kind_or_area_that_it_does_not_name(
+    path: Path, kind: Kind, area: Area, covered: bool
+) -> None:
+    biomass = XIAOXIAN.units[0].tasks[1]
+
+    assert biomass.covers(path, kind, area) is covered
+
+
+def test_a_figure_that_names_a_kind_covers_that_kind_in_both_areas() -> None:
+    electric = XIAOXIAN.units[0].tasks[0]
+
+    assert electric.covers(Path.COAL_TO_ELECTRIC, Kind.RESIDENTIAL, Area.COUNTY_TOWN)
+    assert not electric.covers(Path.COAL_TO_ELECTRIC, Kind.COLLECTIVE, Area.RURAL)
+
+
 def test_a_path_without_seasons_has_none() -> None:
     assert XIAOXIAN.seasons_of(Area.COUNTY_TOWN, Path.BIOMASS) == ()
 
@@ -335,6 +359,25 @@ def test_seasons_that_share_a_day_are_a_fault(last: str) -> None:
 
     assert fault.place == "xian.toml: seasons[1]"
     assert "重叠" in fault.message
+
+
+def test_seasons_overlap_across_one_of_unknown_dates_too() -> None:
+    unknown = "first_day = 2024-11-01\nlast_day = 2025-03-15\n"
+    text = XIAOXIAN_TOML.replace(unknown, "", 1)
+
+    fault = fault_in("last_day = 2024-02-29", "last_day = 2025-11-05", text)
+
+    assert fault.place == "xian.toml: seasons[2]"
+    assert "2023-2024" in fault.message
+
+
+def test_a_phase_may_be_a_single_day_and_one_without_a_start_still_follows_the_last() -> None:
+    one_day = XIAOXIAN_TOML.replace("start = 2024-09-01\n", "start = 2024-09-20\n")
+    no_start = 'label = "集中施工"\nstart = 2024-04-01\nend = 2024-08-31'
+
+    assert plan.from_toml(one_day, "xian.toml").phase("acceptance").end == date(2024, 9, 20)
+    fault = fault_in(no_start, 'label = "集中施工"\nend = 2024-03-31')
+    assert fault.place == "xian.toml: phases[1]"
 
 
 def test_a_season_may_begin_on_the_day_after_the_last_one() -> None:

@@ -17,6 +17,7 @@ from forms import CONFIRMATION, Cells, fill, lines, template
 
 from states import evidence as keys
 from states import identity
+from states.errors import UsageFault
 from states.facts import Actor
 from states.vocabulary import FactKind, Role, State, Trigger
 from workflow import audit, batch, batch_sheet, journal, ledger
@@ -285,6 +286,16 @@ def test_nobody_has_a_form_made_for_another_unit(place: County) -> None:
         batch.write_template(
             place.database, place.file.parent / "x.xlsx", Trigger.CONFIRM, officer, TODAY, ["102"]
         )
+
+
+def test_a_form_that_is_there_is_not_written_over(place: County) -> None:
+    file = confirmed(place, [CODE])
+    filled = file.read_bytes()
+
+    with pytest.raises(UsageFault, match="已存在"):
+        batch.write_template(place.database, file, Trigger.CONFIRM, None, TODAY)
+
+    assert file.read_bytes() == filled
 
 
 def test_what_is_known_of_a_household_cannot_be_changed_in_the_form(place: County) -> None:

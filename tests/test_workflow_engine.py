@@ -6,7 +6,6 @@ import county
 import pytest
 from county import CODE, ONE_DAY, PAPER, PERMITTED, County, every_row
 
-from states import evidence
 from states import plan as plans
 from states.errors import StepRefused
 from states.vocabulary import Area, FactKind, GateKind, Kind, Role, State, Trigger
@@ -55,7 +54,7 @@ def test_a_case_goes_from_confirmation_to_permission_without_leaving_out_a_step(
 
 def test_the_receipt_says_what_was_done(place: County) -> None:
     receipt = place.advance(
-        CODE, Trigger.CONFIRM, county.CONFIRMED, *pairs_of(county.confirm(CODE))
+        CODE, Trigger.CONFIRM, county.CONFIRMED, *county.pairs_of(county.confirm(CODE))
     )
 
     [(seq, version, digest)] = place.sql(
@@ -74,14 +73,6 @@ def test_the_receipt_says_what_was_done(place: County) -> None:
         drill=True,
     )
     assert version == 2
-
-
-def pairs_of(order: Order) -> list[tuple[str, str]]:
-    pairs = []
-    for name, value in evidence.to_json(order.evidence).items():
-        values = value if isinstance(value, list) else [value]
-        pairs += [(name, str(one)) for one in values]
-    return pairs
 
 
 def test_a_drill_permits_on_unverified_seasons_and_says_so(place: County) -> None:
@@ -181,7 +172,7 @@ def wutai_in_stable_season(place: County) -> str:
 
 def pick(order: Order, **change: str | None) -> Order:
     """The order with keys of its evidence replaced, or left out where None."""
-    pairs = [(k, v) for k, v in pairs_of(order) if k not in change]
+    pairs = [(k, v) for k, v in county.pairs_of(order) if k not in change]
     pairs += [(k, v) for k, v in change.items() if v is not None]
     return county.make_order(order.code, order.kind, *pairs, files=order.files)
 

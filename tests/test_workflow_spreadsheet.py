@@ -412,7 +412,8 @@ ENTITY = "<!DOCTYPE a [<!ENTITY b 'c'>]>"
         ("damaged", one_cell('<c r="A1" t="s"><v>7</v></c>')),
         ("damaged", one_cell('<c r="1A"><v>7</v></c>')),
         ("damaged", change("XL/worksheets/sheet1.xml", "<worksheet/>")),
-        ("too_large", change("xl/media/a.bin", b"\0" * (spreadsheet.MAX_UNPACKED + 1))),
+        ("too_large", change("xl/media/a.bin", b"\0" * (spreadsheet.LARGE_UNPACKED + 1))),
+        ("too_large", change(SHEET, "<worksheet/>".ljust(spreadsheet.LARGE_UNPACKED))),
         ("too_large", one_cell('<c r="XFD1"><v>7</v></c>')),
         ("too_large", one_cell('<c r="A1048576"><v>7</v></c>')),
     ],
@@ -471,7 +472,7 @@ def test_64_sheets_are_read_and_65_are_not(tmp_path: Path) -> None:
         ("encrypted", {"Workbook": make_xls([], workbook=record(0x002F, b"\1\0"))}),
         ("macros", {"Workbook": make_xls([]), "_VBA_PROJECT_CUR": b"x"}),
         ("external_links", {"Workbook": make_xls([], workbook=record(0x01AE, b"\1\0\4\0\0abc"))}),
-        ("too_large", {"Workbook": make_xls([label(65536, 1, "x")])}),
+        ("too_large", {"Workbook": make_xls([label(65536, 256, "x")])}),
         ("damaged", {"Workbook": make_xls([])[:-4]}),
         ("damaged", {"Workbook": b""}),
     ],
@@ -598,8 +599,8 @@ def mutants_of_parts(count: int) -> Iterator[bytes]:
 def test_hundreds_of_spoilt_workbooks_are_read_or_refused_and_nothing_else() -> None:
     outcomes = set()
     for content in mutants_of_parts(400):
-        answer = spreadsheet._answer(content)
-        outcomes.add(answer["code"] if "code" in answer else answer["format"])
+        found = spreadsheet._read_or_refuse(content)
+        outcomes.add(found.code if isinstance(found, spreadsheet._Refused) else found.format)
 
     assert outcomes <= {"xlsx", *spreadsheet.REMEDIES}
     assert {"xlsx", "damaged"} <= outcomes

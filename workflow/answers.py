@@ -24,6 +24,7 @@ from workflow.ledger import Import
 from workflow.models import instant_text
 from workflow.overdue import Check, Todo
 from workflow.register import Gate, Officer
+from workflow.reports import Count, LedgerTotals
 from workflow.verify import Finding, Report
 
 Document = dict[str, Json]
@@ -287,20 +288,36 @@ def check(found: Check, *, drill: bool) -> Document:
     }
 
 
-def imported(found: Import) -> Document:
-    """`ledger import`."""
+def imported(found: Import, marked: str | None) -> Document:
+    """`ledger import`; `marked` is the marked copy, None where none was written."""
     return {
         "file": found.file,
+        "dry_run": found.dry_run,
+        "marked": marked,
         "verdict": "accepted" if found.accepted else "rejected",
         "rows": found.rows,
         "added": found.added,
         "changed": found.changed,
         "faults": [
-            {"sheet": f.sheet, "cell": f.cell, "code": f.code, "message": f.message}
+            {
+                "sheet": f.sheet,
+                "cell": f.cell,
+                "code": f.code,
+                "message": f.message,
+                "read": f.read,
+                "field": f.field,
+            }
             for f in found.faults
         ],
         "normalisations": [
-            {"sheet": n.sheet, "cell": n.cell, "code": n.code, "read": n.read, "value": n.value}
+            {
+                "sheet": n.sheet,
+                "cell": n.cell,
+                "code": n.code,
+                "read": n.read,
+                "value": n.value,
+                "field": n.field,
+            }
             for n in found.normalisations
         ],
         "differences": [
@@ -392,6 +409,32 @@ def _refused_row(one: Refused) -> Document:
             },
         }
     return document
+
+
+def ledgers(file: str, as_of: date, found: Iterable[LedgerTotals], *, drill: bool) -> Document:
+    """`report ledgers`."""
+
+    def figures(count: Count) -> Document:
+        return {
+            "task": count.task,
+            "registered": count.registered,
+            "planned": count.planned,
+            "done": count.done,
+        }
+
+    return {
+        "file": file,
+        "as_of": _day(as_of),
+        "drill": drill,
+        "ledgers": [
+            {
+                "name": one.name,
+                **figures(one.total),
+                "by_unit": {unit: figures(count) for unit, count in one.by_unit.items()},
+            }
+            for one in found
+        ],
+    }
 
 
 def plan(found: Plan) -> Document:

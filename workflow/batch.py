@@ -20,7 +20,7 @@ from states.plan import Json, Plan
 from states.question import DESIGN_TABLE
 from states.vocabulary import Facility, FactKind, State, Trigger, Word
 from states.workdays import SHANGHAI
-from workflow import attachments, batch_sheet, cases, journal, register
+from workflow import attachments, batch_sheet, cases, journal, register, spreadsheet
 from workflow.batch_sheet import BatchSheet, Kind, Problem, SheetRow, Waiting
 from workflow.cases import Clocks, Position
 from workflow.db import Database
@@ -137,11 +137,15 @@ def write_template(
     who: Actor | None,
     today: date,
     units: Sequence[str] | None = None,
+    *,
+    force: bool = False,
 ) -> int:
     """Writes the form with the households that wait for this; answers how many lines it has.
 
-    Names are masked. Raises NotPermitted for a unit that is not the reader's.
+    Names are masked. Raises NotPermitted for a unit that is not the reader's, UsageFault where a
+    form that somebody may have filled in would be overwritten without `force`.
     """
+    spreadsheet.refuse_existing(path, force=force)
     if who is not None and any(not who.answers_for(unit) for unit in units or ()):
         raise NotPermitted("不是您的责任单位", place="--unit")
     mine = [who.unit] if who is not None and who.unit is not None else units

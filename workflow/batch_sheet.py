@@ -495,7 +495,11 @@ class _Reading:
     ) -> None:
         """Lists a reading that is certain."""
         address = spreadsheet.address(row, place)
-        self.normalisations.append(Normalisation(sheet, address, code, _shown(cell), value))
+        texts = [
+            identity.MASK if identity.holds_personal_number(text) else text
+            for text in (_shown(cell), value)
+        ]
+        self.normalisations.append(Normalisation(sheet, address, code, *texts))
 
     def duplicate_of(self, marks: tuple[object, ...], row: int) -> int | None:
         """The earlier row that says exactly the same."""

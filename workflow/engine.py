@@ -156,6 +156,13 @@ class Desk:
             raise Conflict("有户在此期间已被他人办理", remedy="重新查看后再办；没有写入任何内容")
         self._touched = {}
 
+    def clear(self) -> None:
+        """Takes every case off the desk once it is written; `read` lays it there again."""
+        self.finish()
+        for code in list(self._events):
+            self.pen.forget(f"case:{code}")
+        self._events, self._facts, self._written = {}, {}, {}
+
     def put(self, draft: Draft) -> Event:
         """Adds an event of the ledger's own (`registered`, `amended`): it moves no case."""
         event = self.pen.add(draft)

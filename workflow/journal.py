@@ -92,6 +92,10 @@ class Pen:
         """Tells the pen where a stream ends, so that it need not ask."""
         self._heads.setdefault(stream, head)
 
+    def forget(self, stream: str) -> None:
+        """Lets go of a stream whose events are written; its end is asked for when next needed."""
+        self._heads.pop(stream, None)
+
     def add(self, draft: Draft) -> Event:
         """The event that the draft becomes; it is in the database after `write`."""
         head = self._heads.get(draft.stream) or head_of(self.connection, draft.stream)

@@ -4,31 +4,36 @@ A file goes in whole or not at all. A household is matched by 编号, then 用�
 then name with address (design, section 5); the same file a second time adds nothing.
 """
 
+import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path as FilePath
 
 from sqlalchemy import Connection, func, insert, select
 
+from states import identity
+from states.errors import UsageFault
 from states.facts import Actor, CaseFacts, fold
 from states.identity import PersonalData
 from states.plan import Json
 from states.vocabulary import Area, Kind, Path, Quota, Role, State
 from states.workdays import local_date
-from workflow import cases, journal, ledger_file, register
+from workflow import cases, journal, ledger_file, register, spreadsheet
 from workflow.db import Database
 from workflow.engine import Desk
-from workflow.errors import NotPermitted
-from workflow.journal import Draft, Pen
+from workflow.errors import BadFile, Conflict, NotPermitted
+from workflow.journal import Draft, Head, Pen
 from workflow.ledger_file import Fault, LedgerFile, LedgerRow, Normalisation
 from workflow.models import KeyRow, PersonalRow
 
 _KEY = KeyRow.metadata.tables["household_key"]
 _PERSONAL = PersonalRow.metadata.tables["personal"]
 Progress = Callable[[int, int], None]
+CHUNK = 2_000  # new households between two writes: what is written need not be kept in memory
 IMPORTERS = (Role.UNIT_OFFICER, Role.UNIT_HEAD, Role.COUNTY_OFFICE)
 # What a later ledger may change in any state, and only while the household is being confirmed.
 ANY_TIME = ("name", "phone", "address", "credit_code", "remarks", "building_area", "heating_area")
@@ -64,9 +69,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """The answer to `ledger import`."""
+    """The answer to `ledger import`; with `dry_run` nothing was written."""
 
     file: str
+    sha256: str
+    dry_run: bool
     accepted: bool
     rows: int
     added: int
@@ -149,12 +156,51 @@ def import_file(
     read = ledger_file.read(path, plan)
     if dry_run:
         with database.reading() as connection:
-            return _Importing(Desk(connection, login, now), read, who).result()
+            return _Importing(Desk(connection, login, now), read, who).result(dry_run=True)
     with database.transaction() as connection:
         importing = _Importing(Desk(connection, login, now), read, who)
         if importing.accepted:
             importing.write(progress)
         return importing.result()
+
+
+def mark(path: FilePath, found: Import, target: FilePath | None, *, force: bool) -> FilePath | None:
+    """Writes a copy of a checked ledger with its faults and readings marked; answers where.
+
+    Without `target` it stands beside the file under a free name, and only where there is a cell to
+    mark and the folder can be written to; otherwise, and where the file cannot be read, the answer
+    is None. Raises UsageFault where `target` exists, BadFile where it cannot be written, Conflict
+    where the file is no longer the one that was checked.
+    """
+    asked = target is not None
+    cells = [one.cell for one in found.faults] + [one.cell for one in found.normalisations]
+    if not asked and not any(cells):
+        return None
+    if target is None:
+        target = _beside(path)
+    elif target.resolve() == path.resolve():
+        raise UsageFault("标注副本不能写在原文件上", place="--marked", remedy="换一个文件名")
+    spreadsheet.refuse_existing(target, force=force)
+    try:
+        book = spreadsheet.read(path)
+    except spreadsheet.Unreadable:
+        return None
+    if book.sha256 != found.sha256:
+        raise Conflict("检查期间文件又被改动", place=str(path), remedy="再检查一遍")
+    try:
+        ledger_file.write_marked(target, book, found.faults, found.normalisations)
+    except BadFile:
+        if asked:
+            raise
+        return None
+    return target
+
+
+def _beside(path: FilePath) -> FilePath:
+    """`<name>-核对.xlsx`, or with a number where that is taken: somebody may be correcting it."""
+    stem = re.sub(r"-核对[0-9]*$", "", path.stem)
+    names = (f"{stem}-核对{'' if number == 1 else number}.xlsx" for number in count(1))
+    return next(place for name in names if not (place := path.with_name(name)).exists())
 
 
 class _Importing:
@@ -184,10 +230,12 @@ class _Importing:
         """Whether the whole file may go in."""
         return not self._faults
 
-    def result(self) -> Import:
+    def result(self, *, dry_run: bool = False) -> Import:
         """What happened, or would."""
         return Import(
             file=self._file.name,
+            sha256=self._file.sha256,
+            dry_run=dry_run,
             accepted=self.accepted,
             rows=self._file.rows_read,
             added=len(self._new) if self.accepted else 0,
@@ -203,7 +251,9 @@ class _Importing:
         )
 
     def _fault(self, row: LedgerRow, name: str, code: str, message: str) -> None:
-        self._faults.append(Fault(row.sheet, row.cells.get(name), code, message))
+        read = ledger_file.text_of(row, name, self._desk.plan)
+        told = f"{ledger_file.HEADINGS[name]}：读到{identity.mask_field(name, read)}；{message}"
+        self._faults.append(Fault(row.sheet, row.place(name), code, told, read, name))
 
     def _place(self, row: LedgerRow, matched: dict[str, LedgerRow]) -> None:
         if not self._who.answers_for(row.unit):
@@ -288,7 +338,7 @@ class _Importing:
             self._fault(row, name, "duplicate_across_files", message)
 
     def _differs(self, row: LedgerRow, known: _Known, name: str) -> bool:
-        if name in row.masked or name not in row.cells:
+        if name in row.masked or name not in row.columns:
             return False
         value = _value(row, name)
         # Without 编号 the row is somebody's own list: an empty cell there says nothing.
@@ -303,24 +353,15 @@ class _Importing:
         if not self._new and not self._amended:
             return
         numbers = _last_numbers(self._index.units)
-        total = len(self._new) + len(self._amended)
-        papers: list[dict[str, object]] = []
-        keys: list[dict[str, object]] = []
-        for done, row in enumerate(self._new, start=1):
-            numbers[row.unit] += 1
-            code = f"{row.unit}-{numbers[row.unit]:04d}"
-            self._codes.append(code)
-            papers.append(self._register(code, row))
-            keys += _key_rows(code, row.personal)
-            if progress:
-                progress(done, total)
-        for done, (row, known, names) in enumerate(self._amended, start=1):
-            paper = self._amend(row, known, names)
-            if paper:
-                papers.append(paper)
-                self._renew_keys(known, paper)
-            if progress:
-                progress(len(self._new) + done, total)
+        tell = self._teller(progress)
+        papers = []
+        for row, known, names in self._amended:
+            papers.append(self._amend(row, known, names))
+            tell()
+        self._desk.finish()
+        self._renew_papers([paper for paper in papers if paper is not None])
+        for start in range(0, len(self._new), CHUNK):
+            self._register_all(self._new[start : start + CHUNK], numbers, tell)
         self._desk.pen.add(
             Draft(
                 "ledgers",
@@ -335,13 +376,38 @@ class _Importing:
             )
         )
         self._desk.finish()
-        if papers:
-            self._desk.connection.execute(insert(_PERSONAL), papers)
+
+    def _teller(self, progress: Progress | None) -> Callable[[], None]:
+        """What is to be called once for each household that is written."""
+        total = len(self._new) + len(self._amended)
+        done = count(1)
+
+        def tell() -> None:
+            if progress is not None:
+                progress(next(done), total)
+
+        return tell
+
+    def _register_all(
+        self, rows: Sequence[LedgerRow], numbers: Counter[str], tell: Callable[[], None]
+    ) -> None:
+        papers: list[dict[str, object]] = []
+        keys: list[dict[str, object]] = []
+        for row in rows:
+            numbers[row.unit] += 1
+            code = f"{row.unit}-{numbers[row.unit]:04d}"
+            self._codes.append(code)
+            papers.append(self._register(code, row))
+            keys += _key_rows(code, row.personal)
+            tell()
+        self._desk.clear()
+        self._desk.connection.execute(insert(_PERSONAL), papers)
         if keys:
             self._desk.connection.execute(insert(_KEY), keys)
 
     def _register(self, code: str, row: LedgerRow) -> dict[str, object]:
         paper = _paper(code, 1, row.personal)
+        self._desk.pen.know(f"case:{code}", Head())
         self._desk.put(
             Draft(
                 f"case:{code}",
@@ -393,19 +459,27 @@ class _Importing:
         )
         return paper
 
-    def _renew_keys(self, known: _Known, paper: Mapping[str, object]) -> None:
+    def _renew_papers(self, papers: Sequence[Mapping[str, object]]) -> None:
+        """Writes the new versions, and their keys in place of the old ones."""
         connection = self._desk.connection
-        for kind in ("meter", "id_number"):
-            if paper[kind] != getattr(known.personal, kind):
-                connection.execute(
-                    _KEY.delete().where(_KEY.c.case_code == known.facts.code, _KEY.c.kind == kind)
-                )
-                if paper[kind]:
+        keys: list[dict[str, object]] = []
+        for paper in papers:
+            known = self._index.known(str(paper["case_code"]))
+            for kind in ("meter", "id_number"):
+                if paper[kind] != getattr(known.personal, kind):
                     connection.execute(
-                        insert(_KEY).values(
-                            kind=kind, value=paper[kind], case_code=known.facts.code
+                        _KEY.delete().where(
+                            _KEY.c.case_code == known.facts.code, _KEY.c.kind == kind
                         )
                     )
+                    if paper[kind]:
+                        keys.append(
+                            {"kind": kind, "value": paper[kind], "case_code": known.facts.code}
+                        )
+        if papers:
+            connection.execute(insert(_PERSONAL), papers)
+        if keys:
+            connection.execute(insert(_KEY), keys)
 
 
 def _households(connection: Connection) -> dict[str, _Known]:
@@ -502,12 +576,14 @@ def export_file(
     *,
     units: Sequence[str] | None = None,
     reveal: bool = False,
+    force: bool = False,
 ) -> int:
     """Writes the households of these units to a file; answers how many.
 
     Personal data is masked unless revealed, which is journaled and needs a role that may import.
-    Raises NotPermitted.
+    Raises NotPermitted, and UsageFault where the file exists, unless `force`.
     """
+    spreadsheet.refuse_existing(path, force=force)
     if units is not None and any(not who.answers_for(unit) for unit in units):
         raise NotPermitted("不是您的责任单位", place="--unit")
     with database.reading() as connection:

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from stdnum.cn import uscc
 
@@ -22,7 +22,16 @@ from states.identity import PersonalData
 from states.plan import Plan, Unit
 from states.vocabulary import Area, Facility, Kind, Path, Quota, Word
 from workflow import spreadsheet
-from workflow.spreadsheet import Book, Cell, CellKind, ColumnOut, Sheet, SheetOut
+from workflow.spreadsheet import (
+    Book,
+    Cell,
+    CellKind,
+    ColumnOut,
+    Mark,
+    MarkedSheet,
+    Sheet,
+    SheetOut,
+)
 
 HEADINGS: Mapping[str, str] = {
     "code": "编号",
@@ -83,6 +92,7 @@ IDENTIFIERS = frozenset({"code", "id_number", "credit_code", "phone", "meter"})
 COMPACT = IDENTIFIERS | {"unit", "village", "kind", "area", "path", "quota", "version"}
 FIGURES = frozenset({"building_area", "heating_area"})
 PERSONAL = ("name", "id_number", "credit_code", "phone", "meter", "address", "remarks")
+LOCKED = frozenset({"code", "unit", "old_facilities", "version"})  # no ledger ever changes these
 AREA_LIMIT = 100_000  # square metres; from here on it is a slip of the pen
 
 FACILITY_WORDS: Mapping[str, Facility] = {
@@ -120,7 +130,8 @@ class Fault:
     """Why a ledger is refused, at the cell that has to be corrected.
 
     `message` says what was read and what to do, with personal numbers masked; `read` is the cell's
-    own content. Both are free of control characters.
+    own content, that of the ledger's column `field` where it stands in one. All are free of control
+    characters.
     """
 
     sheet: str | None
@@ -128,17 +139,22 @@ class Fault:
     code: str
     message: str
     read: str | None = None
+    field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
-    """What was read otherwise than it stands there; never a reason to refuse."""
+    """What was read otherwise than it stands there; never a reason to refuse.
+
+    Where a number became a text or a text a number, `read` and `value` are of these types.
+    """
 
     sheet: str | None
     cell: str | None
     code: str
-    read: str
-    value: str
+    read: str | float
+    value: str | float
+    field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +162,7 @@ class LedgerRow:
     """One household. `unit` is the unit's code.
 
     `masked` names the personal fields that are to stay as they are: only in a row with `code` and
-    `version`. `cells` says where each field stands, so that later faults can name the cell.
+    `version`. `columns` says where each field stands, so that later faults can name the cell.
     """
 
     sheet: str | None
@@ -164,7 +180,12 @@ class LedgerRow:
     old_facilities: tuple[Facility, ...]
     personal: PersonalData
     masked: frozenset[str] = frozenset()
-    cells: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, int] = field(default_factory=dict)
+
+    def place(self, name: str) -> str | None:
+        """The cell of a field, None where the file has no such column."""
+        column = self.columns.get(name)
+        return None if column is None else spreadsheet.address(self.row, column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +340,11 @@ def _shown(cell: Cell) -> str:
             return str(int(number)) if whole else f"{number:.15g}"
 
 
+def _number(number: float) -> float:
+    """A whole number without its `.0`, as a person would write it."""
+    return int(number) if number.is_integer() else number
+
+
 def _label(cell: Cell) -> str:
     if cell.kind is not CellKind.TEXT:
         return ""
@@ -345,7 +371,8 @@ class _Reading:
         self.faults: list[Fault] = []
         self.normalisations: list[Normalisation] = []
         self._book = book
-        self._households: list[_Household] = []
+        self._rows: list[LedgerRow | None] = []
+        self._seen: dict[tuple[str, ...], _Standing] = {}
 
     @property
     def date_1904(self) -> bool:
@@ -376,13 +403,11 @@ class _Reading:
                 self.normalisations.append(
                     Normalisation(sheet.name, None, "sheet_ignored", name, "")
                 )
-        self._find_duplicates()
-        rows = [household.row() for household in self._households]
         return LedgerFile(
             name=self._book.name,
             sha256=self._book.sha256,
-            rows=tuple(row for row in rows if row is not None),
-            rows_read=len(rows),
+            rows=tuple(row for row in self._rows if row is not None),
+            rows_read=len(self._rows),
             faults=tuple(sorted(self.faults, key=self._position)),
             normalisations=tuple(self.normalisations),
         )
@@ -404,9 +429,9 @@ class _Reading:
         for row, cells in households.items():
             if row in sheet.hidden_rows:
                 self._normal(sheet, row, min(cells), "hidden_row_read", "")
-            self._households.append(
-                _Household(self, sheet.name, row, cells, header.columns, covered)
-            )
+            household = _Household(self, sheet.name, row, cells, header.columns, covered)
+            self._find_twins(household, _Standing(sheet.name, row))
+            self._rows.append(household.row())
 
     def _normal(self, sheet: Sheet, row: int, column: int, code: str, value: str) -> None:
         place = spreadsheet.address(row, column)
@@ -500,7 +525,8 @@ class _Reading:
     ) -> frozenset[tuple[int, int]]:
         """The cells that a merged range leaves empty; each range of data cells is a fault."""
         covered: set[tuple[int, int]] = set()
-        used = sorted(header.columns.values())
+        fields = {column: name for name, column in header.columns.items()}
+        used = sorted(fields)
         for first_row, first, last_row, last in sheet.merged:
             columns = used[bisect_left(used, first) : bisect_left(used, last + 1)]
             inside = rows[bisect_left(rows, first_row) : bisect_left(rows, last_row + 1)]
@@ -515,19 +541,25 @@ class _Reading:
                     "merged_cells",
                     "数据行里有合并单元格；请取消合并，并在每一行填写",
                     None if cell is None else _shown(cell),
+                    fields.get(first),
                 )
             )
         return frozenset(covered)
 
-    def _find_duplicates(self) -> None:
-        seen: dict[tuple[str, ...], _Household] = {}
-        for household in self._households:
-            twins = []
-            for key in household.matches():
-                first = seen.setdefault(key, household)
-                if first is not household and first not in twins:
-                    twins.append(first)
-                    household.fault_duplicate(key[0], first)
+    def _find_twins(self, household: "_Household", here: "_Standing") -> None:
+        twins = set()
+        for key in household.matches():
+            first = self._seen.setdefault(key, here)
+            if first != here and first not in twins:
+                twins.add(first)
+                household.fault_duplicate(key[0], first)
+
+
+class _Standing(NamedTuple):
+    """Where a household stands in the file."""
+
+    sheet: str | None
+    row: int
 
 
 class _Household:
@@ -551,7 +583,6 @@ class _Household:
         self._sound = True
         self._masked: set[str] = set()
         self._at_fault: set[str] = set()
-        self._places = {name: spreadsheet.address(row, column) for name, column in columns.items()}
         texts = {name: self._text(name) for name in HEADINGS if name not in FIGURES}
         texts["code"] = self._read_code(texts["code"])
         self._code = texts["code"] or None
@@ -591,7 +622,7 @@ class _Household:
             old_facilities=self._facilities,
             personal=PersonalData(**{name: self._texts[name] for name in PERSONAL}),
             masked=frozenset(self._masked),
-            cells=self._places,
+            columns=self._columns,
         )
 
     # What makes this household the same as another row.
@@ -604,9 +635,10 @@ class _Household:
         if self._texts["name"] and self._texts["address"]:
             yield "name", self._texts["name"], self._texts["address"]
 
-    def fault_duplicate(self, name: str, first: "_Household") -> None:
-        where = "" if first._sheet == self._sheet else f"工作表“{first._sheet}”"
-        twin = f"与{where}第 {first._number} 行相同；请核对是否重复登记，只留一行"
+    def fault_duplicate(self, name: str, first: _Standing) -> None:
+        where = "" if first.sheet == self._sheet else f"工作表“{first.sheet}”"
+        read = identity.mask_field(name, self._texts[name])
+        twin = f"读到{read}，与{where}第 {first.row} 行相同；请核对是否重复登记，只留一行"
         if name == "name":
             twin = f"连同详细地址{twin}，确为两户的把地址写到门牌"
         self._fault(name, "duplicate_in_file", twin, self._texts[name])
@@ -616,14 +648,18 @@ class _Household:
     def _fault(self, name: str, code: str, message: str, read: str | None) -> None:
         self._sound = False
         self._at_fault.add(name)
-        place = self._places.get(name)
+        place = self._place(name)
         message = f"{HEADINGS[name]}：{message}"
-        self._reading.faults.append(Fault(self._sheet, place, code, message, read))
+        self._reading.faults.append(Fault(self._sheet, place, code, message, read, name))
 
-    def _normal(self, name: str, code: str, read: str, value: str) -> None:
+    def _normal(self, name: str, code: str, read: str | float, value: str | float) -> None:
         self._reading.normalisations.append(
-            Normalisation(self._sheet, self._places[name], code, read, value)
+            Normalisation(self._sheet, self._place(name), code, read, value, name)
         )
+
+    def _place(self, name: str) -> str | None:
+        column = self._columns.get(name)
+        return None if column is None else spreadsheet.address(self._number, column)
 
     def _cell(self, name: str) -> Cell | None:
         """The field's cell, unless it is empty or holds what is nobody's value."""
@@ -668,13 +704,13 @@ class _Household:
             day = spreadsheet.serial_date(number, date_1904=self._reading.date_1904)
         if day is not None:
             text = day.isoformat()
-            self._normal(name, "date_serial_parsed", _shown(cell), text)
+            self._normal(name, "date_serial_parsed", _number(number), text)
             return text
         if name in IDENTIFIERS and abs(number) >= 1e15:
             return f"{number:.14E}"
         text = _shown(cell)
         if name != "version":
-            self._normal(name, "number_read_as_text", text, text)
+            self._normal(name, "number_read_as_text", _number(number), text)
         return text
 
     def _unless_masked(self, name: str, text: str) -> str:
@@ -685,7 +721,7 @@ class _Household:
             self._masked.add(name)
         else:
             code = "id_malformed" if name == "id_number" else "required_missing"
-            message = f"读到打码内容 {text}；没有编号和版本的行请填写完整内容"
+            message = f"读到遮蔽的内容 {text}；没有编号和版本的行请填写完整内容"
             self._fault(name, code, message, text)
         return ""
 
@@ -791,16 +827,17 @@ class _Household:
         shown = _shown(cell)
         if isinstance(cell.value, str):
             text, codes = _clean(name, cell.value)
-            if not FIGURE.fullmatch(text):
+            if not FIGURE.fullmatch(text) or len(text) > 20:
                 self._fault(
                     name, "not_a_number", f"读到{_quoted(shown)}，应为数字；请只填平方米数", shown
                 )
                 return None
-            number = float(text.replace(",", ""))
+            digits = text.replace(",", "")
+            number = float(digits)
             if self._reading.is_typed:  # in a CSV everything is text
                 codes.append("text_read_as_number")
             for code in codes:
-                self._normal(name, code, shown, text)
+                self._normal(name, code, shown, number if "." in digits else int(digits))
         elif cell.kind is CellKind.NUMBER:
             number = float(cell.value)
         else:
@@ -907,7 +944,50 @@ def write_ledger(path: pathlib.Path, rows: Iterable[LedgerRow], plan: Plan) -> N
     if path.suffix.lower() == ".csv":
         spreadsheet.write_csv(path, columns, values)
     else:
-        spreadsheet.write_workbook(path, [SheetOut("台账", columns, values)])
+        sheet = SheetOut("台账", columns, values, spare_rows=SPARE_ROWS, protect=True)
+        spreadsheet.write_workbook(path, [sheet])
+
+
+def write_marked(
+    path: pathlib.Path, book: Book, faults: Sequence[Fault], notes: Sequence[Normalisation]
+) -> None:
+    """Write a ledger again as it was read: faults red, other readings yellow, a 问题 column behind.
+
+    The last sheet lists every fault, those of the whole file first. Handed in again, the column and
+    that sheet are passed over.
+    """
+    ignored = {note.sheet for note in notes if note.code == "sheet_ignored"}
+    marked = []
+    for sheet in book.sheets:
+        if sheet.name in ignored or not sheet.rows:
+            continue
+        marks: dict[tuple[int, int], Mark] = {}
+        problems: dict[int, list[str]] = {}
+        for note in notes:
+            if note.sheet == sheet.name and note.cell is not None:
+                comment = f"读到 {note.read}，读作 {note.value}" if note.value != "" else "没有采用"
+                marks[spreadsheet.position(note.cell)] = Mark(comment, is_fault=False)
+        for fault in faults:
+            if fault.sheet == sheet.name and fault.cell is not None:
+                row, column = spreadsheet.position(fault.cell)
+                earlier = marks.get((row, column))
+                comment = fault.message
+                if earlier is not None and earlier.is_fault:
+                    comment = f"{earlier.comment}\n{comment}"
+                marks[row, column] = Mark(comment, is_fault=True)
+                problems.setdefault(row, []).append(f"{fault.cell} {fault.message}")
+        header = _find_header(sheet)
+        joined = {row: "；".join(texts) for row, texts in problems.items()}
+        marked.append(
+            MarkedSheet(
+                sheet, marks, joined, "问题", header.last_row if header else min(sheet.rows)
+            )
+        )
+    listed: list[list[spreadsheet.Value]] = [
+        [fault.sheet, fault.cell, fault.code, fault.message] for fault in faults
+    ]
+    columns = tuple(ColumnOut(name, text=True) for name in ("工作表", "单元格", "代码", "问题"))
+    spreadsheet.write_marked(path, book, marked, SheetOut("核对结果", columns, listed))
 
 
 def _columns_out(plan: Plan, names: Sequence[str]) -> tuple[ColumnOut, ...]:
@@ -919,9 +999,20 @@ def _columns_out(plan: Plan, names: Sequence[str]) -> tuple[ColumnOut, ...]:
         "quota": tuple(word.label for word in Quota),
     }
     return tuple(
-        ColumnOut(HEADINGS[name], text=name in IDENTIFIERS, choices=choices.get(name, ()))
+        ColumnOut(
+            HEADINGS[name],
+            text=name in IDENTIFIERS,
+            choices=choices.get(name, ()),
+            locked=name in LOCKED,
+        )
         for name in names
     )
+
+
+def text_of(row: LedgerRow, name: str, plan: Plan) -> str:
+    """What a household's field holds, as it would be written."""
+    value = dict(zip(HEADINGS, _values(row, plan), strict=True))[name]
+    return "" if value is None else str(value)
 
 
 def _values(row: LedgerRow, plan: Plan) -> list[spreadsheet.Value]:

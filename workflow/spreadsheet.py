@@ -21,13 +21,15 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from xml.parsers import expat
 
+from states.errors import UsageFault
 from workflow.errors import BadFile
 
 if TYPE_CHECKING:
@@ -35,13 +37,17 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 MAX_FILE = 32 * MIB
-MAX_UNPACKED = 64 * MIB
+MAX_UNPACKED = 192 * MIB
+# Beyond this size an archive must not shrink to less than a fiftieth: a large ledger shrinks to a
+# tenth, a bomb to a thousandth.
+LARGE_UNPACKED = 32 * MIB
+MAX_RATIO = 50
 MAX_PARTS = 2_000
 MAX_SHEETS = 64
-MAX_ROWS = 20_000
+MAX_ROWS = 120_000
 MAX_COLUMNS = 256
-MAX_CELLS = 400_000
-MAX_TEXT = 16 * MIB  # all cells together: one shared string can stand in every cell
+MAX_CELLS = 2_200_000
+MAX_TEXT = 32 * MIB  # all cells together: one shared string can stand in every cell
 MAX_CELL_TEXT = 32_767  # Excel's own limit
 CHILD_MEMORY = 1024 * MIB
 CHILD_SECONDS = 30
@@ -233,7 +239,7 @@ class SheetOut:
 
     `marks` highlights cells, by (index of the row, index of the column), each with a comment.
     `spare_rows` below the rows carry the text formats and drop-downs too, to be filled in. With
-    `protect`, only the cells of columns that are not `locked` can be changed.
+    `protect`, the rows' cells in `locked` columns cannot be changed; all below them can.
     """
 
     name: str
@@ -254,10 +260,242 @@ def write_workbook(path: Path, sheets: Sequence[SheetOut]) -> None:
     formats = _Formats(book)
     for sheet in sheets:
         _write_sheet(book.add_worksheet(sheet.name), sheet, formats)
+    _close(book, path)
+
+
+def _close(book: "xlsxwriter.Workbook", path: Path) -> None:
+    from xlsxwriter.exceptions import FileCreateError
+
     try:
         book.close()
-    except xlsxwriter.exceptions.FileCreateError as error:
+    except FileCreateError as error:
         raise _unwritable(path) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Why a cell is coloured, as a comment; a fault is red, another reading yellow."""
+
+    comment: str
+    is_fault: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedSheet:
+    """A sheet to write again as it was read, with `notes` in a column of its own at the end."""
+
+    sheet: Sheet
+    marks: Mapping[tuple[int, int], Mark]
+    notes: Mapping[int, str]
+    heading: str
+    heading_row: int
+
+
+MAX_COMMENTS = 2_000  # in a sheet; a cell's colour and the row's note say the same
+RESERVED_IN_NAMES = re.compile(r"[\[\]:*?/\\]")
+
+
+def write_marked(path: Path, book: Book, marked: Sequence[MarkedSheet], summary: SheetOut) -> None:
+    """Write sheets again as they were read, marked, and a summary behind them.
+
+    Formulas and error values come back as the texts they are.
+    """
+    import xlsxwriter
+
+    target = xlsxwriter.Workbook(path, {"in_memory": True})
+    target.set_properties({"created": WRITTEN_ON})
+    formats = _Formats(target)
+    taken = {summary.name.casefold()}
+    for one in marked:
+        worksheet = target.add_worksheet(_free_name(one.sheet.name or "台账", taken))
+        _write_marked_sheet(worksheet, one, formats, book.date_1904)
+    _write_sheet(target.add_worksheet(summary.name), summary, formats)
+    _close(target, path)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """A name that a workbook can give a sheet and that none has yet."""
+    stem = RESERVED_IN_NAMES.sub("_", plain_text(name)).strip("' ")[:27] or "台账"
+    names = (stem if number == 1 else f"{stem}_{number}" for number in count(1))
+    found = next(n for n in names if n.casefold() not in taken and n.casefold() != "history")
+    taken.add(found.casefold())
+    return found
+
+
+def _write_marked_sheet(
+    worksheet: "xlsxwriter.worksheet.Worksheet",
+    marked: MarkedSheet,
+    formats: "_Formats",
+    date_1904: bool,
+) -> None:
+    widths: dict[int, int] = {}
+    comments = 0
+    filled = {(row, column) for row, cells in marked.sheet.rows.items() for column in cells}
+    for row, column in sorted(filled | marked.marks.keys()):
+        cell = marked.sheet.rows.get(row, {}).get(column)
+        mark = marked.marks.get((row, column))
+        _write_read_cell(worksheet, (row, column), cell, formats.read(cell, mark), date_1904)
+        if mark is not None and comments < MAX_COMMENTS:
+            worksheet.write_comment(row - 1, column - 1, plain_text(mark.comment))
+            comments += 1
+        shown = 0 if cell is None else display_width(str(cell.value))
+        widths[column] = max(widths.get(column, 0), shown)
+    for column, width in widths.items():
+        worksheet.set_column(column - 1, column - 1, min(max(width + 2, 8), 30))
+    last = max(widths, default=0)
+    worksheet.set_column(last, last, 60)
+    worksheet.write_string(max(marked.heading_row - 1, 0), last, marked.heading, formats.heading)
+    for row, note in marked.notes.items():
+        worksheet.write_string(row - 1, last, plain_text(note)[:MAX_CELL_TEXT], formats.note)
+    worksheet.freeze_panes(marked.heading_row, 0)
+    worksheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
+
+
+def _write_read_cell(
+    worksheet: "xlsxwriter.worksheet.Worksheet",
+    place: tuple[int, int],
+    cell: Cell | None,
+    shape: "xlsxwriter.format.Format",
+    date_1904: bool,
+) -> None:
+    row, column = place[0] - 1, place[1] - 1
+    match cell:
+        case None:
+            worksheet.write_blank(row, column, None, shape)
+        case Cell(value=bool() as truth):
+            worksheet.write_boolean(row, column, truth, shape)
+        case Cell(value=str() as text):
+            worksheet.write_string(row, column, plain_text(text), shape)
+        case Cell(kind=kind, value=int() | float() as number):
+            later = date_1904 and kind is CellKind.DATE
+            number += (EPOCH_1904 - EPOCH_1900).days if later else 0
+            worksheet.write_number(row, column, number, shape)
+
+
+ReportCell = str | float | date | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportColumn:
+    """A column of a report; `shape` is the number format of its figures."""
+
+    heading: str
+    width: int
+    shape: str = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """A row of a report; a subtotal stands out."""
+
+    cells: tuple[ReportCell, ...]
+    is_sum: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSheet:
+    """A page for the desk: title, whose it is and as of when, the table, a note below."""
+
+    name: str
+    title: str
+    left: str
+    right: str
+    columns: tuple[ReportColumn, ...]
+    rows: Sequence[ReportRow]
+    note: str = ""
+
+
+def write_report(path: Path, sheets: Sequence[ReportSheet]) -> None:
+    """Write pages to print: A4 across, as wide as the page, headings on every one, no formula."""
+    import xlsxwriter
+
+    book = xlsxwriter.Workbook(path, {"in_memory": True})
+    book.set_properties({"created": WRITTEN_ON})
+    shapes = _ReportShapes(book)
+    for sheet in sheets:
+        _write_report_sheet(book.add_worksheet(sheet.name), sheet, shapes)
+    _close(book, path)
+
+
+class _ReportShapes:
+    """The formats of a report, made when they are first asked for."""
+
+    def __init__(self, book: "xlsxwriter.Workbook") -> None:
+        self._book = book
+        self._made: dict[tuple[str, bool], xlsxwriter.format.Format] = {}
+        page = {"font_name": "宋体", "font_size": 10, "valign": "vcenter"}
+        table = {**page, "border": 1, "align": "center", "text_wrap": True}
+        self._table = table
+        self.title = book.add_format({**page, "bold": True, "font_size": 16, "align": "center"})
+        self.left = book.add_format({**page, "align": "left"})
+        self.right = book.add_format({**page, "align": "right"})
+        self.heading = book.add_format({**table, "bold": True, "bg_color": "#DDEBF7"})
+
+    def cell(self, shape: str, *, is_sum: bool) -> "xlsxwriter.format.Format":
+        if (shape, is_sum) not in self._made:
+            strong = {"bold": True, "bg_color": "#F2F2F2"} if is_sum else {}
+            self._made[shape, is_sum] = self._book.add_format(
+                {**self._table, "num_format": shape, **strong}
+            )
+        return self._made[shape, is_sum]
+
+
+REPORT_HEADER = 2  # the row of the headings, from 0
+
+
+def _write_report_sheet(
+    worksheet: "xlsxwriter.worksheet.Worksheet", sheet: ReportSheet, shapes: _ReportShapes
+) -> None:
+    last = len(sheet.columns) - 1
+    worksheet.merge_range(0, 0, 0, last, "", shapes.title)
+    worksheet.write_string(0, 0, sheet.title, shapes.title)
+    worksheet.set_row(0, 30)
+    worksheet.write_string(1, 0, sheet.left, shapes.left)
+    worksheet.write_string(1, last, sheet.right, shapes.right)
+    worksheet.set_row(REPORT_HEADER, 30)
+    for index, column in enumerate(sheet.columns):
+        worksheet.set_column(index, index, column.width)
+        worksheet.write_string(REPORT_HEADER, index, column.heading, shapes.heading)
+    for number, row in enumerate(sheet.rows, start=REPORT_HEADER + 1):
+        # Not every program grows a row to what is wrapped in it.
+        lines = max(
+            -(-display_width(value) // (column.width - 1))
+            for column, value in zip(sheet.columns, ("", *row.cells[1:]), strict=True)
+            if isinstance(value, str)
+        )
+        worksheet.set_row(number, 16 * max(lines, 1))
+        for index, (column, value) in enumerate(zip(sheet.columns, row.cells, strict=True)):
+            match value:
+                case None:
+                    worksheet.write_blank(number, index, None, shapes.cell("@", is_sum=row.is_sum))
+                case str():
+                    shape = shapes.cell("@", is_sum=row.is_sum)
+                    worksheet.write_string(number, index, value, shape)
+                case date():
+                    shape = shapes.cell("yyyy-mm-dd", is_sum=row.is_sum)
+                    worksheet.write_number(number, index, (value - EPOCH_1900).days, shape)
+                case _:
+                    shape = shapes.cell(column.shape, is_sum=row.is_sum)
+                    worksheet.write_number(number, index, value, shape)
+    worksheet.write_string(REPORT_HEADER + 1 + len(sheet.rows), 0, sheet.note, shapes.left)
+    worksheet.freeze_panes(REPORT_HEADER + 1, 0)
+    worksheet.repeat_rows(0, REPORT_HEADER)
+    worksheet.set_landscape()
+    worksheet.set_paper(9)
+    worksheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
+    worksheet.fit_to_pages(1, 0)
+    worksheet.center_horizontally()
+    worksheet.set_footer("&C第 &P 页 共 &N 页")
+
+
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Raises UsageFault where writing would take the place of a file that says something."""
+    if path.is_file() and path.stat().st_size > 0 and not force:
+        raise UsageFault(
+            f"{plain_text(path.name)} 已存在",
+            place=plain_text(str(path)),
+            remedy="换一个文件名，或加 --force 覆盖它",
+        )
 
 
 def write_csv(
@@ -322,8 +560,36 @@ class _Formats:
             for marked in (False, True)
         }
 
+        self.note = book.add_format({"font_color": "#C00000", "text_wrap": True})
+        self._read = {
+            (kind, fault): book.add_format(
+                {
+                    **({"num_format": "@"} if kind is CellKind.TEXT else {}),
+                    **({"num_format": "yyyy-mm-dd"} if kind is CellKind.DATE else {}),
+                    **({} if fault is None else {"bg_color": "#FFC7CE" if fault else "#FFEB9C"}),
+                }
+            )
+            for kind in CellKind
+            for fault in (None, False, True)
+        }
+
+    def read(self, cell: Cell | None, mark: Mark | None) -> "xlsxwriter.format.Format":
+        kind = CellKind.TEXT if cell is None else cell.kind
+        return self._read[kind, None if mark is None else mark.is_fault]
+
     def cell(self, column: ColumnOut, *, marked: bool = False) -> "xlsxwriter.format.Format":
         return self._cells[column.text, column.locked, marked]
+
+
+PROTECTED = {
+    "format_cells": True,
+    "format_columns": True,
+    "format_rows": True,
+    "insert_rows": True,
+    "delete_rows": True,
+    "sort": True,
+    "autofilter": True,
+}
 
 
 def _write_sheet(
@@ -340,7 +606,8 @@ def _write_sheet(
         widest = max(
             [display_width(column.heading), *(display_width(str(value or "")) for value in values)]
         )
-        worksheet.set_column(index, index, min(max(widest + 2, 8), 48), formats.cell(column))
+        below = formats.cell(replace(column, locked=False))
+        worksheet.set_column(index, index, min(max(widest + 2, 8), 48), below)
         worksheet.write_string(header, index, column.heading, formats.heading)
         too_long = len(",".join(column.choices)) > MAX_CHOICES
         if column.choices and not too_long and last >= first:
@@ -363,7 +630,8 @@ def _write_sheet(
     worksheet.freeze_panes(first, 0)
     worksheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
     if sheet.protect:
-        worksheet.protect()
+        # Against slips of the hand, so without a password; what is not locked can be worked with.
+        worksheet.protect("", PROTECTED)
 
 
 # --- reading: the parent --------------------------------------------------------------------------
@@ -379,28 +647,26 @@ REMEDIES = {
     "too_many_sheets": "请只保留台账所在的工作表",
 }
 
-CellAnswer = tuple[int, str, str | float | bool]
-
 
 class SheetAnswer(TypedDict):
-    """One sheet as the child tells it."""
+    """One sheet as the child tells it; as many lines follow as there are rows."""
 
     name: str | None
     hidden: bool
     hidden_rows: list[int]
     merged: list[list[int]]
-    rows: list[tuple[int, list[CellAnswer]]]
+    rows: int
 
 
 class Answer(TypedDict, total=False):
-    """What the child says: a refusal, or the sheets."""
+    """The first line of what the child says: a refusal, or what follows."""
 
     code: str
     detail: str
     format: str
     date_1904: bool
     encoding: str | None
-    sheets: list[SheetAnswer]
+    sheets: int
 
 
 def read(path: Path) -> Book:
@@ -409,30 +675,39 @@ def read(path: Path) -> Book:
     Raises Unreadable with one of the codes of `REMEDIES`, or BadFile where no file can be opened.
     """
     content = _content(path)
-    answer = _ask_child(content, path)
+    lines = io.BytesIO(_ask_child(content, path))
+    answer: Answer = json.loads(lines.readline())
     if "code" in answer:
         raise _unreadable(answer["code"], answer["detail"], path)
-    kinds = {kind.value: kind for kind in CellKind}
-    sheets = tuple(
-        Sheet(
-            name=None if sheet["name"] is None else plain_text(sheet["name"]),
-            rows={
-                row: {column: Cell(kinds[kind], value) for column, kind, value in cells}
-                for row, cells in sheet["rows"]
-            },
-            hidden_rows=frozenset(sheet["hidden_rows"]),
-            merged=tuple(Range(*merged) for merged in sheet["merged"]),
-            hidden=sheet["hidden"],
-        )
-        for sheet in answer["sheets"]
-    )
     return Book(
         name=plain_text(path.name),
         sha256=hashlib.sha256(content).hexdigest(),
         format=answer["format"],
-        sheets=sheets,
+        sheets=tuple(_sheet_from(lines) for _ in range(answer["sheets"])),
         date_1904=answer["date_1904"],
         encoding=answer["encoding"],
+    )
+
+
+def _sheet_from(lines: io.BytesIO) -> Sheet:
+    answer: SheetAnswer = json.loads(lines.readline())
+    kinds = {kind.value: kind for kind in CellKind}
+    same: dict[tuple[str, str | float | bool], Cell] = {}  # most cells of a ledger repeat
+    rows: dict[int, dict[int, Cell]] = {}
+    for _ in range(answer["rows"]):
+        row, cells = json.loads(lines.readline())
+        rows[row] = {}
+        for column, kind, value in cells:
+            cell = same.get((kind, value))
+            if cell is None:
+                cell = same[kind, value] = Cell(kinds[kind], value)
+            rows[row][column] = cell
+    return Sheet(
+        name=None if answer["name"] is None else plain_text(answer["name"]),
+        rows=rows,
+        hidden_rows=frozenset(answer["hidden_rows"]),
+        merged=tuple(Range(*merged) for merged in answer["merged"]),
+        hidden=answer["hidden"],
     )
 
 
@@ -454,7 +729,7 @@ def _unreadable(code: str, detail: str, path: Path) -> Unreadable:
     return Unreadable(detail, place=plain_text(str(path)), remedy=REMEDIES[code], code=code)
 
 
-def _ask_child(content: bytes, path: Path) -> Answer:
+def _ask_child(content: bytes, path: Path) -> bytes:
     root = Path(__file__).resolve().parents[1]
     try:
         child = subprocess.run(
@@ -470,8 +745,7 @@ def _ask_child(content: bytes, path: Path) -> Answer:
     if child.returncode != 0:
         # Out of memory or time, or a reader that broke down: a killed child answers nothing.
         raise _unreadable("too_large" if child.returncode < 0 else "damaged", "文件读不出来", path)
-    answer: Answer = json.loads(child.stdout)
-    return answer
+    return child.stdout
 
 
 # --- reading: the child ---------------------------------------------------------------------------
@@ -503,19 +777,20 @@ class _Collector:
         self._budget.spend(value)
         self.rows.setdefault(row, {})[column] = (kind, value)
 
-    def answer(self) -> SheetAnswer:
-        return {
+    def lines(self) -> Iterator[object]:
+        """The sheet as it is told to the parent: itself, then its rows one by one."""
+        answer: SheetAnswer = {
             "name": self.name,
             "hidden": self.hidden,
             "hidden_rows": sorted(self.hidden_rows & self.rows.keys()),
-            "merged": self._merged_within_reason(),
-            "rows": [
-                (row, [(column, *cell) for column, cell in sorted(cells.items())])
-                for row, cells in sorted(self.rows.items())
-            ],
+            "merged": self.merged,
+            "rows": len(self.rows),
         }
+        yield answer
+        for row in sorted(self.rows):
+            yield row, [(column, *cell) for column, cell in sorted(self.rows[row].items())]
 
-    def _merged_within_reason(self) -> list[list[int]]:
+    def check_merged(self) -> None:
         """Ranges that do not overlap cannot cover more than the sheet."""
         covered = 0
         for first_row, first, last_row, last in self.merged:
@@ -524,7 +799,6 @@ class _Collector:
             )
         if covered > MAX_ROWS * MAX_COLUMNS or len(self.merged) > MAX_ROWS:
             raise _Refused("too_large", "合并单元格过多")
-        return self.merged
 
 
 class _Budget:
@@ -542,22 +816,51 @@ class _Budget:
             raise _Refused("too_large", "单元格过多或文字过长")
 
 
+class _Found(NamedTuple):
+    """A book that was read whole; nothing is told of it before that."""
+
+    format: str
+    sheets: list[_Collector]
+    date_1904: bool = False
+    encoding: str | None = None
+
+
 def _main() -> None:
     _limit_resources()
-    answer = _answer(sys.stdin.buffer.read())
-    sys.stdout.buffer.write(json.dumps(answer).encode())
+    for line in _lines(sys.stdin.buffer.read()):
+        sys.stdout.buffer.write(json.dumps(line).encode() + b"\n")
 
 
-def _answer(content: bytes) -> Answer:
+def _lines(content: bytes) -> Iterator[object]:
+    found = _read_or_refuse(content)
+    if isinstance(found, _Refused):
+        refusal: Answer = {"code": found.code, "detail": found.detail}
+        yield refusal
+        return
+    answer: Answer = {
+        "format": found.format,
+        "date_1904": found.date_1904,
+        "encoding": found.encoding,
+        "sheets": len(found.sheets),
+    }
+    yield answer
+    for sheet in found.sheets:
+        yield from sheet.lines()
+
+
+def _read_or_refuse(content: bytes) -> "_Found | _Refused":
     try:
-        return _read_content(content)
+        found = _read_content(content)
+        for sheet in found.sheets:
+            sheet.check_merged()
     except _Refused as refused:
-        return {"code": refused.code, "detail": refused.detail}
+        return refused
     except MemoryError:
-        return {"code": "too_large", "detail": "展开后过大"}
+        return _Refused("too_large", "展开后过大")
     except Exception as error:
         # Nobody can list what a broken file makes three parsers raise; here the file is at fault.
-        return {"code": "damaged", "detail": f"文件内容读不通（{type(error).__name__}）"}
+        return _Refused("damaged", f"文件内容读不通（{type(error).__name__}）")
+    return found
 
 
 def _limit_resources() -> None:
@@ -570,7 +873,7 @@ def _limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _read_content(content: bytes) -> Answer:
+def _read_content(content: bytes) -> _Found:
     if content.startswith(b"PK\x03\x04"):
         return _read_xlsx(content)
     if content.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
@@ -584,7 +887,7 @@ TEXT_BUT_NO_TABLE = ("<", "%PDF", "{\\rtf")
 RISKY = "=+-@\t\r＝＋－＠"
 
 
-def _read_csv(content: bytes) -> Answer:
+def _read_csv(content: bytes) -> _Found:
     text, encoding = _decode(content)
     sheet = _Collector(None, _Budget())
     try:
@@ -594,12 +897,7 @@ def _read_csv(content: bytes) -> Answer:
                 sheet.put(row, column, CellKind.TEXT, _without_prefix(value))
     except csv.Error as error:
         raise _Refused("damaged", "引号不成对，或单元格过长") from error
-    return {
-        "format": "csv",
-        "date_1904": False,
-        "encoding": encoding,
-        "sheets": [sheet.answer()],
-    }
+    return _Found("csv", [sheet], encoding=encoding)
 
 
 def _decode(content: bytes) -> tuple[str, str]:
@@ -650,7 +948,7 @@ DATE_FORMATS = frozenset([*range(14, 23), *range(27, 37), *range(45, 48), *range
 ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
-def _read_xlsx(content: bytes) -> Answer:
+def _read_xlsx(content: bytes) -> _Found:
     parts = _parts(content)
     types = _elements(parts.get("[content_types].xml", b"<none/>"), "Default", "Override")
     workbook_path, relations = _workbook(parts)
@@ -681,8 +979,8 @@ def _read_xlsx(content: bytes) -> Answer:
         hidden = entry.get("state", "visible") != "visible"
         sheet = _Collector(_unescape(entry["name"]), budget, hidden=hidden)
         _SheetReader(sheet, strings, date_styles).read(parts[target])
-        sheets.append(sheet.answer())
-    return {"format": "xlsx", "date_1904": date_1904, "encoding": None, "sheets": sheets}
+        sheets.append(sheet)
+    return _Found("xlsx", sheets, date_1904)
 
 
 def _parts(content: bytes) -> dict[str, bytes]:
@@ -696,8 +994,9 @@ def _parts(content: bytes) -> dict[str, bytes]:
         raise _Refused("encrypted", "文件设有密码")
     if len(entries) > MAX_PARTS:
         raise _Refused("too_large", f"内含 {len(entries)} 个部分，最多 {MAX_PARTS} 个")
-    if sum(entry.file_size for entry in entries) > MAX_UNPACKED:
-        raise _Refused("too_large", f"展开后大于 {MAX_UNPACKED // MIB} MiB")
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > MAX_UNPACKED or unpacked > max(LARGE_UNPACKED, len(content) * MAX_RATIO):
+        raise _Refused("too_large", f"展开后有 {unpacked // MIB} MiB，超出台账应有的大小")
     parts: dict[str, bytes] = {}
     for entry in entries:
         name = entry.filename.replace("\\", "/").lstrip("/").casefold()
@@ -769,7 +1068,7 @@ def _refuse_links(parts: Mapping[str, bytes]) -> None:
 
 
 def _refuse_forbidden_xml(part: bytes) -> None:
-    start = part.removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = part[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
     if b"\0" in part[:200] or start.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise _Refused("xml_forbidden", "内部编码不是 UTF-8")
     declared = re.match(rb"""<\?xml[^>]*?encoding\s*=\s*["']([^"']*)""", start)
@@ -1011,7 +1310,7 @@ class _SheetScan(NamedTuple):
     merged: list[list[int]]
 
 
-def _read_xls(content: bytes) -> Answer:
+def _read_xls(content: bytes) -> _Found:
     stream = _workbook_stream(content)
     scan = _scan_book(stream)
     import python_calamine  # here, so that the other formats start without it
@@ -1041,8 +1340,8 @@ def _read_xls(content: bytes) -> Answer:
             sheet.put(row, column, CellKind.FORMULA, "=")
         for (row, column), error_name in marks.errors.items():
             sheet.put(row, column, CellKind.ERROR, error_name)
-        sheets.append(sheet.answer())
-    return {"format": "xls", "date_1904": scan.date_1904, "encoding": None, "sheets": sheets}
+        sheets.append(sheet)
+    return _Found("xls", sheets, scan.date_1904)
 
 
 def _put_xls_value(
@@ -1205,13 +1504,17 @@ def _scan_book(stream: bytes) -> _BookScan:
 
 def _scan_sheet(stream: bytes, position: int, *, hidden: bool) -> _SheetScan:
     scan = _SheetScan(hidden, set(), {}, set(), [])
+    last_row = last_column = 0
     for kind, body in _records(stream, position):
         if kind in CELL_RECORDS:
             row, column = struct.unpack_from("<HH", body)
             if kind in {0x00BD, 0x00BE}:
                 column = struct.unpack("<H", body[-2:])[0]
-            if kind not in BLANK_RECORDS and (row >= MAX_ROWS or column >= MAX_COLUMNS):
-                raise _Refused("too_large", f"{address(row + 1, column + 1)} 处还有内容")
+            if kind not in BLANK_RECORDS:
+                last_row, last_column = max(last_row, row + 1), max(last_column, column + 1)
+                # calamine lays the whole rectangle out, however little of it is filled.
+                if column >= MAX_COLUMNS or last_row * last_column > MAX_CELLS:
+                    raise _Refused("too_large", f"{address(row + 1, column + 1)} 处还有内容")
             if kind == 0x0006:
                 scan.formulas.add((row + 1, column + 1))
             elif kind == 0x0205 and body[7]:
