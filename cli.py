@@ -272,6 +272,15 @@ class Desk:
 
         return config.writing_instant(database, self.today, datetime.now(UTC))
 
+    def viewing_instant(self, database: "Database") -> datetime:
+        """As of when a command that writes nothing decides: a drill's day need not be given."""
+        from workflow import journal
+
+        if self.today is not None:
+            return self.instant(database)
+        day = self.day(database)
+        return journal.noon(day.today) if day.drill else datetime.now(UTC)
+
     def day(self, database: "Database") -> "Day":
         """The day that reading stands on."""
         from workflow import config
@@ -844,6 +853,93 @@ def _carry_out(desk: Desk, order: "Order", *, dry_run: bool) -> None:
         return
     done = answers.receipt(engine.advance(database, order, login, now))
     desk.answer(done, lambda screen: screen.receipt(done))
+
+
+# 批量 -----------------------------------------------------------------------------------------
+
+
+@cli.group()
+def batch() -> None:
+    """用一张表办理许多户：生成表、预览、办理。离线填写的表回来后也这样交。"""
+
+
+@batch.command("template")
+@click.argument("kind", metavar="TRIGGER|FACT", type=Words(Trigger, FactKind))
+@click.argument("file", type=FILE)
+@click.option("--unit", help="责任单位编码或名称；不写即全部可见的户")
+@FORCE
+@pass_desk
+def batch_template(
+    desk: Desk, kind: "Trigger | FactKind", file: Path, unit: str | None, force: bool
+) -> None:
+    """生成批量表 FILE（xlsx 或 csv），列出等着办理 TRIGGER（或登记 FACT）的户。
+
+    前面的灰色列请勿改动；填好后先 batch preview，再 batch apply。
+    """
+    from workflow import batch as batches
+
+    database = desk.database()
+    number = batches.write_template(
+        database,
+        file,
+        kind,
+        desk.reader(database),
+        desk.day(database).today,
+        _units(desk, database, unit),
+        force=force,
+    )
+    desk.answer(
+        {"file": str(file), "kind": kind, "rows": number},
+        lambda screen: f"已生成“{kind.label}”批量表 {file}，列出 {number} 行",
+    )
+
+
+@batch.command("preview")
+@click.argument("file", type=FILE)
+@pass_desk
+def batch_preview(desk: Desk, file: Path) -> None:
+    """逐行查看 FILE 能不能办理、为什么不能、最早哪天能办；不写入任何内容。
+
+    有退回的行时退出码为 1。
+    """
+    from workflow import answers
+    from workflow import batch as batches
+
+    database = desk.database()
+    login, now = desk.writer(), desk.viewing_instant(database)
+    with desk.progress("预览") as progress:
+        found = batches.preview(database, file, login, now, progress)
+    document = answers.batch(found, applied=False)
+    desk.answer(document, lambda screen: screen.batch(document))
+    if found.refused:
+        raise click.exceptions.Exit(1)
+
+
+@batch.command("apply")
+@click.argument("file", type=FILE)
+@click.option("--partial", is_flag=True, help="办理通过的行，退回的行写到 FILE 旁的“-退回.xlsx”")
+@KEY
+@pass_desk
+def batch_apply(desk: Desk, file: Path, partial: bool, key: str | None) -> None:
+    """办理 FILE：全部通过才登记，否则一行也不登记；加 --partial 先办通过的行。
+
+    附件按文件名在 FILE 所在文件夹及旁边的文件夹里找。同一张表交两次与交一次相同。
+    """
+    from workflow import answers
+    from workflow import batch as batches
+
+    database = desk.database()
+    login, now = desk.writer(), desk.instant(database)
+    with desk.progress("办理") as progress:
+        found = batches.apply(
+            database, file, login, now, partial=partial, key=key, progress=progress
+        )
+    document = answers.batch(found, applied=True)
+    desk.answer(document, lambda screen: screen.batch(document))
+    if found.refused and not found.written:
+        raise click.exceptions.Exit(found.status)
+    if found.refused:
+        raise click.exceptions.Exit(1)
 
 
 # 检查与审计 ------------------------------------------------------------------------------------

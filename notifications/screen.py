@@ -473,6 +473,64 @@ class Screen:
             parts.append("加 --dry-run 再运行一次，可得到逐格标注的副本")
         return "\n".join(parts)
 
+    def batch(self, found: Answer) -> str:
+        """`batch preview` and `batch apply`."""
+        refused, reused = found["refused"], found["warnings"]
+        normalisations = found["normalisations"]
+        assert isinstance(refused, list)
+        assert isinstance(reused, list)
+        assert isinstance(normalisations, list)
+        head = (
+            f"{found['file']}（{label('kind', found['kind'])}）：填有 {found['rows']} 行，"
+            f"可以办理 {found['passing']} 行"
+            + (f"（其中 {found['repeated']} 行此前已办，不再登记）" if found["repeated"] else "")
+            + f"，退回 {len(refused)} 行{_drill(found)}"
+        )
+        parts = [clean(head)]
+        rows: list[tuple[object, ...]] = [
+            (
+                one["row"],
+                one["code"] or "-",
+                "\n".join(dict.fromkeys(str(each["message"]) for each in one["reasons"])),
+                one["earliest"] or "-",
+            )
+            for one in refused[:50]
+        ]
+        if rows:
+            more = f"（列出前 {len(rows)} 行；全部见 --json）" if len(rows) < len(refused) else ""
+            parts.append(
+                self.table(("行", "编号", "问题", "最早"), rows, title=f"退回{more}", numbers=(0,))
+            )
+        if reused:
+            rows = [("、".join(one["files"]), "、".join(one["cases"])) for one in reused[:20]]
+            title = f"同一份文件用于几户（共 {len(reused)} 份），请核对是否拍错或附错"
+            parts.append(self.table(("文件", "户"), rows, title=title))
+        if normalisations:
+            rows = [
+                (
+                    n["cell"],
+                    READINGS.get(n["code"], n["code"]),
+                    n["read"],
+                    n["value"] or "-",
+                )
+                for n in normalisations[:20]
+            ]
+            title = f"按惯例读入（共 {len(normalisations)} 处，列出前 {len(rows)} 处）"
+            parts.append(self.table(("单元格", "惯例", "原文", "读作"), rows, title=title))
+        parts += _unverified(found)
+        parts.append(self._outcome(found))
+        return "\n".join(parts)
+
+    def _outcome(self, found: Answer) -> str:
+        if "applied" not in found:
+            return "只是预览，没有写入任何内容"
+        if found["receipt"] is None:
+            return "一行也没有登记" if found["rows"] else "表中没有填好的行，没有登记"
+        told = f"新登记 {found['applied']} 行\n回执 {found['receipt']}"
+        if found["returned_file"]:
+            told += f"\n退回的行写在 {clean(found['returned_file'])}，改正后可再交"
+        return told
+
     def ledgers(self, found: Answer) -> str:
         """`report ledgers`."""
         ledgers = found["ledgers"]

@@ -15,7 +15,9 @@ from states.identity import PersonalData
 from states.machine import Answer
 from states.plan import Json, Plan
 from states.vocabulary import FactKind, Trigger
+from workflow import batch as batches
 from workflow.audit import Verification
+from workflow.batch import Batch, Refused
 from workflow.cases import Position
 from workflow.engine import Receipt
 from workflow.ledger import Import
@@ -323,6 +325,90 @@ def imported(found: Import, marked: str | None) -> Document:
             for d in found.differences
         ],
     }
+
+
+def batch(found: Batch, *, applied: bool) -> Document:
+    """`batch preview`, and `batch apply` with what it wrote."""
+    document: Document = {
+        "file": found.file,
+        "kind": found.kind,
+        "rows": found.rows,
+        "passing": len(found.done),
+        "refused": [_refused_row(one) for one in found.refused],
+        "repeated": found.repeated,
+        "faults": [
+            {"sheet": f.sheet, "cell": f.cell, "code": f.code, "message": f.message}
+            for one in found.refused
+            for f in one.row.faults
+        ],
+        "warnings": [
+            {
+                "code": "file_reused",
+                "sha256": one.sha256,
+                "files": list(one.names),
+                "cases": list(one.codes),
+            }
+            for one in found.reused
+        ],
+        "normalisations": [
+            {"sheet": n.sheet, "cell": n.cell, "code": n.code, "read": n.read, "value": n.value}
+            for n in found.normalisations
+        ],
+        "drill": found.drill,
+        "unverified": [*sorted({basis for _, done in found.done for basis in done.unverified})],
+    }
+    if applied:
+        document |= {
+            "applied": found.applied,
+            "receipt": found.receipt,
+            "returned_file": found.returned,
+            "events": [
+                {
+                    "row": row.row,
+                    "code": done.code,
+                    "state": done.state,
+                    "version": done.version,
+                    "seq": done.seq,
+                    "event_hash": done.event_hash,
+                    "repeated": done.repeated,
+                    "warning": done.warning,
+                }
+                for row, done in found.done
+                if found.written
+            ],
+        }
+    return document
+
+
+def _refused_row(one: Refused) -> Document:
+    document: Document = {
+        "sheet": one.row.sheet,
+        "row": one.row.row,
+        "code": one.row.code,
+        "reasons": [reason(each) for each in one.reasons],
+        "earliest": _day(one.earliest),
+        "conflict": None,
+    }
+    if one.moved is not None:
+        step = one.moved.step
+        document["conflict"] = {
+            "sheet": {
+                "version": one.row.version,
+                "state": one.row.state,
+                "occurred_on": _day(one.row.on),
+                "evidence": batches.said(one.row),
+            },
+            "ledger": {
+                "version": one.moved.version,
+                "state": one.moved.state,
+                "moved_by": None if step is None else step.actor,
+                "moved_at": None if step is None else instant_text(step.recorded_at),
+                "trigger": None if step is None else step.kind,
+                "to": None if step is None else step.target,
+                "seq": None if step is None else step.seq,
+            },
+        }
+    return document
 
 
 def ledgers(file: str, as_of: date, found: Iterable[LedgerTotals], *, drill: bool) -> Document:

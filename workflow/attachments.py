@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
 from states import identity
@@ -67,3 +67,13 @@ def keep(connection: Connection, files: Iterable[File]) -> None:
     ]
     if rows:
         connection.execute(insert(_TABLE).on_conflict_do_nothing(), rows)
+
+
+def stored(connection: Connection, hashes: Iterable[str]) -> set[str]:
+    """Those of the contents that are kept already."""
+    wanted = list(dict.fromkeys(hashes))
+    found: set[str] = set()
+    for start in range(0, len(wanted), 500):
+        query = select(_TABLE.c.sha256).where(_TABLE.c.sha256.in_(wanted[start : start + 500]))
+        found.update(connection.execute(query).scalars())
+    return found

@@ -42,7 +42,10 @@ _LOOKS_AROUND = (
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What an officer asks for: a step or a fact. `on` is today unless given."""
+    """What an officer asks for: a step or a fact. `on` is today unless given.
+
+    `stored` are attachments whose content the caller keeps: a batch holds one file at a time.
+    """
 
     code: str
     kind: Trigger | FactKind
@@ -51,11 +54,12 @@ class Order:
     files: tuple[File, ...] = ()
     reason: str | None = None
     key: str | None = None
+    stored: tuple[Attached, ...] = ()
 
     @property
     def attached(self) -> tuple[Attached, ...]:
         """The names and hashes of its files."""
-        return tuple(file.attached for file in self.files)
+        return (*(file.attached for file in self.files), *self.stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,8 @@ class Desk:
     def read(self, *codes: str) -> None:
         """Lays these cases on the desk; unknown codes are passed over. Raises JournalBroken."""
         missing = [code for code in dict.fromkeys(codes) if code not in self._events]
+        if not missing:
+            return
         found = cases.load(self.connection, missing)
         rows = _heads(self.connection, list(found))
         for code, events in found.items():
@@ -180,6 +186,11 @@ class Desk:
             self._events[code], self._facts[code] = events, facts
             self._written[code] = facts.version
             self.pen.know(f"case:{code}", Head(events[-1].version, events[-1].hash))
+
+    def facts(self, code: str) -> CaseFacts | None:
+        """A case on the desk, with what was just decided; None when it is not this officer's."""
+        facts = self._facts.get(code)
+        return facts if facts is not None and self.actor.answers_for(facts.unit) else None
 
     def _load_serials(self, orders: Sequence[Order]) -> None:
         serials = [s for order in orders if (s := _serial(order.evidence))]
@@ -245,7 +256,7 @@ class Desk:
             today=self.today,
             on=order.on or _default_day(order, facts, self.today),
             evidence=given,
-            attachments=frozenset(file.name for file in order.files),
+            attachments=frozenset(file.name for file in order.attached),
             reason=order.reason,
             actor=self.actor,
             around=self._surroundings(order, facts, given),

@@ -6,7 +6,8 @@ and writes them all at once. Nothing else inserts into the table.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -310,6 +311,23 @@ def events_of(
         query = query.where(_TABLE.c.kind.in_(wanted))
     for body in connection.execute(query).scalars():
         yield json.loads(body)
+
+
+# An attachment in an event's canonical bytes: a quote in free text would stand escaped.
+_ATTACHED = re.compile(rb'"sha256":"([0-9a-f]{64})"')
+
+
+def cases_naming(connection: Connection, hashes: Collection[str]) -> dict[str, set[str]]:
+    """The codes of the cases whose events name these attachments, by the attachment's hash."""
+    found: dict[str, set[str]] = {}
+    if not hashes:
+        return found
+    query = select(_TABLE.c.stream, _TABLE.c.body).where(_TABLE.c.stream.like("case:%"))
+    for stream, body in connection.execute(query):
+        for match in _ATTACHED.finditer(body):
+            if (sha256 := match[1].decode()) in hashes:
+                found.setdefault(sha256, set()).add(stream.removeprefix("case:"))
+    return found
 
 
 def size(connection: Connection) -> int:

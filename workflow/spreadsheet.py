@@ -498,11 +498,19 @@ def refuse_existing(path: Path, *, force: bool) -> None:
         )
 
 
-def write_csv(path: Path, columns: Sequence[ColumnOut], rows: Sequence[Sequence[Value]]) -> None:
+def write_csv(
+    path: Path,
+    columns: Sequence[ColumnOut],
+    rows: Sequence[Sequence[Value]],
+    *,
+    title: str | None = None,
+) -> None:
     """Write a .csv, marked as UTF-8; a `'` stands before what would start a formula."""
     try:
         with path.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
+            if title is not None:
+                writer.writerow([title])
             writer.writerow([column.heading for column in columns])
             for row in rows:
                 writer.writerow(
