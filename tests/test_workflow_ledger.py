@@ -321,11 +321,11 @@ def test_revealing_needs_the_right(place: County, login: str) -> None:
 
 def test_an_officer_exports_his_own_unit_only(place: County) -> None:
     who = Actor("wang", "wang", "王经办", Role.UNIT_OFFICER, "101")
-    file = place.file.parent / "export.csv"
+    file, other = (place.file.parent / name for name in ("export.csv", "other.csv"))
 
     assert export(place, file, "wang") == 6
     with pytest.raises(NotPermitted):
-        ledger.export_file(place.database, file, who, county.noon(DAY), units=["102"])
+        ledger.export_file(place.database, other, who, county.noon(DAY), units=["102"])
 
 
 # Personal data --------------------------------------------------------------------------------
