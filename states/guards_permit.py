@@ -126,7 +126,7 @@ def first_heat_known(question: Question) -> Reason | None:
         "没有首次供热日期；请用 record works 登记 first_heat_on",
         ("first_heat_on",),
         Role.UNIT_OFFICER,
-        question.today,
+        max(question.today, judged[0].first_day),
     )
 
 

@@ -44,7 +44,7 @@ def test_every_help_page_is_in_chinese(
         ("init --plan wutai-2023", "缺少选项 '--first'"),
         ("init --plan", "选项 '--plan' 后面要写值"),
         ("plan show x", "多余的参数：x"),
-        ("ledger import .", "'FILE' 的值不对：'.' 是目录，不是文件"),
+        ("ledger import .", "'FILE...' 的值不对：'.' 是目录，不是文件"),
         ("check --db x.db", "--db 要写在命令前面"),
         ("case list --today 2023-09-01", "--today 要写在命令前面"),
     ],

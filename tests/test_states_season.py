@@ -834,7 +834,7 @@ def test_before_the_winter_the_earliest_day_is_the_one_after_it() -> None:
     assert found.earliest == LAST_DAY + DAY
     assert {reason.guard: reason.earliest for reason in found.reasons} == {
         "season_served": LAST_DAY + DAY,
-        "first_heat_known": date(2024, 7, 2),
+        "first_heat_known": FIRST_DAY,
         "warm_visits_made": FIRST_DAY,
         "season_signed": LAST_DAY + DAY,
     }

@@ -486,7 +486,7 @@ def _households(connection: Connection) -> dict[str, _Known]:
     papers = cases.personal(connection)
     people = register.persons(connection)
     found = {}
-    for code, events in journal.read_cases(connection, people):
+    for code, events in journal.read_cases(connection, people, checked=False):
         facts = fold(code, events)
         assert facts is not None
         found[code] = _Known(facts, papers.get(code, PersonalData()))
