@@ -91,6 +91,25 @@ def same_device(question: Question) -> Reason | None:
     )
 
 
+def first_heat_once(question: Question) -> Reason | None:
+    """Design 4.3: the first heat of a device is stated once; what was wrong is corrected."""
+    given, stated = typed(question, keys.Works).first_heat_on, question.facts.first_heat_on
+    if given is None or stated is None or given == stated:
+        return None
+    message = (
+        f"首次供热日期已登记为 {stated}，不能改为 {given}；登记有误的由县清洁取暖办更正"
+        "（record correct）"
+    )
+    return Reason(
+        "first_heat_once",
+        NOTICE_SEASON,
+        message,
+        ("correct",),
+        Role.COUNTY_OFFICE,
+        question.today,
+    )
+
+
 def notice_stated(question: Question) -> Reason | None:
     """通知 七（五）: the 公示's two dates in order, or an objection."""
     given = typed(question, keys.Notice)

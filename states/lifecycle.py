@@ -206,7 +206,12 @@ RECORDS: tuple[Record, ...] = (
         FactKind.WORKS,
         FIELD,
         NOTICE_READY,
-        (guards_facts.works_stated, guards_facts.same_device, guards.serial_unique),
+        (
+            guards_facts.works_stated,
+            guards_facts.first_heat_once,
+            guards_facts.same_device,
+            guards.serial_unique,
+        ),
     ),
     Record(FactKind.NOTICE, FIELD, NOTICE_PUBLIC, (guards_facts.notice_stated,)),
     Record(FactKind.OLD_FACILITY, FIELD, NOTICE_SEASON, (*_KEYS, guards_facts.facility_named)),

@@ -615,3 +615,12 @@ def test_the_installed_command_answers(place: County) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["state"] == "equipment_selection"
     assert place.state(CODE) is State.EQUIPMENT_SELECTION
+
+
+@pytest.mark.parametrize("command", ["verify", "removal"])
+def test_the_audit_of_the_whole_county_is_not_for_a_unit(run: Run, command: str) -> None:
+    status, out, _ = run("--json", "--as", "wang", "audit", command)
+
+    assert (status, json.loads(out)["error"]["code"]) == (5, "not_permitted")
+    assert run("--as", "zhang", "audit", command)[0] in (0, 1)
+    assert run("audit", command)[0] in (0, 1)

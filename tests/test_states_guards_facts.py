@@ -416,3 +416,21 @@ def test_every_fact_has_its_row_and_its_guards() -> None:
     assert set(lifecycle.BY_FACT) == set(FactKind)
     assert set(COMPLETE) == set(FactKind) - {FactKind.RESUME}
     assert XIAOXIAN.rules.backdating_days.value == 10
+
+
+@pytest.mark.parametrize(("again", "refused"), [("2024-07-09", False), ("2024-07-01", True)])
+def test_the_first_heat_of_a_device_is_stated_once(again: str, refused: bool) -> None:
+    life = Life().to_stable()
+    life.fact(FactKind.WORKS, date(2024, 7, 9), first_heat_on=date(2024, 7, 9))
+
+    found = unmet(life, FactKind.WORKS, ("first_heat_on", again))
+
+    assert found == (["first_heat_once"] if refused else [])
+
+
+def test_another_device_has_a_first_heat_of_its_own() -> None:
+    life = Life().to_stable()
+    life.fact(FactKind.WORKS, date(2024, 7, 2), first_heat_on=date(2024, 7, 2))
+    life.step(Trigger.REPLACE, date(2024, 7, 5), findings="x", put_right_by=date(2024, 7, 8))
+
+    assert unmet(life, FactKind.WORKS, ("first_heat_on", "2024-07-09")) == []

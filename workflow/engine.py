@@ -411,7 +411,7 @@ class Desk:
             return None
         if row.request != _request(order, self.actor.login):
             raise Conflict(
-                f"幂等键“{order.key}”已用于另一条命令（编号 {row.seq}）",
+                f"幂等键“{order.key}”已用于另一条命令",
                 place="--key",
                 remedy="换一个键",
                 code="key_reused",

@@ -167,6 +167,17 @@ def require_county(who: Actor) -> None:
         raise NotPermitted("此项由县清洁取暖办办理", remedy="请县清洁取暖办的账号办理")
 
 
+def require_whole_view(who: Actor | None) -> None:
+    """Raises NotPermitted for an officer who may not see every unit's cases.
+
+    Who did not say who he is holds the file itself: there is nothing to keep from him.
+    """
+    if who is not None and who.role not in (Role.COUNTY_OFFICE, Role.AUDITOR):
+        raise NotPermitted(
+            "审计看的是全县各单位的户，由县清洁取暖办或审计人员进行", remedy="请有权的账号运行"
+        )
+
+
 def add_officer(pen: Pen, officer: Officer) -> None:
     """Registers an officer, or takes a disabled login into use again for the same person.
 
