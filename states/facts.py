@@ -167,7 +167,6 @@ class Matter:
     kind: FactKind
     on: date
     recorded_on: date
-    recorded_by: str
     what: str
     type: str | None = None
     by: str | None = None
@@ -563,7 +562,6 @@ def _record(facts: CaseFacts, event: Event, kind: FactKind) -> None:
                     kind,
                     event.occurred_on,
                     event.recorded_on,
-                    event.person,
                     str(event.text("what")),
                     type=event.text("type"),
                     by=event.text("by"),
@@ -609,7 +607,6 @@ def _notice(facts: CaseFacts, event: Event) -> None:
                 FactKind.NOTICE,
                 event.occurred_on,
                 event.recorded_on,
-                event.person,
                 objection,
             )
         )

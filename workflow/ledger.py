@@ -35,8 +35,7 @@ _PERSONAL = PersonalRow.metadata.tables["personal"]
 Progress = Callable[[int, int], None]
 CHUNK = 2_000  # new households between two writes: what is written need not be kept in memory
 IMPORTERS = (Role.UNIT_OFFICER, Role.UNIT_HEAD, Role.COUNTY_OFFICE)
-# What a later ledger may change in any state, and only while the household is being confirmed.
-ANY_TIME = ("name", "phone", "address", "credit_code", "remarks", "building_area", "heating_area")
+# What a later ledger may change only while the household is being confirmed.
 WHILE_CONFIRMING = ("village", "path", "kind", "area", "quota", "id_number", "meter")
 _PERSONAL_FIELDS = tuple(entry.name for entry in fields(PersonalData))
 _LABELS = {
