@@ -1,5 +1,6 @@
 """The gravest alarm: an old facility gone and no working heat, in winter (design, section 3)."""
 
+from dataclasses import dataclass
 from datetime import date
 
 from states import season
@@ -7,7 +8,18 @@ from states.facts import CaseFacts
 from states.plan import Plan
 
 
-def gravest(facts: CaseFacts, plan: Plan, as_of: date) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Gravest:
+    """A household without both heats: why, and which spell without heat it is.
+
+    `spell` stays the same as long as the spell lasts within one winter, so that it is told once.
+    """
+
+    why: str
+    spell: str
+
+
+def gravest(facts: CaseFacts, plan: Plan, as_of: date) -> Gravest | None:
     """Why this household is without both heats today, None when it is not.
 
     In every state, closed too. Between known seasons the alarm rests; where no season is known it
@@ -15,7 +27,12 @@ def gravest(facts: CaseFacts, plan: Plan, as_of: date) -> str | None:
     """
     if not facts.facility_gone or season.running(facts, plan, as_of) is False:
         return None
+    winter = season.winter(facts, plan, as_of) or f"unknown-{as_of.year}"
     if facts.working_since is None or facts.working_since > as_of:
-        return "原取暖设施已拆除或封存，新设施尚不具备使用条件"
-    outage = season.open_outage(facts, plan)
-    return f"原取暖设施已拆除或封存，{outage}" if outage else None
+        why = "原取暖设施已拆除或封存，新设施尚不具备使用条件"
+        return Gravest(why, f"{winter}:not_ready")
+    outage = season.outage_open(facts, plan)
+    if outage is None:
+        return None
+    since, what = outage
+    return Gravest(f"原取暖设施已拆除或封存，{what}", f"{winter}:{since}")

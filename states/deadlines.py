@@ -1,15 +1,17 @@
 """When each step is due, and whether it is late or about to be (design, section 8).
 
-Lateness is computed from dates, always; nothing counts days. All dates are the county's.
+Lateness is computed from dates, always; nothing counts days. All dates are the county's. One clock
+runs for the state a case is in; others may run beside it, each for a matter that waits for an
+answer.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from states.facts import CaseFacts
 from states.plan import Plan
-from states.vocabulary import State, Trigger
-from states.workdays import last_workday, workdays_left
+from states.vocabulary import Clock, FactKind, State, Trigger, ViolationType
 
 # The steps from each state up to the one that meets the state's own deadline.
 STEPS_TO_GO: dict[State, tuple[Trigger, ...]] = {
@@ -28,58 +30,156 @@ NO_DEADLINE = {
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A deadline: `due_on` with extensions, `plan_due_on` without; both None with a reason."""
+    """The state's own deadline: `due_on` with extensions and pauses, `plan_due_on` without.
+
+    `due_on` is None where none runs, and `due_reason` then says why. `of` is what it is of, and
+    `seq` the event that set it (None: the plan).
+    """
 
     due_on: date | None
     plan_due_on: date | None
     due_reason: str
+    of: Clock | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """One running clock of a case."""
+
+    of: Clock
+    seq: int | None
+    due_on: date
 
     @property
-    def target_on(self) -> date | None:
-        """The last working day on or before the deadline."""
-        return last_workday(self.due_on) if self.due_on else None
+    def name(self) -> str:
+        """Which of the case's clocks it is: the same as long as it runs, moved or not."""
+        return str(self.of) if self.seq is None else f"{self.of}:{self.seq}"
 
 
 def due(facts: CaseFacts, plan: Plan) -> Due:
     """The deadline that runs for the case in its present state."""
-    phase = phase_of(facts.state, plan)
-    if phase is None:
+    of = phase_of(facts.state, plan)
+    if of is None:
         return Due(None, None, NO_DEADLINE[facts.state])
-    plan_due, reason = plan.phase(phase).end, f"{plan.phase(phase).label}阶段截止"
-    put_right = facts.put_right
-    if put_right and facts.state is State.ACCEPTANCE:
-        plan_due, reason = max(plan_due, put_right[1]), f"整改期限（编号 {put_right[0]}）"
-    elif put_right:
-        plan_due, reason = put_right[1], f"整改期限（编号 {put_right[0]}）"
-    clock = put_right[0] if put_right else None
+    phase = plan.phase(of)
+    plan_due, reason = phase.end, f"{phase.label}阶段截止"
+    put_right, clock, seq = facts.put_right, of, None
+    if put_right and (facts.state is not State.ACCEPTANCE or put_right[1] > plan_due):
+        seq, plan_due = put_right
+        clock, reason = Clock.PUT_RIGHT, f"整改期限（编号 {seq}）"
     extended = [
         extension
         for extension in facts.extensions
-        if extension.put_right == clock and phase_of(extension.state, plan) == phase
+        if extension.put_right == (put_right[0] if put_right else None)
+        and phase_of(extension.state, plan) is of
     ]
-    if not extended:
-        return Due(plan_due, plan_due, reason)
-    last = extended[-1]
-    return Due(last.due_on, plan_due, f"经批准延期（编号 {last.seq}）")
+    due_on, set_by = plan_due, seq
+    if extended:
+        due_on, set_by = extended[-1].due_on, extended[-1].seq
+        reason = f"经批准延期（编号 {set_by}）"
+    if clock is not Clock.PUT_RIGHT:
+        return Due(due_on, plan_due, reason, clock, seq)
+    assert set_by is not None
+    moved, cause = _paused(facts, plan, set_by, due_on)
+    if moved is None:
+        return Due(None, plan_due, f"停工（{cause}），整改期限暂停，复工后顺延", clock, seq)
+    if moved:
+        reason += f"，停工顺延 {moved.days} 天"
+    return Due(due_on + moved, plan_due, reason, clock, seq)
 
 
-def phase_of(state: State, plan: Plan) -> str | None:
+def _paused(
+    facts: CaseFacts, plan: Plan, set_by: int, due_on: date
+) -> tuple[timedelta | None, str | None]:
+    """By how much pauses since the event `set_by` move its deadline; None while one lasts.
+
+    Only for the causes that the plan names, and only a pause that began before the deadline was
+    over. Phases of the notice and the season are not moved by any.
+    """
+    moved = timedelta(0)
+    for pause in facts.pauses:
+        counts = pause.cause in plan.rules.pause_moves.value and pause.seq > set_by
+        if not counts or pause.on > due_on + moved:
+            continue
+        if pause.resumed_on is None:
+            return None, pause.cause.label
+        moved += pause.resumed_on - pause.on
+    return moved, None
+
+
+def deadlines(facts: CaseFacts, plan: Plan) -> tuple[Deadline, ...]:
+    """Every clock that runs for the case: its state's own first, then those of open matters."""
+    own = due(facts, plan)
+    if own.due_on is None or own.of is None:
+        return tuple(_matters(facts, plan))
+    return (Deadline(own.of, own.seq, own.due_on), *_matters(facts, plan))
+
+
+# What the notice forbids by name (四、改造方式) has to be undone, not only answered.
+_RESTORED = (
+    ViolationType.KANG_SEALED,
+    ViolationType.STOVE_REMOVED,
+    ViolationType.COAL_CONFISCATED,
+)
+
+
+def _matters(facts: CaseFacts, plan: Plan) -> Iterator[Deadline]:
+    rules = plan.rules
+    for matter in facts.matters:
+        if not matter.open:
+            continue
+        match matter.kind:
+            case FactKind.NOTICE:
+                clock, days = Clock.OBJECTION, rules.objection_days.value
+            case FactKind.COMPLAINT:
+                clock, days = Clock.COMPLAINT, rules.complaint_days.value
+            case FactKind.VIOLATION if matter.type in _RESTORED:
+                clock, days = Clock.RESTITUTION, rules.restitution_days.value
+            case _:
+                continue
+        yield Deadline(clock, matter.seq, matter.recorded_on + timedelta(days=days))
+
+
+def phase_of(state: State, plan: Plan) -> Clock | None:
     """The phase whose end a state is due by, None where no deadline runs.
 
     确村确户 and 设备选型 are due with their own phase, or with the works where that was historic.
     """
     if state is State.ACCEPTANCE:
-        return "acceptance"
+        return Clock.ACCEPTANCE
     if state is State.CONSTRUCTION:
-        return "works"
+        return Clock.WORKS
     if state in STEPS_TO_GO:
-        return "works" if plan.historic(plan.phase("preparation")) else "preparation"
+        return Clock.WORKS if plan.historic(plan.phase("preparation")) else Clock.PREPARATION
     return None
+
+
+def target_on(due_on: date, plan: Plan) -> date:
+    """The last working day on or before a deadline."""
+    return plan.calendar.last_workday(due_on)
+
+
+def provisional(due_on: date, plan: Plan) -> bool:
+    """Whether a deadline is 暂定: the holidays of its year are not known yet."""
+    return not plan.calendar.known(due_on)
 
 
 def overdue(due_on: date | None, as_of: date) -> bool:
     """Whether the deadline has passed."""
     return due_on is not None and as_of > due_on
+
+
+def latest_start(state: State, due_on: date | None, plan: Plan) -> date | None:
+    """The last day after which the remaining steps still have the working days they take.
+
+    None where no deadline runs.
+    """
+    if due_on is None:
+        return None
+    lead = plan.rules.lead_days.value
+    needed = sum(lead[trigger] for trigger in STEPS_TO_GO[state])
+    return plan.calendar.before(target_on(due_on, plan), needed)
 
 
 def at_risk(state: State, due_on: date | None, as_of: date, plan: Plan) -> bool:
@@ -88,7 +188,7 @@ def at_risk(state: State, due_on: date | None, as_of: date, plan: Plan) -> bool:
         return False
     lead = plan.rules.lead_days.value
     needed = sum(lead[trigger] for trigger in STEPS_TO_GO[state])
-    return workdays_left(as_of, last_workday(due_on)) < needed
+    return plan.calendar.workdays_left(as_of, target_on(due_on, plan)) < needed
 
 
 def missed_historic(state: State, select_on: date | None, plan: Plan, as_of: date) -> bool:

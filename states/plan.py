@@ -4,6 +4,7 @@ The file is TOML (`states/plans/`), the journal keeps the same document as JSON;
 and give the same `Plan` with the same content hash. Another county or year is another file.
 """
 
+import copy
 import hashlib
 import json
 import re
@@ -16,6 +17,7 @@ from functools import cached_property
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -28,7 +30,8 @@ from pydantic import (
 )
 
 from states.errors import PlanFault
-from states.vocabulary import Area, GateKind, Kind, Path, Supply, Trigger
+from states.vocabulary import Area, GateKind, Kind, Level, Path, PauseCause, Supply, Trigger
+from states.workdays import NATIONAL, Calendar
 
 Value = TypeVar("Value")
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
@@ -165,6 +168,19 @@ class _AcceptanceTable(_Part):
     documents: tuple[Text, ...]
 
 
+def _unless_given(value: Value) -> Parameter[Value]:
+    """What counts in a plan that says nothing of it: a plan made before the rule was."""
+    return Parameter(value=value, source="计划未规定，用程序缺省值")
+
+
+def _ordered(escalation: dict[Level, int]) -> dict[Level, int]:
+    if set(escalation) != {Level.ORANGE, Level.RED}:
+        raise ValueError("须恰好给出 orange 和 red 两级的工作日数")
+    if not 0 < escalation[Level.ORANGE] < escalation[Level.RED]:
+        raise ValueError("红色预警的工作日数须多于橙色预警，都须大于 0")
+    return escalation
+
+
 class Rules(_Part):
     """The policy parameters (design, section 1: what the notice does not fix)."""
 
@@ -178,6 +194,18 @@ class Rules(_Part):
     notice_days: Parameter[Days]
     backdating_days: Parameter[Days]
     lead_days: Parameter[dict[Trigger, Days]]
+    reminders: Parameter[tuple[Annotated[int, Field(strict=True, ge=1, le=90)], ...]] = (
+        _unless_given((30, 14, 7, 3, 1))
+    )
+    escalation: Parameter[Annotated[dict[Level, Days], AfterValidator(_ordered)]] = _unless_given(
+        {Level.ORANGE: 3, Level.RED: 7}
+    )
+    objection_days: Parameter[Days] = _unless_given(5)
+    complaint_days: Parameter[Days] = _unless_given(15)
+    restitution_days: Parameter[Days] = _unless_given(3)
+    pause_moves: Parameter[tuple[PauseCause, ...]] = _unless_given(
+        (PauseCause.WEATHER, PauseCause.SUPPLY, PauseCause.GRID)
+    )
 
 
 class _Document(_Part):
@@ -242,6 +270,7 @@ class Plan:
         self.totals = document.totals
         self.paths = document.paths
         self.rules = document.rules
+        self.calendar: Calendar = NATIONAL
         self.canonical = canonical
         self.hash = hashlib.sha256(canonical.encode()).hexdigest()
         self.seasons = tuple(
@@ -284,6 +313,12 @@ class Plan:
     @cached_property
     def _paths(self) -> Mapping[Path, PathRule]:
         return {rule.path: rule for rule in self.paths}
+
+    def counting_by(self, calendar: Calendar) -> Self:
+        """The same plan, its working days counted by this calendar; its hash stays."""
+        counted = copy.copy(self)
+        counted.calendar = calendar
+        return counted
 
     def unit(self, text: str) -> Unit | None:
         """The unit of this code, name or alias."""

@@ -139,12 +139,26 @@ def outages(facts: CaseFacts, plan: Plan, season: Dated, today: date) -> list[in
 
 def open_outage(facts: CaseFacts, plan: Plan) -> str | None:
     """What keeps the heating out today, None when nothing does."""
+    outage = outage_open(facts, plan)
+    return outage[1] if outage else None
+
+
+def outage_open(facts: CaseFacts, plan: Plan) -> tuple[date, str] | None:
+    """Since when the heating has been out, and what keeps it out; None when nothing does."""
     for fault in facts.faults:
         if fault.repaired_on is None:
-            return f"{fault.on} 的故障（编号 {fault.seq}）尚未修复"
+            return fault.on, f"{fault.on} 的故障（编号 {fault.seq}）尚未修复"
     for begins, ends in _cold_spells(facts, plan):
         if ends is None:
-            return f"{begins} 入户测温偏冷，其后没有合格的测温"
+            return begins, f"{begins} 入户测温偏冷，其后没有合格的测温"
+    return None
+
+
+def winter(facts: CaseFacts, plan: Plan, today: date) -> str | None:
+    """The label of the season that runs today; None where none does, or none is known to."""
+    for season in _known(facts, plan):
+        if season.first_day <= today <= season.last_day:
+            return season.label
     return None
 
 

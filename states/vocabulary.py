@@ -237,3 +237,26 @@ class YesNo(Word):
 
     YES = "yes", "是"
     NO = "no", "否"
+
+
+class Clock(Word):
+    """What a deadline is of; several run at once."""
+
+    PREPARATION = "preparation", "制定方案"
+    WORKS = "works", "施工完成"
+    ACCEPTANCE = "acceptance", "项目验收"
+    PUT_RIGHT = "put_right", "整改"
+    OBJECTION = "objection", "公示异议答复"
+    COMPLAINT = "complaint", "投诉办理"
+    RESTITUTION = "restitution", "违规恢复原状"
+    HEAT = "heat", "恢复供热"
+
+
+class Level(Word):
+    """How grave a flag is."""
+
+    REMIND = "remind", "提醒"
+    YELLOW = "yellow", "黄色预警"
+    ORANGE = "orange", "橙色预警"
+    RED = "red", "红色预警"
+    GRAVEST = "gravest", "紧急"

@@ -195,5 +195,5 @@ def test_it_says_what_is_wrong() -> None:
     told = alarm.gravest(life.facts(), XIAOXIAN, IN_SEASON)
 
     assert told is not None
-    assert str(seq) in told
-    assert "故障" in told
+    assert str(seq) in told.why
+    assert "故障" in told.why

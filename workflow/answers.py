@@ -77,6 +77,8 @@ def position(found: Position) -> Document:
         "due_on": _day(found.due_on),
         "plan_due_on": _day(found.plan_due_on),
         "target_on": _day(found.target_on),
+        "provisional": found.provisional,
+        "latest_start": _day(found.latest_start),
         "due_reason": found.due_reason,
         "overdue": found.overdue,
         "at_risk": found.at_risk,
@@ -480,18 +482,7 @@ def plan(found: Plan) -> Document:
             }
             for season in found.seasons
         ],
-        "rules": {
-            "required_seasons": rules.required_seasons.value,
-            "exempt_paths": [str(path) for path in rules.exempt_paths.value],
-            "outage_days": rules.outage_days.value,
-            "outage_days_total": rules.outage_days_total.value,
-            "warm_visits": rules.warm_visits.value,
-            "warm_temperature": rules.warm_temperature.value,
-            "first_heat_grace_days": rules.first_heat_grace_days.value,
-            "notice_days": rules.notice_days.value,
-            "backdating_days": rules.backdating_days.value,
-            "lead_days": {str(key): days for key, days in rules.lead_days.value.items()},
-        },
+        "rules": {name: rule["value"] for name, rule in rules.model_dump(mode="json").items()},
         "sources": {
             name: {"source": getattr(rules, name).source, "verified": getattr(rules, name).verified}
             for name in type(rules).model_fields

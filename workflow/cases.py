@@ -36,6 +36,8 @@ class Position:
     due_on: date | None
     plan_due_on: date | None
     target_on: date | None
+    provisional: bool
+    latest_start: date | None
     due_reason: str
     overdue: bool
     at_risk: bool
@@ -174,7 +176,9 @@ def _position(
         state_since=since,
         due_on=due.due_on,
         plan_due_on=due.plan_due_on,
-        target_on=due.target_on,
+        target_on=deadlines.target_on(due.due_on, plan) if due.due_on else None,
+        provisional=due.due_on is not None and deadlines.provisional(due.due_on, plan),
+        latest_start=deadlines.latest_start(state, due.due_on, plan),
         due_reason=due.due_reason,
         overdue=deadlines.overdue(due.due_on, as_of),
         at_risk=deadlines.at_risk(state, due.due_on, as_of, plan),

@@ -17,7 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from states.errors import UsageFault
 from workflow.errors import BadFile, Conflict, JournalBroken
 
-HEAD = "0001"
+HEAD = "0002"
 BUSY_SECONDS = 30
 # What a connection must answer to each PRAGMA after it was set (design, section 7).
 PRAGMAS = {

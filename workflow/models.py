@@ -203,3 +203,128 @@ class ReceiptRow(SQLModel, table=True):
     key: str = Field(primary_key=True)
     request: str
     seq: int
+
+
+class DeadlineRow(SQLModel, table=True):
+    """A running clock of a case: a projection of its stream, for the sweep to find what is due.
+
+    `name` is which of the case's clocks it is; `next_rung_on` the day on which it reaches its next
+    rung, None when the last is behind it.
+    """
+
+    __tablename__ = "deadline"
+    __table_args__ = (
+        Index("deadline_next_rung", "next_rung_on", sqlite_where=text("next_rung_on IS NOT NULL")),
+    )
+
+    case_code: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    unit: str
+    due_on: date
+    next_rung_on: date | None = Field(default=None)
+
+
+class FlagRow(SQLModel, table=True):
+    """A rung that a deadline of a case reached, claimed once: the sweep's memory.
+
+    `deadline` is the clock's name and its day; `status` is `raised` (to be told), `superseded` (a
+    higher rung was reached in the same sweep), `void` (the deadline moved) or `met`.
+    """
+
+    __tablename__ = "flag"
+
+    case_code: str = Field(primary_key=True)
+    deadline: str = Field(primary_key=True)
+    rung: str = Field(primary_key=True)
+    unit: str
+    due_on: date
+    status: str
+    raised_on: date
+    raised_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    why: str | None = Field(default=None)
+
+
+class NoticeRow(SQLModel, table=True):
+    """One thing that one person is to be told; `message` is the message that tells it."""
+
+    __tablename__ = "notice"
+    __table_args__ = (
+        Index("notice_untold", "person", sqlite_where=text("message IS NULL AND NOT dropped")),
+    )
+
+    key: str = Field(primary_key=True)
+    person: str
+    case_code: str = Field(index=True)
+    unit: str
+    deadline: str | None = Field(default=None)
+    rung: str
+    due_on: date | None = Field(default=None)
+    told: str
+    created_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    message: str | None = Field(default=None, index=True)
+    dropped: bool = Field(default=False)
+
+
+class MessageRow(SQLModel, table=True):
+    """What goes out to one person: the outbox. Its key is sent once.
+
+    `document` is what the letter says, as JSON, without personal data of households. `status` is
+    `queued`, `sending` (an attempt began), `sent` or `given_up`.
+    """
+
+    __tablename__ = "message"
+    __table_args__ = (
+        Index("message_due", "next_try_at", sqlite_where=text("next_try_at IS NOT NULL")),
+    )
+
+    key: str = Field(primary_key=True)
+    kind: str
+    person: str
+    subject: str
+    urgent: bool
+    document: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    status: str
+    attempts: int = Field(default=0)
+    next_try_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    last_error: str | None = Field(default=None)
+    channel: str | None = Field(default=None)
+    sent_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+
+
+class LetterRow(SQLModel, table=True):
+    """An official letter with its number: a projection of the stream `letters`."""
+
+    __tablename__ = "letter"
+
+    number: str = Field(primary_key=True)
+    kind: str
+    unit: str
+    level: str
+    issued_on: date
+    seq: int
+    document: str = Field(sa_column=Column(Text, nullable=False))
+    replied_on: date | None = Field(default=None)
+
+
+class LeaseRow(SQLModel, table=True):
+    """Who leads among several schedulers, and until when."""
+
+    __tablename__ = "lease"
+
+    name: str = Field(primary_key=True)
+    holder: str
+    until: datetime = Field(sa_column=Column(Instant, nullable=False))
+
+
+class JobRow(SQLModel, table=True):
+    """The last run of each of the scheduler's jobs, and the last that went well."""
+
+    __tablename__ = "job"
+
+    name: str = Field(primary_key=True)
+    started_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    finished_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    succeeded_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    outcome: str | None = Field(default=None)
+    next_at: datetime | None = Field(default=None, sa_column=Column(Instant))

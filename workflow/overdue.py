@@ -117,9 +117,9 @@ def _alarms(
     histories = cases.load(connection, list(gone), known_at=clocks.known_at, checked=False)
     for code, events in histories.items():
         facts = fold(code, events, clocks.as_of)
-        why = alarm.gravest(facts, plan, clocks.as_of) if facts else None
-        if why:
-            found.append(Alarm(code, gone[code], why))
+        ringing = alarm.gravest(facts, plan, clocks.as_of) if facts else None
+        if ringing:
+            found.append(Alarm(code, gone[code], ringing.why))
     return tuple(sorted(found, key=lambda alarm: alarm.code))
 
 

@@ -17,7 +17,7 @@ from states.errors import StepRefused, UsageFault
 from states.facts import Actor, Attached
 from states.plan import Plan
 from states.vocabulary import GateKind, Path, Role
-from states.workdays import local_date
+from states.workdays import Calendar, holidays_of, local_date
 from workflow import journal
 from workflow.errors import Conflict, JournalBroken, NotPermitted
 from workflow.journal import Draft, Pen
@@ -103,11 +103,17 @@ def is_drill(connection: Connection) -> bool:
 
 
 def plan_in_force(connection: Connection) -> Plan:
-    """The last plan that was adopted."""
+    """The last plan that was adopted, its working days counted by the county's calendar."""
     document = connection.execute(
         select(_PLAN.c.document).order_by(_PLAN.c.seq.desc()).limit(1)
     ).scalar_one()
-    return _parsed(document)
+    return _parsed(document).counting_by(calendar(connection))
+
+
+def calendar(connection: Connection) -> Calendar:
+    """The working days the county counts by: those it entered, before the shipped ones."""
+    entered = (event["evidence"] for event in journal.events_of(connection, "calendar"))
+    return Calendar(tuple(holidays_of(e, "calendar") for e in entered if isinstance(e, dict)))
 
 
 def plan_to_act_on(connection: Connection) -> Plan:
