@@ -430,6 +430,42 @@ def plan_check(desk: Desk, file: str) -> None:
     desk.answer(document, lambda screen: f"计划没有问题\n\n{screen.plan(document)}")
 
 
+@plan.command("revise")
+@click.argument("file", metavar="NAME|FILE")
+@click.option("--apply", "apply_", is_flag=True, help="付诸实施；不写则只看影响，不写入")
+@click.option("--attach", multiple=True, type=FILE, help="依据文件")
+@click.option("--reason", help="修订理由")
+@pass_desk
+def plan_revise(
+    desk: Desk, file: str, apply_: bool, attach: Sequence[Path], reason: str | None
+) -> None:
+    """用计划文件 FILE 修订现行计划：先逐户列出影响，再由县清洁取暖办付诸实施。
+
+    涉及采暖季和核实的修订须两人：一人提出，另一人用同一文件复核。放宽要求的修订一律不行。
+    """
+    from states import evidence
+    from workflow import answers, config, register, revision
+
+    new = config.load_plan(file)
+    database = desk.database()
+    revised = None
+    if apply_:
+        text = evidence.plain(reason, "--reason") if reason else None
+        revised = revision.revise(
+            database, new, _files(attach), text, desk.writer(), desk.instant(database)
+        )
+        found = revised.impact
+    else:
+        register.require_whole_view(desk.reader(database))
+        today = desk.day(database).today
+        with database.reading() as connection:
+            found = revision.examine(connection, new, today)
+    document = answers.revision(found, apply=apply_, revised=revised)
+    desk.answer(document, lambda screen: screen.revision(document))
+    if found.refused:
+        raise click.exceptions.Exit(1)
+
+
 # 人员 -----------------------------------------------------------------------------------------
 
 

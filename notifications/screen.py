@@ -346,6 +346,53 @@ class Screen:
         lines += _unverified(done)
         return "\n".join(lines)
 
+    def revision(self, found: Answer) -> str:
+        """`plan revise`: the changes, what they do to the cases, and what happens next."""
+        refused, changes = _strings(found["refused"]), _answers(found["changes"])
+        parts = [f"修订后的计划哈希 {found['hash']}"]
+        if not changes:
+            parts.append("与现行计划没有实质差别")
+        rows: list[tuple[object, ...]] = [
+            (
+                clean(change["what"]),
+                f"不行：{change['refused']}"
+                if change["refused"]
+                else "须另一人复核"
+                if change["second_officer"]
+                else "可以",
+            )
+            for change in changes
+        ]
+        if rows:
+            parts.append(self.table(("改动", ""), rows))
+        for key, title in _FATES.items():
+            fates = _answers(found[key])
+            if not fates:
+                continue
+            shown = fates if key == "permitted" else fates[:_FATE_LINES]
+            rows = [(f["code"], label("state", f["state"]), clean(f["why"])) for f in shown]
+            more = "" if len(shown) == len(fates) else f"，列出前 {len(shown)} 户"
+            told = f"{title} {len(fates)} 户{more}"
+            parts.append(self.table(("编号", "环节", "原因"), rows, title=told))
+        for key, title in (("deadlines", "期限变动"), ("earliest", "最早可许可日变动")):
+            moves = _answers(found[key])
+            rows = [
+                (m["was"] or "无", m["now"] or "无", m["cases"], "、".join(_strings(m["units"])))
+                for m in moves
+            ]
+            if rows:
+                table = self.table(
+                    ("原", "改为", "户数", "责任单位"), rows, title=title, numbers=(2,)
+                )
+                parts.append(table)
+        for over in _answers(found["annex_exceeded"]):
+            parts.append(
+                f"超出任务：{over['unit']} {over['task']} 任务 {over['households']} 户，"
+                f"计划内在办 {over['cases']} 户"
+            )
+        parts.append(_revision_outcome(found, refused))
+        return "\n\n".join(parts)
+
     def todo(self, items: Sequence[Answer], limit: int) -> str:
         """`todo`."""
         if not items:
@@ -753,6 +800,34 @@ def _flat(value: object) -> str:
     if isinstance(value, Mapping):
         return "、".join(f"{key} {one}" for key, one in value.items())
     return str(value)
+
+
+_FATES = {
+    "stranded": "将无路可走",
+    "blocked": "原可许可，修订后不可",
+    "permitted": "原不可许可，修订后可以（逐户核对）",
+    "questioned": "已有许可，按修订后的计划不会发出（许可仍按发出时的计划判断，提请县办考虑撤销）",
+}
+_FATE_LINES = 20
+
+
+def _answers(value: object) -> list[Answer]:
+    assert isinstance(value, list)
+    return value
+
+
+def _revision_outcome(found: Answer, refused: Sequence[str]) -> str:
+    if refused:
+        return f"不能这样修订（{len(refused)} 条），没有写入任何内容"
+    if found["adopted"]:
+        return f"已付诸实施（编号 {found['seq']}）：此后的登记都按修订后的计划"
+    if found["applied"]:
+        return (
+            f"已提出（编号 {found['seq']}），尚未生效：请县清洁取暖办另一人用同一文件运行 "
+            "xianli plan revise FILE --apply 复核"
+        )
+    who = "须两人：一人提出，另一人复核" if found["second_officer"] else "一人即可"
+    return f"没有写入。付诸实施加 --apply --attach 依据文件 --reason 理由（{who}）"
 
 
 def _findings(findings: Sequence[Answer]) -> list[str]:

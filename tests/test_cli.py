@@ -624,3 +624,39 @@ def test_the_audit_of_the_whole_county_is_not_for_a_unit(run: Run, command: str)
     assert (status, json.loads(out)["error"]["code"]) == (5, "not_permitted")
     assert run("--as", "zhang", "audit", command)[0] in (0, 1)
     assert run("audit", command)[0] in (0, 1)
+
+
+# 修订计划 -------------------------------------------------------------------------------------
+
+
+def test_a_revision_is_shown_proposed_and_confirmed_by_two_persons(
+    run: Run, tmp_path: Path
+) -> None:
+    file, paper = tmp_path / "new.toml", tmp_path / "order.txt"
+    file.write_text(county.plan_text(verified=True), encoding="utf-8")
+    paper.write_text("供热令", encoding="utf-8")
+    apply = ["plan", "revise", file, "--apply", "--attach", paper, "--reason", "供热令"]
+
+    shown = answer(run, "plan", "revise", file)
+    first = answer(run, "--as", "zhang", "--today", DAY, *apply)
+    second = answer(run, "--as", "li", "--today", DAY, *apply)
+    now = answer(run, "plan", "show")
+
+    assert isinstance(shown, dict)
+    assert isinstance(first, dict)
+    assert isinstance(second, dict)
+    assert isinstance(now, dict)
+    assert (shown["applied"], shown["second_officer"]) == (False, True)
+    assert (first["applied"], first["adopted"], second["adopted"]) == (True, False, True)
+    assert now["hash"] == shown["hash"] != shown["was"]
+
+
+def test_a_revision_that_loosens_is_shown_with_exit_status_1(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "loose.toml"
+    was = "[rules.outage_days]\nvalue = 3"
+    file.write_text(county.plan_text().replace(was, was.replace("3", "9")), encoding="utf-8")
+
+    status, out, _ = run("--json", "plan", "revise", file)
+
+    assert status == 1
+    assert json.loads(out)["refused"] == ["outage_days：3 → 9：不得放宽稳定运行的要求"]

@@ -1783,3 +1783,71 @@ def test_a_county_of_four_thousand_households_is_checked_in_seconds() -> None:
 
     assert (report.cases, report.integrity) == (4000, ())
     assert time.process_time() - start < 15
+
+
+# ---------------------------------------------------------------- plans revised
+
+
+def revised(later: Line, by: str = "zhang", **evidence: object) -> Step:
+    given = {"name": "tiny", "document": later, "permitted": [], **evidence}
+    old = {"plan": digest(canonical(make_plan()))}
+    return Step("plan_adopted", "2024-05-02", by, given, stream="plan", over=old)
+
+
+def proposed(later: Line, by: str) -> Step:
+    given = {"name": "tiny", "document": later, "permitted": []}
+    return Step("plan_proposed", "2024-05-01", by, given, label="proposal", stream="plan")
+
+
+@pytest.mark.parametrize(
+    "loose",
+    [
+        {"outage_days": 8},
+        {"outage_days_total": 16},
+        {"first_heat_grace_days": 6},
+        {"warm_visits": 1},
+        {"warm_temperature": 17},
+        {"exempt_paths": ["solar"]},
+    ],
+    ids=str,
+)
+def test_a_revision_that_loosens_the_rule_is_a_finding(loose: dict[str, object]) -> None:
+    assert integrity(make(*story(revised(make_plan(None, **loose))))) == {"plan_loosened"}
+
+
+def test_a_revision_that_tightens_the_rule_is_none() -> None:
+    assert integrity(make(*story(revised(make_plan(outage_days=6, warm_visits=3))))) == set()
+
+
+DOCUMENTED = [{**one, **CHECKED} for one in SEASONS]
+
+
+def test_seasons_are_verified_by_two_persons() -> None:
+    later = make_plan(seasons=DOCUMENTED)
+    confirmed = revised(later, "lin", proposed="@proposal")
+
+    assert integrity(make(*story(proposed(later, "zhang"), confirmed))) == set()
+    assert integrity(make(*story(revised(later)))) == {"plan_one_person"}
+    assert integrity(make(*story(proposed(later, "lin"), confirmed))) == {"plan_one_person"}
+
+
+def test_another_plan_than_the_one_proposed_is_nobodys_confirmation() -> None:
+    other = make_plan(seasons=DOCUMENTED, outage_days=6)
+    confirmed = revised(make_plan(seasons=DOCUMENTED), "lin", proposed="@proposal")
+
+    assert integrity(make(*story(proposed(other, "zhang"), confirmed))) == {"plan_one_person"}
+
+
+@pytest.mark.parametrize(
+    "last_day", [LAST_DAY, "2024-03-30"], ids=["verified as it was", "and moved by a day"]
+)
+def test_a_season_that_has_begun_takes_only_verified_dates(last_day: str) -> None:
+    moved = [season("2023-2024", FIRST_DAY, "2024-03-30"), SEASONS[1]]
+    entered = [{**season("2023-2024", FIRST_DAY, last_day), **CHECKED}, SEASONS[1]]
+    later = make_plan(seasons=entered)
+    unverified = revised(make_plan(seasons=moved), "lin", proposed="@proposal")
+    before = proposed(make_plan(seasons=moved), "zhang")
+
+    right = story(proposed(later, "zhang"), revised(later, "lin", proposed="@proposal"))
+    assert integrity(make(*right)) == set()
+    assert integrity(make(*story(before, unverified))) == {"plan_loosened"}

@@ -25,6 +25,7 @@ from workflow.models import instant_text
 from workflow.overdue import Check, Todo
 from workflow.register import Gate, Officer
 from workflow.reports import Count, LedgerTotals
+from workflow.revision import Fate, Impact, Moved, Revised
 from workflow.verify import Finding, Report
 
 Document = dict[str, Json]
@@ -499,6 +500,46 @@ def plan(found: Plan) -> Document:
             for row in found.acceptance
         ],
         "gates": [{"path": rule.path, "kind": rule.gate} for rule in found.paths],
+    }
+
+
+def revision(found: Impact, *, apply: bool, revised: Revised | None = None) -> Document:
+    """`plan revise`: what the revision changes and does, and what was written of it."""
+    return {
+        "hash": found.new.hash,
+        "was": found.old.hash,
+        "refused": list(found.refused),
+        "second_officer": found.second,
+        "changes": [
+            {"key": c.key, "what": c.what, "refused": c.refused, "second_officer": c.second}
+            for c in found.changes
+        ],
+        "stranded": [_fate(fate) for fate in found.stranded],
+        "blocked": [_fate(fate) for fate in found.blocked],
+        "permitted": [_fate(fate) for fate in found.permitted],
+        "questioned": [_fate(fate) for fate in found.questioned],
+        "deadlines": [_moved(one) for one in found.moved],
+        "earliest": [_moved(one) for one in found.later],
+        "annex_exceeded": [
+            {"unit": e.unit, "task": e.task, "households": e.households, "cases": e.cases}
+            for e in found.exceeded
+        ],
+        "applied": apply,
+        "adopted": revised is not None and revised.adopted,
+        "seq": revised.seq if revised else None,
+    }
+
+
+def _fate(fate: Fate) -> Document:
+    return {"code": fate.code, "unit": fate.unit, "state": fate.state, "why": fate.why}
+
+
+def _moved(one: Moved) -> Document:
+    return {
+        "was": _day(one.was),
+        "now": _day(one.now),
+        "cases": one.cases,
+        "units": list(one.units),
     }
 
 

@@ -313,6 +313,21 @@ def events_of(
         yield json.loads(body)
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event of a stream that is no case's, as it was written, with its seq."""
+
+    seq: int
+    document: Mapping[str, Json]
+
+
+def numbered(connection: Connection, stream: str) -> Iterator[Entry]:
+    """The events of one stream in order, each with its seq."""
+    query = select(_TABLE.c.seq, _TABLE.c.body).where(_TABLE.c.stream == stream)
+    for row in connection.execute(query.order_by(_TABLE.c.version)):
+        yield Entry(row.seq, json.loads(row.body))
+
+
 # An attachment in an event's canonical bytes: a quote in free text would stand escaped.
 _ATTACHED = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 

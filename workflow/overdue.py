@@ -138,7 +138,7 @@ def todo(
         if trigger is None or not _is_mine(who, trigger):
             continue
         mine.append((position, trigger))
-    around = _Around(connection)
+    around = Around(connection)
     events = cases.load(connection, [position.code for position, _ in mine], checked=False)
     found = []
     for position, trigger in mine:
@@ -179,8 +179,8 @@ def _can_do_today(answer: machine.Answer, who: Actor | None, as_of: date) -> boo
     return who.role in roles or (who.role is Role.UNIT_HEAD and Role.UNIT_OFFICER in roles)
 
 
-class _Around:
-    """The surroundings of many questions, each table read once."""
+class Around:
+    """The surroundings of many questions about cases, each table read once."""
 
     def __init__(self, connection: Connection) -> None:
         self._gates = {
@@ -192,6 +192,7 @@ class _Around:
     def question(
         self, facts: CaseFacts, plan: Plan, trigger: Trigger, today: date, drill: bool
     ) -> Question:
+        """Whether the trigger could be pulled today with what is on record and nothing more."""
         kind = plan.path_rule(facts.path).gate
         opened = (
             None if kind is GateKind.NONE else self._gates.get((facts.unit, facts.village, kind))
@@ -224,7 +225,7 @@ def why(
     plan, drill = register.plan_in_force(connection), register.is_drill(connection)
     facts, _ = cases.facts_of(connection, code, who, clocks)
     asked = trigger or lifecycle.FORWARD.get(facts.state, Trigger.PERMIT)
-    question = _Around(connection).question(facts, plan, asked, clocks.as_of, drill)
+    question = Around(connection).question(facts, plan, asked, clocks.as_of, drill)
     around = question.around
     if asked in (Trigger.CONFIRM, Trigger.REINSTATE):
         around = replace(around, twins=engine.twins(connection, facts.code))

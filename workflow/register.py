@@ -68,7 +68,7 @@ def found(
     """Begins the journal: the database's nature, its plan, and the first county officer."""
     first = Actor(login, login, name, Role.COUNTY_OFFICE)
     pen = Pen(connection, first, now, plan.hash)
-    today = _today(pen)
+    today = today_of(pen)
     pen.add(Draft("database", "init", today, {"drill": drill, "plan": plan.name}))
     adopted = pen.add(
         Draft(
@@ -80,19 +80,27 @@ def found(
     )
     _register_officer(pen, Officer(login, name, login, Role.COUNTY_OFFICE, None, True))
     pen.write()
-    connection.execute(
-        insert(_PLAN).values(
-            hash=plan.hash,
-            name=plan.name,
-            seq=adopted.seq,
-            exempt_paths=f",{','.join(plan.rules.exempt_paths.value)},",
-            document=plan.canonical,
-        )
-    )
+    put_in_force(connection, plan, adopted.seq)
 
 
-def _today(pen: Pen) -> date:
+def today_of(pen: Pen) -> date:
+    """The county's day on which a pen writes."""
     return local_date(pen.now)
+
+
+def put_in_force(connection: Connection, plan: Plan, seq: int) -> None:
+    """Makes the plan that the journal adopted under `seq` the one in force."""
+    values = {
+        "name": plan.name,
+        "seq": seq,
+        "exempt_paths": f",{','.join(plan.rules.exempt_paths.value)},",
+        "document": plan.canonical,
+    }
+    connection.execute(
+        insert(_PLAN)
+        .values(hash=plan.hash, **values)
+        .on_conflict_do_update(index_elements=["hash"], set_=values)
+    )
 
 
 def is_drill(connection: Connection) -> bool:
@@ -216,7 +224,7 @@ def _register_officer(pen: Pen, officer: Officer) -> None:
         Draft(
             "officers",
             "officer_added",
-            _today(pen),
+            today_of(pen),
             {
                 "login": officer.login,
                 "name": officer.name,
@@ -251,7 +259,7 @@ def disable_officer(pen: Pen, login: str) -> None:
         raise StepRefused(
             "这是最后一个县清洁取暖办账号，停用后无人能管理", remedy="先登记另一个县级账号"
         )
-    pen.add(Draft("officers", "officer_disabled", _today(pen), {"login": login}))
+    pen.add(Draft("officers", "officer_disabled", today_of(pen), {"login": login}))
     pen.write()
     pen.connection.execute(_OFFICER.update().where(_OFFICER.c.login == login).values(active=False))
 
@@ -266,8 +274,8 @@ def open_gate(pen: Pen, gate: Gate, attachments: Sequence[Attached]) -> None:
         raise UsageFault("网络种类须是 grid、heat 或 gas", place="--kind")
     if not attachments:
         raise UsageFault("须附开通的证明文件", place="--attach", remedy="加 --attach 文件")
-    if gate.opened_on > _today(pen):
-        raise StepRefused(f"开通日期 {gate.opened_on} 晚于今天 {_today(pen)}", place="--on")
+    if gate.opened_on > today_of(pen):
+        raise StepRefused(f"开通日期 {gate.opened_on} 晚于今天 {today_of(pen)}", place="--on")
     pen.add(
         Draft(
             "gates",
@@ -309,7 +317,7 @@ def import_catalogue(pen: Pen, models: Sequence[Model]) -> int:
         Draft(
             "catalogue",
             "catalogue_imported",
-            _today(pen),
+            today_of(pen),
             {
                 "rows": [
                     {"model": m.model, "brand": m.brand, "path": m.path, "lot": m.lot} for m in new

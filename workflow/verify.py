@@ -49,6 +49,8 @@ FINDING_CODES: dict[str, str] = {
     "kind_unknown": "该流中不应有这种事件。",
     "plan_malformed": "方案文本缺少规则所需的值，或值读不出来。",
     "unknown_plan": "事件所引方案不是当时有效的方案。",
+    "plan_loosened": "修订方案放宽了先立后破的要求，或改动了已开始的采暖季。",
+    "plan_one_person": "改动采暖季或核实的修订，没有经两人办理。",
     "actor_unknown": "经办人当时不在人员名册，或已停用。",
     "person_changed": "已登记的登录名被改给另一人。",
     "role_mismatch": "经办人的角色与当时的人员名册不符。",
@@ -171,6 +173,7 @@ FACTS = CASE_KINDS.keys() - EDGES.keys() - {"amended"}
 OTHER_KINDS: dict[tuple[str, str], tuple[str, set[str]]] = {
     ("database", "init"): ("建库", COUNTY),
     ("plan", "plan_adopted"): ("采用方案", COUNTY),
+    ("plan", "plan_proposed"): ("提出修订方案", COUNTY),
     ("officers", "officer_added"): ("登记人员", COUNTY),
     ("officers", "officer_disabled"): ("停用人员", COUNTY),
     ("gates", "gate_opened"): ("网络就绪", COUNTY),
@@ -405,6 +408,27 @@ RULE_NUMBERS = (
     "required_seasons", "outage_days", "outage_days_total", "warm_visits",
     "first_heat_grace_days", "backdating_days",
 )  # fmt: skip
+
+
+# Which way is looser, when a plan is revised (design 8); the temperature is compared apart.
+LOOSER_UP = ("outage_days", "outage_days_total", "first_heat_grace_days")
+LOOSER_DOWN = ("required_seasons", "warm_visits")
+
+
+def is_more(one: Plan, other: Plan, name: str) -> bool:
+    """Whether a number of one plan is above the other's; unreadable ones are found elsewhere."""
+    here, there = one.numbers.get(name), other.numbers.get(name)
+    return here is not None and there is not None and here > there
+
+
+def by_household(plan: Plan) -> dict[tuple[str, str, str], Season]:
+    """The seasons of a plan by label, area and path."""
+    return {
+        (season.label, area, path): season
+        for season in plan.seasons
+        for area in season.areas
+        for path in season.paths
+    }
 
 
 def is_verified(entry: Mapping[str, object]) -> bool:
@@ -775,7 +799,7 @@ def runs(spans: Iterable[tuple[int, int]], first: int, last: int) -> list[int]:
     return lengths
 
 
-def same_person(one: Fact | Milestone, other: Event) -> bool:
+def same_person(one: Fact | Milestone | Event, other: Event) -> bool:
     """Persons are separated, not logins; one login is one person whatever the register says."""
     return one.person == other.person or one.actor == other.actor
 
@@ -885,6 +909,7 @@ class Audit:
         self.genesis: list[Event] = []
         self.drill = False
         self.plans: dict[str, Plan] = {}
+        self.proposals: dict[int, Event] = {}
         self.plan: str | None = None
         self.officers: dict[str, Officer] = {}
         self.gates: dict[tuple[str, str, str], str] = {}
@@ -1014,6 +1039,8 @@ class Audit:
         }  # fmt: skip
         if event.kind != "plan_adopted":
             self.check_plan(event)
+        if event.kind == "plan_proposed":
+            self.proposals[event.seq] = event
         if event.kind in effects:
             effects[event.kind](event)
 
@@ -1096,11 +1123,43 @@ class Audit:
             self.fault("plan_malformed", event, f"方案缺少或读不出：{'、'.join(plan.faults)}")
         if event.plan is None or event.plan not in (digest, self.plan):
             self.fault("unknown_plan", event, "所引方案既不是所采用的，也不是此前有效的")
+        before = self.plans.get(self.plan or "")
+        if before is not None:
+            self.revise(event, before, plan, digest)
+        self.proposals.clear()
         self.plans[digest] = plan
         self.plan = digest
         for first in self.genesis[:1]:
             if len(self.plans) == 1 and first.plan not in (None, digest):
                 self.fault("unknown_plan", first, "建库所引方案不是随后采用的方案")
+
+    def revise(self, event: Event, old: Plan, new: Plan, digest: str) -> None:
+        """A revision loosens nothing, and what touches a season was proposed by somebody else."""
+        loosened = [name for name in LOOSER_UP if is_more(new, old, name)]
+        loosened += [name for name in LOOSER_DOWN if is_more(old, new, name)]
+        if (new.warm_temperature or 0) < (old.warm_temperature or 0):
+            loosened.append("warm_temperature")
+        if set(new.exempt or ()) - set(old.exempt or ()):
+            loosened.append("exempt_paths")
+        was, now = by_household(old), by_household(new)
+        for key, season in was.items():
+            later = now.get(key)
+            moved = later is None or (later.first, later.last) != (season.first, season.last)
+            begun = season.first is not None and season.first <= event.heard
+            if moved and begun and (season.verified or later is None or not later.verified):
+                loosened.append(f"{season.label} 采暖季（{'·'.join(key[1:])}）")
+        if loosened:
+            self.fault("plan_loosened", event, f"修订放宽或改动了：{'、'.join(loosened)}")
+        dates = {key: (s.first, s.last, s.verified) for key, s in was.items()}
+        if new.verified <= old.verified and dates == {
+            key: (s.first, s.last, s.verified) for key, s in now.items()
+        }:
+            return
+        proposal = self.proposals.get(event_id(event.evidence.get("proposed")) or 0)
+        document = proposal.evidence.get("document") if proposal else None
+        same_text = hashlib.sha256(CANONICAL(document).encode()).hexdigest() == digest
+        if proposal is None or not same_text or same_person(proposal, event):
+            self.fault("plan_one_person", event, "改动采暖季或核实，没有另一人先行提出同一方案")
 
     def check_plan(self, event: Event) -> None:
         """Every event names the plan in force; `init` comes before it and is checked with it."""
