@@ -737,7 +737,7 @@ def case_show(
     desk: Desk, code: str, reveal: bool, as_of: date | None, known_at: datetime | None
 ) -> None:
     """显示 CODE 户的全部情况：环节、期限、施工、故障、测温、违规、许可。"""
-    from workflow import answers, cases, ledger, register
+    from workflow import answers, cases, privacy, register
 
     database = desk.database()
     clocks, who = _clocks(desk, database, as_of, known_at), desk.reader(database)
@@ -748,7 +748,7 @@ def case_show(
     if reveal:
         desk.writer()
         assert who is not None
-        ledger.reveal_personal(database, who, [code], desk.instant(database), "case show")
+        privacy.reveal(database, who, [code], desk.instant(database), "case show")
     document = answers.case(
         cases.position(facts, plan, clocks.as_of),
         facts,
@@ -804,6 +804,31 @@ def case_history(desk: Desk, code: str, as_of: date | None, known_at: datetime |
     shown = [e for e in events if not clocks.past or e.occurred_on <= clocks.as_of]
     document = answers.history(shown)
     desk.answer([*document], lambda screen: screen.history(document))
+
+
+@case.command("erase")
+@click.argument("code")
+@click.option("--attach", multiple=True, type=FILE, help="依据文件")
+@click.option("--reason", help="理由")
+@pass_desk
+def case_erase(desk: Desk, code: str, attach: Sequence[Path], reason: str | None) -> None:
+    """抹去 CODE 户的个人信息（由县清洁取暖办办理）：已退出的全部抹去，在办的只抹去旧版。
+
+    日志照样可以核验：其中只有加盐的哈希，抹去后无从还原。
+    """
+    from states import evidence
+    from workflow import privacy
+
+    database = desk.database()
+    text = evidence.plain(reason, "--reason") if reason else None
+    number, gone = privacy.erase(
+        database, code, _files(attach), text, desk.writer(), desk.instant(database)
+    )
+    told = "，已全部抹去" if gone else "，保留现行的一版"
+    desk.answer(
+        {"code": code, "erased": number, "nothing_left": gone},
+        lambda screen: f"{code} 的个人信息抹去 {number} 版{told}",
+    )
 
 
 EVIDENCE = click.option(

@@ -510,15 +510,11 @@ def test_personal_data_that_the_journal_did_not_commit_to_is_found(
 ) -> None:
     place.sql(statement)
 
-    [finding] = verification(place).findings
+    first, *more = verification(place).findings
 
-    assert (finding.code, finding.case) == ("projection_differs", CODE)
-
-
-def test_erased_personal_data_leaves_the_journal_verifiable(place: County) -> None:
-    place.sql("DELETE FROM personal WHERE case_code = ?", CODE)
-
-    assert verification(place).verified
+    assert (first.code, first.case) == ("projection_differs", CODE)
+    # A row that was moved is missed where it was.
+    assert [finding.case for finding in more] == (["101-0002"] if "101-0002" in statement else [])
 
 
 def test_an_attached_file_that_was_exchanged_is_found(place: County) -> None:

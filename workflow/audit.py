@@ -16,7 +16,7 @@ from sqlalchemy.types import NullType
 from states import plan as plans
 from states.facts import fold
 from states.identity import PersonalData
-from workflow import cases, journal, register, triggers, verify
+from workflow import cases, journal, privacy, register, triggers, verify
 from workflow.errors import BadFile, JournalBroken
 from workflow.models import (
     AttachmentRow,
@@ -233,14 +233,17 @@ def _files_off(connection: Connection) -> Iterator[Finding]:
 def _papers(connection: Connection) -> Mapping[str, list[tuple[int, str]]]:
     """The salted hash of each version of a household's personal data, as it stands there now.
 
-    What was erased is not there any more: the journal's hash of it stays, and is no finding.
+    What the journal says was erased stands as the hash that it had.
     """
+    erased = privacy.erased_versions(connection)
     names = [entry.name for entry in fields(PersonalData)]
     found: dict[str, list[tuple[int, str]]] = {}
     table = PersonalRow.metadata.tables["personal"]
     for row in connection.execute(select(table).order_by(table.c.case_code, table.c.version)):
         data = {name: getattr(row, name) for name in names}
         digest = journal.digest(journal.canonical({"salt": row.salt, **data}))
+        if (row.case_code, row.version) in erased and not any((row.salt, *data.values())):
+            digest = row.digest
         found.setdefault(row.case_code, []).append((row.version, digest))
     return found
 
@@ -259,6 +262,10 @@ def _projections_off(connection: Connection) -> Iterator[Finding]:
             if digest not in committed:
                 message = f"{code} 的个人信息（第 {version} 版）与日志所登记的不符"
                 yield Finding("projection_differs", f"case:{code}", code, None, message)
+        gone = len(committed - {None}) - len(papers.get(code, ()))
+        if gone > 0:
+            message = f"{code} 的个人信息有 {gone} 版不见了，日志没有登记抹去"
+            yield Finding("projection_differs", f"case:{code}", code, None, message)
         facts = fold(code, events)
         row = rows.get(code)
         if facts is None or row is None:

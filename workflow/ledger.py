@@ -20,13 +20,12 @@ from states.errors import UsageFault
 from states.facts import Actor, CaseFacts, fold
 from states.identity import PersonalData
 from states.plan import Json
-from states.vocabulary import Area, Kind, Path, Quota, Role, State
-from states.workdays import local_date
-from workflow import cases, journal, ledger_file, register, spreadsheet
+from states.vocabulary import Area, Kind, Path, Quota, State
+from workflow import cases, journal, ledger_file, privacy, register, spreadsheet
 from workflow.db import Database
 from workflow.engine import Desk
 from workflow.errors import BadFile, Conflict, NotPermitted
-from workflow.journal import Draft, Head, Pen
+from workflow.journal import Draft, Head
 from workflow.ledger_file import Fault, LedgerFile, LedgerRow, Normalisation
 from workflow.models import KeyRow, PersonalRow
 
@@ -34,7 +33,6 @@ _KEY = KeyRow.metadata.tables["household_key"]
 _PERSONAL = PersonalRow.metadata.tables["personal"]
 Progress = Callable[[int, int], None]
 CHUNK = 2_000  # new households between two writes: what is written need not be kept in memory
-IMPORTERS = (Role.UNIT_OFFICER, Role.UNIT_HEAD, Role.COUNTY_OFFICE)
 # What a later ledger may change only while the household is being confirmed.
 WHILE_CONFIRMING = ("village", "path", "kind", "area", "quota", "id_number", "meter")
 _PERSONAL_FIELDS = tuple(entry.name for entry in fields(PersonalData))
@@ -150,7 +148,7 @@ def import_file(
     with database.reading() as connection:
         plan = register.plan_in_force(connection)
         who = register.actor(connection, login)
-    if who.role not in IMPORTERS:
+    if who.role not in privacy.HANDLERS:
         raise NotPermitted("导入台账由责任单位或县清洁取暖办办理", remedy="请有权的账号导入")
     read = ledger_file.read(path, plan)
     if dry_run:
@@ -596,24 +594,9 @@ def export_file(
         ]
     households.sort(key=lambda household: household.facts.code)
     if reveal:
-        reveal_personal(database, who, [h.facts.code for h in households], now, "ledger export")
+        privacy.reveal(database, who, [h.facts.code for h in households], now, "ledger export")
     ledger_file.write_ledger(path, [_row(h, reveal=reveal) for h in households], plan)
     return len(households)
-
-
-def reveal_personal(
-    database: Database, who: Actor, codes: Sequence[str], now: datetime, purpose: str
-) -> None:
-    """Journals that somebody sees personal data unmasked. Raises NotPermitted without the right."""
-    if who.role not in IMPORTERS:
-        raise NotPermitted("查看未遮蔽的个人信息限责任单位和县清洁取暖办", place="--reveal")
-    with database.transaction() as connection:
-        plan = register.plan_in_force(connection)
-        pen = Pen(connection, who, now, plan.hash)
-        today = local_date(pen.now)
-        evidence: dict[str, Json] = {"codes": list(codes), "purpose": purpose}
-        pen.add(Draft("privacy", "revealed", today, evidence))
-        pen.write()
 
 
 def _row(household: _Known, *, reveal: bool) -> LedgerRow:

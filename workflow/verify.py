@@ -180,6 +180,7 @@ OTHER_KINDS: dict[tuple[str, str], tuple[str, set[str]]] = {
     ("catalogue", "catalogue_imported"): ("导入中标清单", COUNTY),
     ("ledgers", "ledger_imported"): ("导入台账", UNIT | COUNTY),
     ("privacy", "revealed"): ("查看个人信息", ROLES - {"system"}),
+    ("privacy", "erased"): ("抹去个人信息", COUNTY),
 }
 GENESIS = (("database", "init"), ("plan", "plan_adopted"), ("officers", "officer_added"))
 
