@@ -178,6 +178,9 @@ class Rules(_Part):
     notice_days: Parameter[Days]
     backdating_days: Parameter[Days]
     lead_days: Parameter[dict[Trigger, Days]]
+    signatures: Parameter[tuple[Literal["accept", "permit", "revoke", "all"], ...]] = Parameter(
+        value=(), source="程序缺省：计划没有要求签名"
+    )
 
 
 class _Document(_Part):
