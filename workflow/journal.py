@@ -207,15 +207,17 @@ def read_streams(
 
     `persons` maps logins to persons; `known_at` leaves out what was recorded later. Raises
     JournalBroken when bytes, hash and chain do not agree; who only reads (`checked` is false) reads
-    on, as long as the bytes can be read at all (design, section 7).
+    on, as long as the bytes can be read at all (design, section 7). A case under quarantine that
+    cannot be read is left out then.
     """
     found: dict[str, list[Event]] = {stream: [] for stream in streams}
+    unreadable: set[str] = set()
     for start in range(0, len(streams), _BATCH):
         part = _TABLE.c.stream.in_(streams[start : start + _BATCH])
-        for event in _events(connection, part, persons, checked=checked):
+        for event in _events(connection, part, persons, unreadable, checked=checked):
             if known_at is None or event.recorded_at <= known_at:
                 found[event.stream].append(event)
-    return found
+    return {stream: events for stream, events in found.items() if stream not in unreadable}
 
 
 def read_cases(
@@ -227,27 +229,45 @@ def read_cases(
 ) -> Iterator[tuple[str, list[Event]]]:
     """Every case's code and events, checked as by `read_streams`. Raises JournalBroken."""
     found: dict[str, list[Event]] = {}
-    for event in _events(connection, _TABLE.c.stream.like("case:%"), persons, checked=checked):
+    unreadable: set[str] = set()
+    part = _TABLE.c.stream.like("case:%")
+    for event in _events(connection, part, persons, unreadable, checked=checked):
         if known_at is None or event.recorded_at <= known_at:
             found.setdefault(event.stream, []).append(event)
     for stream, events in found.items():
-        yield stream.removeprefix("case:"), events
+        if stream not in unreadable:
+            yield stream.removeprefix("case:"), events
+
+
+def quarantined(connection: Connection) -> frozenset[str]:
+    """The streams of the cases that county office and auditor have put under quarantine."""
+    found = set()
+    for event in events_of(connection, "quarantine", ["quarantine_confirmed"]):
+        evidence = event["evidence"]
+        assert isinstance(evidence, dict)
+        found.add(f"case:{evidence['code']}")
+    return frozenset(found)
 
 
 def _events(
     connection: Connection,
     part: ColumnElement[bool],
     persons: Mapping[str, str],
+    unreadable: set[str],
     *,
     checked: bool,
 ) -> Iterator[Event]:
+    """The events of a part; `unreadable` takes in the quarantined streams that are passed over."""
     heads: dict[str, Head] = {}
     for row in connection.execute(_READ.where(part).order_by(_TABLE.c.seq)):
         if checked and digest(row.body) != row.hash:
             raise broken(row.stream, row.seq)
         try:
             event = _event(row.seq, row.stream, row.hash, row.body, persons)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, JournalBroken) as error:
+            if not checked and row.stream in quarantined(connection):
+                unreadable.add(row.stream)
+                continue
             raise broken(row.stream, row.seq) from error
         head = heads.get(row.stream, Head())
         if checked and (event.previous != head.hash or event.version != head.version + 1):

@@ -937,8 +937,8 @@ def ssh_strings(*parts: bytes) -> bytes:
 
 def raw_key(written: object) -> bytes | None:
     """The 32 bytes of a public key written as in a `.pub` file, without comment."""
-    with suppress(ValueError, AttributeError):
-        kind, _, data = str(written).partition(" ")
+    with suppress(ValueError):
+        kind, _, data = (text(written) or "").partition(" ")
         algorithm, raw = strings(decoded(data))
         if kind == "ssh-ed25519" and algorithm == b"ssh-ed25519" and len(raw) == 32:
             return raw
@@ -947,8 +947,8 @@ def raw_key(written: object) -> bytes | None:
 
 def read_signature(written: object) -> tuple[str, str, bytes] | None:
     """The public key, the namespace and the signature in an SSHSIG blob (base64)."""
-    with suppress(ValueError, AttributeError):
-        blob = decoded(str(written))
+    with suppress(ValueError):
+        blob = decoded(text(written) or "")
         key, space, reserved, hashed, signature = strings(blob[10:])
         algorithm, raw = strings(signature)
         sound = (blob[:10], reserved, hashed, algorithm) == (
@@ -1013,7 +1013,7 @@ class Receipt:
 def read_receipt(written: object) -> Receipt | None:
     """A witness's receipt (docs/proof.md); None when it is none."""
     with suppress(ValueError):
-        body, _, rest = str(written).partition("\n\n")
+        body, _, rest = (text(written) or "").partition("\n\n")
         origin, size, root, *_ = body.split("\n")
         signatures = []
         for line in rest.splitlines():
@@ -1029,7 +1029,7 @@ def read_receipt(written: object) -> Receipt | None:
 def witness_key(written: object) -> tuple[str, bytes, bytes] | None:
     """Name, key id and key in the line of a witness, `name+id+key`."""
     with suppress(ValueError):
-        name, key_id, data = str(written).split("+", 2)
+        name, key_id, data = (text(written) or "").split("+", 2)
         blob = decoded(data)
         if blob[:1] == b"\4" and len(blob) == 33:
             digest = hashlib.sha256(name.encode() + b"\n" + blob).digest()
@@ -1266,8 +1266,8 @@ class Audit:
 
     def grow(self, line: Mapping[str, object]) -> None:
         """Add the event to the tree, as its bytes are, and keep the roots that receipts name."""
-        written = line.get("bytes")
-        digest = hashlib.sha256(str(written).encode("utf-8", "replace")).hexdigest()
+        written = text(line.get("bytes")) or ""
+        digest = hashlib.sha256(written.encode("utf-8", "replace")).hexdigest()
         leaf = {"seq": self.seq, "hash": digest, "signature": text(line.get("signature"))}
         self.tree.append(CANONICAL(leaf).encode("utf-8", "replace"))
         if self.tree.size == 1:
