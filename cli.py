@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from workflow.config import Day
     from workflow.db import Database
     from workflow.engine import Order
+    from workflow.signing import Signer
 
 AnyWord = TypeVar("AnyWord", bound=Word)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -238,12 +240,31 @@ class Desk:
     login: str | None
     today: date | None
     as_json: bool
+    key_file: Path | None = None
 
-    def database(self) -> "Database":
-        """The database, which must exist."""
+    def database(self, *, signs: bool = True) -> "Database":
+        """The database, which must exist.
+
+        What is written is signed, unless it is the program itself that writes.
+        """
         from workflow import db
 
-        return db.connect(self.url)
+        database = db.connect(self.url)
+        if signs and self.login:
+            database.unlock = cache(lambda: self.unlock(database))
+        return database
+
+    def unlock(self, database: "Database") -> "Signer | None":
+        """What this officer signs with; asks for a passphrase if there is one."""
+        from workflow import keyring
+
+        return keyring.unlock(
+            database,
+            self.writer(),
+            agent=os.environ.get("SSH_AUTH_SOCK"),
+            file=self.key_file,
+            ask=lambda name: str(click.prompt(f"{name} 的口令", hide_input=True, err=True)),
+        )
 
     def writer(self) -> str:
         """The login of who writes."""
@@ -267,10 +288,10 @@ class Desk:
             return register.actor(connection, self.login)
 
     def whole_county(self) -> "Database":
-        """The database, for who may see all of it."""
+        """The database, for who may see all of it; nothing is signed."""
         from workflow import register
 
-        database = self.database()
+        database = self.database(signs=False)
         register.require_whole_view(self.reader(database))
         return database
 
@@ -343,17 +364,28 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     "--as", "login", envvar="XIANLI_OFFICER", metavar="账号", help="谁在办理（XIANLI_OFFICER）"
 )
 @click.option("--today", type=Dates(), help="演练日期；只用于演练数据库，写入时必须给出")
+@click.option(
+    "--key-file",
+    type=FILE,
+    envvar="XIANLI_KEY",
+    help="签名用的私钥文件（XIANLI_KEY）；ssh-agent 里有就不必给出",
+)
 @click.option("--json", "as_json", is_flag=True, help="输出 JSON，供程序读取")
 @click.version_option(package_name="xianli", prog_name="xianli")
 @click.pass_context
 def cli(
-    context: click.Context, url: str, login: str | None, today: date | None, as_json: bool
+    context: click.Context,
+    url: str,
+    login: str | None,
+    today: date | None,
+    key_file: Path | None,
+    as_json: bool,
 ) -> None:
     """先立后破：清洁取暖改造逐户管理，从确村确户到允许拆除原设施。
 
     新的取暖设施稳定运行满一个采暖季之前，绝不允许拆除原有取暖设施。
     """
-    context.obj = Desk(url, login, today, as_json)
+    context.obj = Desk(url, login, today, as_json, key_file)
 
 
 # 建库与演示 ------------------------------------------------------------------------------------
@@ -506,10 +538,10 @@ def officer_add(
 @pass_desk
 def officer_list(desk: Desk) -> None:
     """列出办理人员。"""
-    from workflow import answers, register
+    from workflow import answers, keyring, register
 
     with desk.database().reading() as connection:
-        document = answers.officers(register.officers(connection))
+        document = answers.officers(register.officers(connection), keyring.in_use(connection))
     desk.answer([*document], lambda screen: screen.officers(document))
 
 
@@ -523,6 +555,73 @@ def officer_disable(desk: Desk, login: str) -> None:
     database = desk.database()
     setup.disable_officer(database, login, actor=desk.writer(), now=desk.instant(database))
     desk.answer({"login": login, "active": False}, lambda screen: f"已停用 {login}")
+
+
+@officer.group("key")
+def officer_key() -> None:
+    """办理人员的签名密钥：本人生成，县清洁取暖办只登记公钥。"""
+
+
+UNTIL = click.option("--until", "until", type=Dates(), help="公钥有效期的最后一天；不写即长期")
+
+
+@officer_key.command("new")
+@click.argument("file", type=FILE)
+@pass_desk
+def officer_key_new(desk: Desk, file: Path) -> None:
+    """为自己生成密钥 FILE（口令加密）和公钥 FILE.pub；私钥不要交给任何人。
+
+    用 ssh-keygen -t ed25519 生成的也可以。
+    """
+    from workflow import signing
+
+    passphrase = click.prompt("新口令", hide_input=True, confirmation_prompt=True, err=True)
+    key = signing.new_key(file, str(passphrase), desk.login or file.name)
+    document: dict[str, Json] = {
+        "file": str(file),
+        "public_key_file": f"{file}.pub",
+        "key": key.fingerprint,
+    }
+    desk.answer(
+        document,
+        lambda screen: (
+            f"已生成密钥 {file}（口令加密，自己保管）\n"
+            f"公钥 {file}.pub 交县清洁取暖办登记，并当面核对指纹：\n{key.fingerprint}"
+        ),
+    )
+
+
+@officer_key.command("add")
+@click.argument("login")
+@click.argument("file", type=FILE)
+@UNTIL
+@pass_desk
+def officer_key_add(desk: Desk, login: str, file: Path, until: date | None) -> None:
+    """为账号 LOGIN 登记公钥 FILE（.pub 文件）；此后其一切登记都须签名（由县清洁取暖办办理）。"""
+    from workflow import answers, setup
+
+    database = desk.database()
+    found = setup.add_key(
+        database, login, file, until, actor=desk.writer(), now=desk.instant(database)
+    )
+    document = answers.key(found)
+    desk.answer(
+        document,
+        lambda screen: f"已登记 {login} 的公钥，请与本人核对指纹：\n{found.public.fingerprint}",
+    )
+
+
+@officer_key.command("revoke")
+@click.argument("login")
+@pass_desk
+def officer_key_revoke(desk: Desk, login: str) -> None:
+    """撤销账号 LOGIN 的公钥；此前的签名照旧有效（由县清洁取暖办办理）。"""
+    from workflow import answers, setup
+
+    database = desk.database()
+    found = setup.revoke_key(database, login, actor=desk.writer(), now=desk.instant(database))
+    document = answers.key(found)
+    desk.answer(document, lambda screen: f"已撤销 {login} 的公钥 {found.public.fingerprint}")
 
 
 # 台账, 设备清单, 网络 ---------------------------------------------------------------------------
@@ -1021,14 +1120,18 @@ def batch_apply(desk: Desk, file: Path, partial: bool, key: str | None) -> None:
 @pass_desk
 def check(desk: Desk, as_of: date | None, known_at: datetime | None, unit: str | None) -> None:
     """各责任单位逾期多少、将要逾期多少；新旧取暖都没有的户最先列出。"""
-    from workflow import answers, overdue, register
+    from workflow import answers, overdue, quarantine, register
 
     database = desk.database()
     clocks = _clocks(desk, database, as_of, known_at, outlook=True)
     units = _visible(desk.reader(database), _units(desk, database, unit))
     with database.reading() as connection:
         found = overdue.check(connection, register.plan_in_force(connection), clocks, units)
-        document = answers.check(found, drill=register.is_drill(connection))
+        document = answers.check(
+            found,
+            drill=register.is_drill(connection),
+            quarantined=quarantine.codes(connection),
+        )
     desk.answer(document, lambda screen: screen.check(document))
 
 
@@ -1047,7 +1150,7 @@ def report_ledgers(
     desk: Desk, file: Path, unit: str | None, as_of: date | None, force: bool
 ) -> None:
     """把确村确户、设备选型、工程推进、验收管理四本台账写到 FILE（xlsx），姓名遮蔽，可直接打印。"""
-    from workflow import answers, register, reports, spreadsheet
+    from workflow import answers, quarantine, register, reports, spreadsheet
 
     database = desk.database()
     clocks = _clocks(desk, database, as_of, None)
@@ -1057,7 +1160,11 @@ def report_ledgers(
         plan = register.plan_in_force(connection)
         found = reports.write_ledgers(connection, file, plan, clocks, units)
         document = answers.ledgers(
-            str(file), clocks.as_of, found, drill=register.is_drill(connection)
+            str(file),
+            clocks.as_of,
+            found,
+            drill=register.is_drill(connection),
+            quarantined=quarantine.codes(connection),
         )
     desk.answer(document, lambda screen: screen.ledgers(document))
 
@@ -1068,14 +1175,19 @@ def audit() -> None:
 
 
 @audit.command("verify")
+@click.option(
+    "--receipt", "receipts", multiple=True, type=FILE, help="见证人自己保存的回执，可重复"
+)
 @pass_desk
-def audit_verify(desk: Desk) -> None:
-    """核验日志：哈希链、序号、与各表是否一致。不通过时退出码为 6。"""
+def audit_verify(desk: Desk, receipts: Sequence[Path]) -> None:
+    """核验日志：哈希链、序号、签名、检查点和见证回执、与各表是否一致。不通过时退出码为 6。"""
     from workflow import answers
     from workflow import audit as audits
+    from workflow import checkpoint as checkpoints
 
+    given = [checkpoints.read_receipt(file).text for file in receipts]
     with desk.whole_county().reading() as connection, desk.progress("核验") as progress:
-        report = audits.report(connection, progress)
+        report = audits.report(connection, progress, given)
         found = audits.verification(connection, report)
     document = answers.verification(found)
     desk.answer(document, lambda screen: screen.verification(document))
@@ -1109,6 +1221,149 @@ def audit_bundle(desk: Desk, file: Path) -> None:
     with desk.whole_county().reading() as connection, desk.progress("写审计包") as progress:
         number = audits.write_bundle(connection, file, progress)
     desk.answer({"file": str(file), "events": number}, lambda screen: f"已写 {number} 条到 {file}")
+
+
+@audit.command("checkpoint")
+@click.argument("file", type=FILE, required=False)
+@click.option(
+    "--since", type=int, metavar="数字", help="从第几条起证明；不写即从上次见证处，见证人要求时才写"
+)
+@FORCE
+@pass_desk
+def audit_checkpoint(desk: Desk, file: Path | None, since: int | None, force: bool) -> None:
+    """为全部登记做一个检查点；写明 FILE 时连同证明写成送给见证人的文件。"""
+    from workflow import answers, spreadsheet, witness
+    from workflow import checkpoint as checkpoints
+
+    if file is not None:
+        spreadsheet.refuse_existing(file, force=force)
+    database = desk.whole_county()
+    made = checkpoints.make(database, desk.instant(database))
+    if file is not None:
+        with database.reading() as connection:
+            request = checkpoints.request(connection, made.checkpoint, since)
+        witness.write(file, request.text)
+        since = request.old
+    document = answers.checkpoint(made, None if file is None else str(file), since)
+    desk.answer(document, lambda screen: screen.checkpoint(document))
+
+
+@audit.command("witness")
+@click.argument("file", type=FILE)
+@click.option(
+    "--state",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="见证人自己的目录：密钥和所见证过的条数、树根；第一次自动建立，须备份",
+)
+@click.option("--name", help="见证人的名称（英文字母、数字、. - _ /），第一次使用时定下")
+@pass_desk
+def audit_witness(desk: Desk, file: Path, state: Path, name: str | None) -> None:
+    """（见证人用）核对检查点 FILE 是否在上次见证之上续写，是则签名并写回执 FILE.receipt。
+
+    不需要数据库。倒退或分叉时不签名，退出码为 6。
+    """
+    from workflow import answers, witness
+
+    done = answers.witnessed(witness.witness(file, state, name, datetime.now(UTC)))
+    desk.answer(done, lambda screen: screen.witnessed(done))
+
+
+@audit.group("receipt")
+def audit_receipt() -> None:
+    """见证人的回执。"""
+
+
+@audit_receipt.command("import")
+@click.argument("file", type=FILE)
+@pass_desk
+def audit_receipt_import(desk: Desk, file: Path) -> None:
+    """核对并保存见证人的回执 FILE；日志与见证不符时退出码为 6。"""
+    from workflow import answers
+    from workflow import checkpoint as checkpoints
+
+    document = answers.seen(checkpoints.import_receipt(desk.whole_county(), file))
+    desk.answer(document, lambda screen: screen.seen(document))
+
+
+@audit.group("witness-key")
+def audit_witness_key() -> None:
+    """登记、撤销见证人的公钥。"""
+
+
+@audit_witness_key.command("add")
+@click.argument("file", type=FILE)
+@ATTACH
+@pass_desk
+def audit_witness_key_add(desk: Desk, file: Path, attach: Sequence[Path]) -> None:
+    """登记见证人的公钥 FILE（witness.pub），须附见证单位的来函（由县清洁取暖办办理）。"""
+    from workflow import checkpoint as checkpoints
+
+    database = desk.database()
+    key = checkpoints.add_witness(
+        database, file, _files(attach), actor=desk.writer(), now=desk.instant(database)
+    )
+    desk.answer(
+        {"name": key.name, "key": key.line},
+        lambda screen: f"已登记见证人 {key.name}，请与来函核对：\n{key.line}",
+    )
+
+
+@audit_witness_key.command("revoke")
+@click.argument("name")
+@pass_desk
+def audit_witness_key_revoke(desk: Desk, name: str) -> None:
+    """撤销见证人 NAME 的公钥：其回执不再作数（由县清洁取暖办办理）。"""
+    from workflow import checkpoint as checkpoints
+
+    database = desk.database()
+    key = checkpoints.revoke_witness(
+        database, name, actor=desk.writer(), now=desk.instant(database)
+    )
+    desk.answer({"name": key.name, "key": key.line}, lambda screen: f"已撤销见证人 {key.name}")
+
+
+@audit.command("status")
+@pass_desk
+def audit_status(desk: Desk) -> None:
+    """有多少登记已由外部见证、未见证的最早是哪一条；超过 24 小时给出警告。"""
+    from workflow import answers, keyring, quarantine, register
+    from workflow import checkpoint as checkpoints
+
+    database = desk.whole_county()
+    now = desk.viewing_instant(database)
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        document = answers.status(
+            checkpoints.status(connection, now),
+            quarantine.codes(connection),
+            keyring.policy(connection, plan.hash),
+        )
+    desk.answer(document, lambda screen: screen.proof_status(document))
+
+
+@audit.command("quarantine")
+@click.argument("code")
+@click.option("--reason", required=True, help="理由：怎样损坏、如何处置")
+@pass_desk
+def audit_quarantine(desk: Desk, code: str, reason: str) -> None:
+    """隔离日志对不上的 CODE 户：县清洁取暖办和审计人员一人提出，另一人用同一命令确认。
+
+    此后该户不再写入，其他户可以继续发放许可，各报表都列出该户。
+    """
+    from states import evidence
+    from workflow import answers, quarantine
+
+    database = desk.database()
+    done = quarantine.quarantine(
+        database,
+        code,
+        evidence.plain(reason, "--reason"),
+        actor=desk.writer(),
+        now=desk.instant(database),
+    )
+    document = answers.quarantined(done)
+    desk.answer(document, lambda screen: screen.quarantine(document))
 
 
 @cli.command()

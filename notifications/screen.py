@@ -449,7 +449,7 @@ class Screen:
         )
         parts += self._nearest("逾期", found["overdue_cases"])
         parts += self._nearest("有风险", found["at_risk_cases"])
-        return "\n".join(parts)
+        return "\n".join(parts + _quarantined(found))
 
     def _nearest(self, name: str, cases: object) -> list[str]:
         assert isinstance(cases, list)
@@ -588,7 +588,8 @@ class Screen:
         ]
         headings = ("台账", "任务数", "在册", "其中计划内", "完成")
         title = f"截至 {found['as_of']}{_drill(found)}，已写到 {clean(found['file'])}"
-        return self.table(headings, rows, title=title, numbers=(1, 2, 3, 4))
+        table = self.table(headings, rows, title=title, numbers=(1, 2, 3, 4))
+        return "\n".join([table, *_quarantined(found)])
 
     def plan(self, plan: Answer) -> str:
         """`plan show`."""
@@ -638,7 +639,13 @@ class Screen:
             )
             for o in officers
         ]
-        return self.table(("账号", "姓名", "人员", "角色", "责任单位", "状态"), rows)
+        shown = self.table(("账号", "姓名", "人员", "角色", "责任单位", "状态"), rows)
+        keys = [
+            (o["login"], o["key"], o["key_valid_until"] or "-") for o in officers if o.get("key")
+        ]
+        if not keys:
+            return shown
+        return shown + "\n" + self.table(("账号", "签名公钥", "有效期到"), keys)
 
     def gates(self, gates: Sequence[Answer]) -> str:
         """`gate list`."""
@@ -662,7 +669,7 @@ class Screen:
             f"仅凭时钟 {proof['clock_only']} 户"
         )
         lines = [head, grades] if found["verified"] else [head]
-        return "\n".join([*lines, *_findings(findings)])
+        return "\n".join([*lines, *_quarantined(found), *_findings(findings)])
 
     def removal(self, found: Answer) -> str:
         """`audit removal`."""
@@ -673,7 +680,80 @@ class Screen:
             f"曾获许可 {found['permitted']} 户；登记过拆除或封存 {found['removed']} 户，"
             f"其中合规 {found['lawful']} 户；问题 {len(findings)} 处{mark}"
         )
-        return "\n".join([head, *_findings(findings)])
+        return "\n".join([head, *_quarantined(found), *_findings(findings)])
+
+    def checkpoint(self, made: Answer) -> str:
+        """`audit checkpoint`."""
+        state = "已做检查点" if made["new"] else "此后没有新的登记，仍是上一个检查点"
+        lines = [f"{state}：{made['size']} 条", str(made["origin"]), str(made["root"])]
+        if made["file"]:
+            lines.append(
+                f"已写 {clean(made['file'])}（从第 {made['since']} 条起证明），请送交见证人；"
+                "回执用 xianli audit receipt import 导入"
+            )
+        return "\n".join(lines)
+
+    def witnessed(self, done: Answer) -> str:
+        """`audit witness`."""
+        lines = [
+            f"已见证 {done['origin']}，共 {done['size']} 条；见证人 {done['witness']}",
+            f"回执：{clean(done['receipt'])}，请交回县清洁取暖办",
+        ]
+        if done["first"]:
+            lines.append(
+                "第一次见到这本日志：请当面或来函核对上面的名称和条数；"
+                f"见证人公钥在 {clean(done['public_key_file'])}，交县清洁取暖办登记"
+            )
+        return "\n".join(lines)
+
+    def seen(self, found: Answer) -> str:
+        """`audit receipt import`."""
+        return (
+            f"回执有效，已保存：{found['witness']} 于 {_local(found['witnessed_at'])} "
+            f"见证了前 {found['size']} 条"
+        )
+
+    def proof_status(self, found: Answer) -> str:
+        """`audit status`."""
+        last, seen, tail = found["checkpoint"], found["witnessed"], found["unwitnessed"]
+        signatures = found["signatures"]
+        assert isinstance(tail, Mapping)
+        assert isinstance(signatures, Mapping)
+        lines = [f"日志 {found['origin']}，共 {found['size']} 条"]
+        lines.append(
+            f"最近的检查点：{last['size']} 条，{_local(last['recorded_at'])}"
+            if isinstance(last, Mapping)
+            else "还没有检查点：xianli audit checkpoint 文件"
+        )
+        lines.append(
+            f"最近的见证：{seen['size']} 条，{_local(seen['witnessed_at'])}，{seen['witness']}"
+            if isinstance(seen, Mapping)
+            else "还没有见证回执"
+        )
+        if tail["events"]:
+            lines.append(
+                f"未见证的登记 {tail['events']} 条，最早 {_local(tail['since'])}，"
+                f"距今 {tail['hours']} 小时"
+            )
+        else:
+            lines.append("全部登记都已见证")
+        if tail["overdue"]:
+            lines.append("警告：有登记超过 24 小时没有见证，其间被改写无法发现")
+        wanted = "、".join(_strings(signatures["required"])) or "没有"
+        lines.append(f"计划要求签名的事项：{wanted}；已签名 {signatures['signed_events']} 条")
+        return "\n".join(lines + _quarantined(found))
+
+    def quarantine(self, done: Answer) -> str:
+        """`audit quarantine`."""
+        if done["state"] == "proposed":
+            return (
+                f"已提出隔离 {done['code']}（第 {done['seq']} 条）；"
+                "须由另一方（县清洁取暖办或审计人员）的另一人用同一命令确认"
+            )
+        return (
+            f"已隔离 {done['code']}（第 {done['seq']} 条）：该户不再写入，各报表都会列出；"
+            "其他户可以继续发放许可"
+        )
 
     def proof(self, found: Answer) -> str:
         """`safety`."""
@@ -828,6 +908,11 @@ def _revision_outcome(found: Answer, refused: Sequence[str]) -> str:
         )
     who = "须两人：一人提出，另一人复核" if found["second_officer"] else "一人即可"
     return f"没有写入。付诸实施加 --apply --attach 依据文件 --reason 理由（{who}）"
+
+
+def _quarantined(found: Answer) -> list[str]:
+    codes = _strings(found["quarantined"])
+    return [f"已隔离（日志对不上，不再写入）：{'、'.join(codes)}"] if codes else []
 
 
 def _findings(findings: Sequence[Answer]) -> list[str]:

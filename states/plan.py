@@ -206,6 +206,9 @@ class Rules(_Part):
     pause_moves: Parameter[tuple[PauseCause, ...]] = _unless_given(
         (PauseCause.WEATHER, PauseCause.SUPPLY, PauseCause.GRID)
     )
+    signatures: Parameter[tuple[Literal["accept", "permit", "revoke", "all"], ...]] = _unless_given(
+        ()
+    )
 
 
 class _Document(_Part):

@@ -104,6 +104,8 @@ def _rules(old: Plan, new: Plan) -> Iterator[Change]:
                 refused = "不得缩小先立后破的适用范围"
             elif name == "required_seasons" and after < before:
                 refused = "不得减少要求的采暖季数"
+            elif name == "signatures" and "all" not in after and set(before) - set(after):
+                refused = "不得取消签名的要求"
             elif (name in _LOOSER_UP and after > before) or (
                 name in _LOOSER_DOWN and after < before
             ):

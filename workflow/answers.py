@@ -4,7 +4,8 @@ Instants are UTC, dates `YYYY-MM-DD`, identifiers those of the vocabulary. The s
 answers in Chinese.
 """
 
-from collections.abc import Iterable, Sequence
+import base64
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 
@@ -19,14 +20,18 @@ from workflow import batch as batches
 from workflow.audit import Verification
 from workflow.batch import Batch, Refused
 from workflow.cases import Position
+from workflow.checkpoint import Made, Seen, Status
 from workflow.engine import Receipt
+from workflow.keyring import OfficerKey
 from workflow.ledger import Import
 from workflow.models import instant_text
 from workflow.overdue import Check, Todo
+from workflow.quarantine import Quarantine
 from workflow.register import Gate, Officer
 from workflow.reports import Count, LedgerTotals
 from workflow.revision import Fate, Impact, Moved, Revised
 from workflow.verify import Finding, Report
+from workflow.witness import Witnessed
 
 Document = dict[str, Json]
 
@@ -266,7 +271,7 @@ def todo(items: Iterable[Todo]) -> list[Document]:
     ]
 
 
-def check(found: Check, *, drill: bool) -> Document:
+def check(found: Check, *, drill: bool, quarantined: Sequence[str] = ()) -> Document:
     """`check`."""
     return {
         "as_of": _day(found.as_of),
@@ -288,6 +293,7 @@ def check(found: Check, *, drill: bool) -> Document:
         },
         "overdue_cases": [position(p) for p in found.late],
         "at_risk_cases": [position(p) for p in found.risky],
+        "quarantined": list(quarantined),
     }
 
 
@@ -414,7 +420,14 @@ def _refused_row(one: Refused) -> Document:
     return document
 
 
-def ledgers(file: str, as_of: date, found: Iterable[LedgerTotals], *, drill: bool) -> Document:
+def ledgers(
+    file: str,
+    as_of: date,
+    found: Iterable[LedgerTotals],
+    *,
+    drill: bool,
+    quarantined: Sequence[str] = (),
+) -> Document:
     """`report ledgers`."""
 
     def figures(count: Count) -> Document:
@@ -429,6 +442,7 @@ def ledgers(file: str, as_of: date, found: Iterable[LedgerTotals], *, drill: boo
         "file": file,
         "as_of": _day(as_of),
         "drill": drill,
+        "quarantined": list(quarantined),
         "ledgers": [
             {
                 "name": one.name,
@@ -543,8 +557,11 @@ def _moved(one: Moved) -> Document:
     }
 
 
-def officers(found: Iterable[Officer]) -> list[Document]:
-    """`officer list`."""
+def officers(
+    found: Iterable[Officer], keys: Mapping[str, OfficerKey] | None = None
+) -> list[Document]:
+    """`officer list`; `keys` are those in use."""
+    held = keys or {}
     return [
         {
             "login": officer.login,
@@ -553,9 +570,22 @@ def officers(found: Iterable[Officer]) -> list[Document]:
             "role": officer.role,
             "unit": officer.unit,
             "active": officer.active,
+            **_key_of(held.get(officer.login)),
         }
         for officer in found
     ]
+
+
+def key(found: OfficerKey) -> Document:
+    """`officer key add` and `revoke`."""
+    return {"login": found.login, **_key_of(found)}
+
+
+def _key_of(found: OfficerKey | None) -> Document:
+    return {
+        "key": None if found is None else found.public.fingerprint,
+        "key_valid_until": None if found is None else _day(found.valid_until),
+    }
 
 
 def gates(found: Iterable[Gate]) -> list[Document]:
@@ -567,17 +597,14 @@ def gates(found: Iterable[Gate]) -> list[Document]:
 
 
 def verification(found: Verification) -> Document:
-    """`audit verify`; the proof counts cases: no witness or key stands behind any of them yet."""
+    """`audit verify`; the proof counts cases by grade."""
     return {
         "verified": found.verified,
         "events": found.events,
         "cases": found.cases,
         "findings": [finding(one) for one in found.findings],
-        "proof": {
-            "witnessed": 0,
-            "signed": 0,
-            "clock_only": found.cases if found.verified else 0,
-        },
+        "proof": {**found.proof},
+        "quarantined": list(found.quarantined),
     }
 
 
@@ -601,7 +628,86 @@ def removal(found: Report, plan: Plan) -> Document:
         "lawful": found.lawful,
         "drill": found.drill,
         "unverified": found.permitted > 0 and not verified,
+        "quarantined": list(found.quarantined),
         "findings": [finding(one) for one in found.removal],
+    }
+
+
+def checkpoint(found: Made, file: str | None, since: int | None) -> Document:
+    """`audit checkpoint`; `since` is where the proof in the file begins."""
+    return {
+        "origin": found.checkpoint.origin,
+        "size": found.checkpoint.size,
+        "root": found.checkpoint.root_text,
+        "recorded_at": instant_text(found.recorded_at),
+        "new": found.new,
+        "file": file,
+        "since": since,
+    }
+
+
+def witnessed(found: Witnessed) -> Document:
+    """`audit witness`."""
+    return {
+        "origin": found.receipt.checkpoint.origin,
+        "size": found.receipt.checkpoint.size,
+        "root": found.receipt.checkpoint.root_text,
+        "witness": found.key.name,
+        "witness_key": found.key.line,
+        "witnessed_at": instant_text(found.at),
+        "first": found.first,
+        "receipt": str(found.file),
+        "public_key_file": str(found.public),
+    }
+
+
+def seen(found: Seen) -> Document:
+    """`audit receipt import`."""
+    return {
+        "witness": found.witness,
+        "size": found.size,
+        "root": base64.b64encode(found.root).decode(),
+        "witnessed_at": instant_text(found.at),
+    }
+
+
+def status(found: Status, quarantined: Sequence[str], policy: Iterable[str]) -> Document:
+    """`audit status`."""
+    return {
+        "origin": found.origin,
+        "size": found.size,
+        "checkpoint": None if found.last is None else checkpoint(found.last, None, None),
+        "witnessed": None if found.seen is None else seen(found.seen),
+        "unwitnessed": {
+            "events": found.unseen,
+            "since": None if found.oldest is None else instant_text(found.oldest),
+            "hours": None if found.age is None else int(found.age.total_seconds() // 3600),
+            "overdue": found.overdue,
+        },
+        "witnesses": [
+            {
+                "name": one.key.name,
+                "key": one.key.line,
+                "registered_at": instant_text(one.since),
+                "revoked": one.revoked,
+            }
+            for one in found.witnesses
+        ],
+        "signatures": {"required": [*sorted(policy)], "signed_events": found.signed},
+        "quarantined": list(quarantined),
+    }
+
+
+def quarantined(found: Quarantine) -> Document:
+    """`audit quarantine`."""
+    return {
+        "code": found.code,
+        "state": "confirmed" if found.confirmed else "proposed",
+        "seq": found.seq,
+        "actor": found.actor,
+        "role": found.role,
+        "reason": found.reason,
+        "missing": list(found.missing),
     }
 
 

@@ -5,7 +5,7 @@ added here is what a bundle cannot show: the database's own triggers, and every 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
@@ -16,7 +16,7 @@ from sqlalchemy.types import NullType
 from states import plan as plans
 from states.facts import fold
 from states.identity import PersonalData
-from workflow import cases, journal, privacy, register, triggers, verify
+from workflow import cases, checkpoint, journal, privacy, register, triggers, verify
 from workflow.errors import BadFile, JournalBroken
 from workflow.models import (
     AttachmentRow,
@@ -42,11 +42,20 @@ class Verification:
     events: int
     cases: int
     findings: tuple[Finding, ...]
+    grades: Mapping[str, str]
+    quarantined: tuple[str, ...]
 
     @property
     def verified(self) -> bool:
         """Whether nothing was found."""
         return not self.findings
+
+    @property
+    def proof(self) -> Mapping[str, int]:
+        """How many cases have each grade of proof; a case with a finding has none."""
+        tainted = {finding.case for finding in self.findings}
+        graded = [] if None in tainted else [self.grades[c] for c in self.grades.keys() - tainted]
+        return {grade: graded.count(grade) for grade in verify.GRADES}
 
 
 def lines(
@@ -61,6 +70,8 @@ def lines(
         "size": size,
         "triggers": _triggers(connection),
     }
+    for note in checkpoint.receipts(connection):
+        yield {"type": "receipt", "note": note}
     for done, row in enumerate(_raw(connection, "journal", "seq"), start=1):
         if done % 500 == 0:
             progress(done, size)
@@ -70,6 +81,7 @@ def lines(
             "seq": row["seq"],
             "hash": row["hash"],
             "bytes": body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body),
+            "signature": row["signature"],
             "columns": {
                 **{name: row[name] for name in _PLAIN_COLUMNS},
                 "from": row["from_state"],
@@ -113,6 +125,8 @@ def _projections(connection: Connection) -> Iterator[Mapping[str, object]]:
         yield {"type": "permission", "case": row["case_code"], **known}
     for row in _raw(connection, "officer", "login"):
         yield {"type": "officer", **row, "active": row["active"] == 1}
+    for row in _raw(connection, "officer_key", "added_seq"):
+        yield {"type": "key", **row}
     for row in _raw(connection, "gate", "unit"):
         yield {"type": "gate", **row}
 
@@ -147,9 +161,14 @@ def write_bundle(connection: Connection, path: Path, progress: Progress = _unwat
     return journal.size(connection)
 
 
-def report(connection: Connection, progress: Progress = _unwatched) -> verify.Report:
-    """What the independent audit says of this database."""
-    return verify.examine(lines(connection, progress))
+def report(
+    connection: Connection, progress: Progress = _unwatched, receipts: Sequence[str] = ()
+) -> verify.Report:
+    """What the independent audit says of this database.
+
+    `receipts` are the texts of witness's receipts that came another way than in the database.
+    """
+    return verify.examine(lines(connection, progress), receipts)
 
 
 def verification(connection: Connection, found: verify.Report | None = None) -> Verification:
@@ -167,7 +186,7 @@ def verification(connection: Connection, found: verify.Report | None = None) -> 
         # Only tampering leaves what cannot be read; the findings above name most of it.
         message = f"有一张表或一条日志读不出来：{error}"
         findings.append(Finding("projection_differs", None, None, None, message))
-    return Verification(found.events, found.cases, tuple(findings))
+    return Verification(found.events, found.cases, tuple(findings), found.grades, found.quarantined)
 
 
 def _missing_triggers(connection: Connection) -> Iterator[Finding]:

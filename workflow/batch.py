@@ -184,6 +184,8 @@ def _waiting(
     events = cases.load(connection, codes, checked=False) if special else {}
     lines = []
     for position in found:
+        if special and position.code not in events:
+            continue  # under quarantine and not to be read
         line = Waiting(
             code=position.code,
             version=position.version,

@@ -122,6 +122,13 @@ def facts_of(
     Raises NotPermitted when there is no such case for this officer.
     """
     events = load(connection, [code], known_at=clocks.known_at, checked=False).get(code, [])
+    if not events and f"case:{code}" in journal.quarantined(connection):
+        raise JournalBroken(
+            f"{code} 已隔离，日志内容读不出来",
+            place=f"case:{code}",
+            remedy="查看纸质材料；见 xianli audit verify",
+            code="quarantined",
+        )
     facts = fold(code, events, clocks.as_of if clocks.past else None)
     if facts is None or (who is not None and not who.answers_for(facts.unit)):
         raise not_for_you(code)

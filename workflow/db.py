@@ -4,7 +4,7 @@ SQLite is the embedded default. Writers take `BEGIN IMMEDIATE`, so the second of
 first and then sees what it did.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from states.errors import UsageFault
 from workflow.errors import BadFile, Conflict, JournalBroken
+from workflow.signing import Signer
 
-HEAD = "0002"
+HEAD = "0003"
 BUSY_SECONDS = 30
 # What a connection must answer to each PRAGMA after it was set (design, section 7).
 PRAGMAS = {
@@ -30,16 +31,24 @@ PRAGMAS = {
 
 
 class Database:
-    """An open database; `transaction` writes, `reading` sees one unchanging state."""
+    """An open database; `transaction` writes, `reading` sees one unchanging state.
+
+    `unlock` gives what the events of a transaction are signed with (`workflow.keyring`). It is
+    asked before the lock is taken: a person who types a passphrase keeps nobody waiting.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.unlock: Callable[[], Signer | None] = lambda: None
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A write transaction: all of it or nothing. Raises Conflict when it waited in vain."""
+        signer = self.unlock()
         with _errors_for_people(), self.engine.connect() as connection:
-            connection = connection.execution_options(xianli_begin="BEGIN IMMEDIATE")
+            connection = connection.execution_options(
+                xianli_begin="BEGIN IMMEDIATE", xianli_signer=signer
+            )
             with connection.begin():
                 yield connection
 

@@ -20,7 +20,7 @@ from states.plan import Json, Plan
 from states.question import Question, Surroundings
 from states.vocabulary import FacilityStatus, FactKind, GateKind, Path, Quota, State, Trigger
 from states.workdays import local_date
-from workflow import attachments, cases, journal, register
+from workflow import attachments, cases, journal, quarantine, register
 from workflow.attachments import File
 from workflow.db import Database
 from workflow.errors import Conflict, JournalBroken
@@ -110,6 +110,7 @@ class Desk:
         self._permissions: list[dict[str, object]] = []
         self._serials: dict[str, str] = {}
         self._chains_checked = False
+        self._closed = quarantine.standing(connection).keys()
         self._gates: Mapping[tuple[str, str, str], date] | None = None
         self._models: Mapping[Path, frozenset[str]] | None = None
 
@@ -176,6 +177,8 @@ class Desk:
         missing = [code for code in dict.fromkeys(codes) if code not in self._events]
         if not missing:
             return
+        for code in set(missing) & self._closed:
+            quarantine.require_open(self.connection, code)
         found = cases.load(self.connection, missing)
         rows = _heads(self.connection, list(found))
         for code, events in found.items():
@@ -277,7 +280,7 @@ class Desk:
         if order.kind in _LOOKS_AROUND:
             self.finish()
         if order.kind is Trigger.PERMIT and not self._chains_checked:
-            journal.check_chains(self.connection)
+            quarantine.check_whole(self.connection)
             self._chains_checked = True
         question = self.question(order)
         source: State | None = None

@@ -62,6 +62,7 @@ class JournalRow(SQLModel, table=True):
     role: str
     hash: str
     body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    signature: str | None = Field(default=None)
 
 
 class CaseRow(SQLModel, table=True):
@@ -121,6 +122,28 @@ class OfficerRow(SQLModel, table=True):
     role: str
     unit: str | None = Field(default=None)
     active: bool = Field(default=True)
+
+
+class OfficerKeyRow(SQLModel, table=True):
+    """The public keys that officers sign with: a projection of the stream `officers`."""
+
+    __tablename__ = "officer_key"
+
+    key: str = Field(primary_key=True)
+    login: str = Field(index=True)
+    added_seq: int
+    valid_until: date | None = Field(default=None)
+    revoked_seq: int | None = Field(default=None)
+
+
+class WitnessReceiptRow(SQLModel, table=True):
+    """What a witness answered to a checkpoint: the note speaks for itself (docs/proof.md)."""
+
+    __tablename__ = "witness_receipt"
+
+    witness: str = Field(primary_key=True)
+    size: int = Field(primary_key=True)
+    note: str = Field(sa_column=Column(Text, nullable=False))
 
 
 class GateRow(SQLModel, table=True):

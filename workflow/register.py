@@ -18,10 +18,12 @@ from states.facts import Actor, Attached
 from states.plan import Plan
 from states.vocabulary import GateKind, Path, Role
 from states.workdays import Calendar, holidays_of, local_date
-from workflow import journal
+from workflow import journal, keyring
 from workflow.errors import Conflict, JournalBroken, NotPermitted
 from workflow.journal import Draft, Pen
+from workflow.keyring import OfficerKey
 from workflow.models import CatalogueRow, GateRow, OfficerRow, PlanRow
+from workflow.signing import PublicKey
 
 _OFFICER = OfficerRow.metadata.tables["officer"]
 _GATE = GateRow.metadata.tables["gate"]
@@ -262,6 +264,74 @@ def disable_officer(pen: Pen, login: str) -> None:
     pen.add(Draft("officers", "officer_disabled", today_of(pen), {"login": login}))
     pen.write()
     pen.connection.execute(_OFFICER.update().where(_OFFICER.c.login == login).values(active=False))
+
+
+def add_key(pen: Pen, login: str, key: PublicKey, valid_until: date | None) -> OfficerKey:
+    """Registers the public key that a login signs with from now on, up to its last day.
+
+    Raises UsageFault for an unknown login or a day that is past, Conflict when the login has a key,
+    or the key is or was somebody's.
+    """
+    require_county(pen.actor)
+    if not any(one.login == login and one.active for one in officers(pen.connection)):
+        raise UsageFault(f"没有可用的人员账号“{login}”", place="LOGIN")
+    if valid_until is not None and valid_until < today_of(pen):
+        raise UsageFault(f"有效期 {valid_until} 已过", place="--until")
+    for known in keyring.all_keys(pen.connection):
+        if known.public == key:
+            raise Conflict(
+                f"这把公钥已登记在“{known.login}”名下，一把密钥只用一次",
+                place="FILE",
+                remedy="请本人另行生成：xianli officer key new 文件",
+            )
+        if known.login == login and known.revoked_seq is None:
+            raise Conflict(
+                f"账号“{login}”已有公钥 {known.public.fingerprint}",
+                place="LOGIN",
+                remedy=f"先 xianli officer key revoke {login}，再登记新的",
+            )
+    until = None if valid_until is None else valid_until.isoformat()
+    evidence = {"login": login, "key": key.line, "valid_until": until}
+    event = pen.add(Draft("officers", "key_added", today_of(pen), {**evidence}))
+    pen.write()
+    pen.connection.execute(
+        keyring.KEY.insert().values(
+            key=key.line, login=login, added_seq=event.seq, valid_until=valid_until
+        )
+    )
+    return OfficerKey(login, key, event.seq, valid_until, None)
+
+
+def revoke_key(pen: Pen, login: str) -> OfficerKey:
+    """Takes a login's key out of use; what it signed stays signed.
+
+    Raises UsageFault when there is none, StepRefused when nobody could register a key any more.
+    """
+    require_county(pen.actor)
+    in_use = keyring.in_use(pen.connection)
+    key = in_use.get(login)
+    if key is None:
+        raise UsageFault(f"账号“{login}”没有在用的公钥", place="LOGIN")
+    county = {
+        one.login
+        for one in officers(pen.connection)
+        if one.active and one.role is Role.COUNTY_OFFICE
+    }
+    if "all" in keyring.policy(pen.connection, pen.plan) and county & in_use.keys() == {login}:
+        raise StepRefused(
+            "计划要求一切登记都签名，这是县清洁取暖办最后一把公钥，撤销后无人能办理",
+            remedy="先为另一个县级账号登记公钥",
+        )
+    event = pen.add(
+        Draft("officers", "key_revoked", today_of(pen), {"login": login, "key": key.public.line})
+    )
+    pen.write()
+    pen.connection.execute(
+        keyring.KEY.update()
+        .where(keyring.KEY.c.key == key.public.line)
+        .values(revoked_seq=event.seq)
+    )
+    return key
 
 
 def open_gate(pen: Pen, gate: Gate, attachments: Sequence[Attached]) -> None:

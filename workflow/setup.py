@@ -12,11 +12,22 @@ from states.errors import UsageFault
 from states.evidence import plain
 from states.plan import Json, Plan
 from states.vocabulary import GateKind, Path, Role
-from workflow import attachments, cases, config, db, journal, migrations, register, spreadsheet
+from workflow import (
+    attachments,
+    cases,
+    config,
+    db,
+    journal,
+    migrations,
+    register,
+    signing,
+    spreadsheet,
+)
 from workflow.attachments import File
 from workflow.db import Database
 from workflow.errors import BadFile
 from workflow.journal import Pen
+from workflow.keyring import OfficerKey
 from workflow.register import Gate, Model, Officer
 
 CATALOGUE_COLUMNS = ("型号", "品牌", "取暖方式", "中标包号")
@@ -122,6 +133,27 @@ def disable_officer(database: Database, login: str, *, actor: str, now: datetime
     """Takes a login out of use."""
     with _pen(database, actor, now) as (pen, _):
         register.disable_officer(pen, login)
+
+
+def add_key(
+    database: Database,
+    login: str,
+    path: FilePath,
+    valid_until: date | None,
+    *,
+    actor: str,
+    now: datetime,
+) -> OfficerKey:
+    """Registers the public key in a file for a login. Raises BadFile and `register.add_key`'s."""
+    key = signing.read_public(path)
+    with _pen(database, actor, now) as (pen, _):
+        return register.add_key(pen, login, key, valid_until)
+
+
+def revoke_key(database: Database, login: str, *, actor: str, now: datetime) -> OfficerKey:
+    """Takes a login's key out of use."""
+    with _pen(database, actor, now) as (pen, _):
+        return register.revoke_key(pen, login)
 
 
 def open_gate(

@@ -5,19 +5,25 @@ hashes, the chains, who was an officer, which step was open to whom, what the ta
 for every permission the whole rule of design section 4, which rests on the notice, part 四:
 未经过一个采暖季稳定运行的，绝不允许拆除原有供暖设施.
 
-It shares no code with the program. It imports the standard library only and runs alone:
+It shares no code with the program. It needs the standard library only, and `cryptography` to check
+signatures; without it everything else is checked, and the report says that signatures were not.
 
-    python workflow/verify.py BUNDLE.jsonl [--json]
+    python workflow/verify.py BUNDLE.jsonl [--json] [--receipt FILE]…
+
+A receipt is what the outside witness gave: bring those that the witness itself kept, for a bundle
+can only be trusted to hold the ones that suit it.
 
 Exit status: 0 nothing found; 1 permissions or removals against the rule; 6 the journal or a table
 made from it does not verify; 2 wrong usage; 3 no readable bundle.
 
 How to read it: the tables of what is allowed come first, then the reading of values, then section 4
-(`refusals`), then what became of the old facilities (`removals`), then the walk over the journal
-(`Audit`). A day is its ordinal number (1 = 0001-01-01), so that a run of days is a plain range. All
-days are county-local; Shanghai is UTC+8 all year.
+(`refusals`), then what became of the old facilities (`removals`), then signatures and the tree over
+all events (docs/proof.md), then the walk over the journal (`Audit`). A day is its ordinal number
+(1 = 0001-01-01), so that a run of days is a plain range. All days are county-local; Shanghai is
+UTC+8 all year.
 """
 
+import base64
 import hashlib
 import json
 import re
@@ -30,6 +36,14 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from itertools import chain, pairwise
 from types import NoneType
+
+try:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    CAN_CHECK_SIGNATURES = True
+except ImportError:
+    CAN_CHECK_SIGNATURES = False
 
 FINDING_CODES: dict[str, str] = {
     # integrity: exit status 6
@@ -60,6 +74,12 @@ FINDING_CODES: dict[str, str] = {
     "amendment_not_allowed": "登记更改了此时不能更改的内容。",
     "reference_unknown": "事件所指的另一事件不存在，或不是能这样指的事件。",
     "late_without_document": "补录超过方案规定的天数，却没有附补录材料。",
+    "signature_missing": "登记了公钥的经办人没有签名，或方案要求签名的事件没有签名。",
+    "signature_invalid": "签名与事件不符，或不是经办人当时有效的公钥所签。",
+    "key_conflict": "登记的公钥已用过，该账号已有公钥，或撤销的不是在用的公钥。",
+    "checkpoint_differs": "检查点所记的条数、名称或树根与此前的日志不符。",
+    "receipt_differs": "日志与见证回执不符：见证之后被改写、截短，或恢复成了旧的备份。",
+    "receipt_invalid": "见证回执读不出，是另一个库的，或没有已登记见证人的有效签名。",
     "projection_differs": "业务表与日志推演的结果不符，或多一行、少一行。",
     # lawfulness: exit status 1
     "permission_unlawful": "发出许可时，按当时已知的情况就不符合先立后破的规定。",
@@ -100,6 +120,19 @@ class Report:
     removed: int
     lawful: int
     drill: bool
+    # Of each case that verifies: `witnessed`, `signed` or `clock_only`, by its weakest event.
+    grades: Mapping[str, str] = field(default_factory=dict)
+    quarantined: tuple[str, ...] = ()
+    signatures_checked: bool = True
+
+    @property
+    def proof(self) -> dict[str, int]:
+        """How many cases have each grade."""
+        held = list(self.grades.values())
+        return {grade: held.count(grade) for grade in GRADES}
+
+
+GRADES = {"witnessed": "有见证", "signed": "有签名", "clock_only": "仅凭时钟"}
 
 
 # ---------------------------------------------------------------- what is allowed (design 3)
@@ -176,6 +209,13 @@ OTHER_KINDS: dict[tuple[str, str], tuple[str, set[str]]] = {
     ("plan", "plan_proposed"): ("提出修订方案", COUNTY),
     ("officers", "officer_added"): ("登记人员", COUNTY),
     ("officers", "officer_disabled"): ("停用人员", COUNTY),
+    ("officers", "key_added"): ("登记公钥", COUNTY),
+    ("officers", "key_revoked"): ("撤销公钥", COUNTY),
+    ("checkpoints", "checkpoint_made"): ("检查点", {"system"}),
+    ("witnesses", "witness_added"): ("登记见证人", COUNTY),
+    ("witnesses", "witness_revoked"): ("撤销见证人", COUNTY),
+    ("quarantine", "quarantine_proposed"): ("提出隔离", COUNTY | {"auditor"}),
+    ("quarantine", "quarantine_confirmed"): ("确认隔离", COUNTY | {"auditor"}),
     ("gates", "gate_opened"): ("网络就绪", COUNTY),
     ("catalogue", "catalogue_imported"): ("导入中标清单", COUNTY),
     ("ledgers", "ledger_imported"): ("导入台账", UNIT | COUNTY),
@@ -401,6 +441,7 @@ class Plan:
     warm_temperature: Decimal | None = None
     exempt: tuple[str, ...] | None = None
     verified: set[str] = field(default_factory=set)
+    signatures: tuple[str, ...] = ()
     seasons: list[Season] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -457,6 +498,8 @@ def read_plan(document: Mapping[str, object]) -> Plan:
         read = {"warm_temperature": plan.warm_temperature, "exempt_paths": plan.exempt}
         if (read | plan.numbers).get(name) is None:
             plan.faults.append(f"rules.{name}")
+    wanted = rules.get("signatures") if isinstance(rules, dict) else None
+    plan.signatures = texts(wanted.get("value")) or () if isinstance(wanted, dict) else ()
     seasons = document.get("seasons")
     for place, entry in enumerate(seasons if isinstance(seasons, list) else ()):
         entry = entry if isinstance(entry, dict) else {}
@@ -536,6 +579,8 @@ class Case:
     sightings: list[Fact] = field(default_factory=list)
     struck: list[Fact] = field(default_factory=list)
     permits: list[Permit] = field(default_factory=list)
+    last: int = 0  # the seq of its last event
+    unsigned: int = 0  # the seq of its last event that nobody signed
     frozen_since: dict[int, int] = field(default_factory=dict)
     suspensions: list[tuple[int, int]] = field(default_factory=list)
 
@@ -876,6 +921,160 @@ def unlawful(case: Case, when: int, status: str) -> str:
     return ""
 
 
+# ---------------------------------------------------------------- signatures and the tree
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A public key of the officers' register, `ssh-ed25519 AAAA…`."""
+
+    key: str
+    login: str
+    added_seq: int
+    valid_until: int | None
+    revoked_seq: int | None
+
+
+def decoded(written: str) -> bytes:
+    """Base64 in its one spelling. Raises ValueError for anything else."""
+    data = base64.b64decode(written, validate=True)
+    if base64.b64encode(data).decode() != written:
+        raise ValueError(written)
+    return data
+
+
+def strings(data: bytes) -> list[bytes]:
+    """The length-prefixed strings that SSH writes one after another. Raises ValueError."""
+    found = []
+    while data:
+        length = 4 + int.from_bytes(data[:4], "big")
+        if len(data) < length:
+            raise ValueError("truncated")
+        found.append(data[4:length])
+        data = data[length:]
+    return found
+
+
+def ssh_strings(*parts: bytes) -> bytes:
+    """The reverse of `strings`."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def raw_key(written: object) -> bytes | None:
+    """The 32 bytes of a public key written as in a `.pub` file, without comment."""
+    with suppress(ValueError):
+        kind, _, data = (text(written) or "").partition(" ")
+        algorithm, raw = strings(decoded(data))
+        if kind == "ssh-ed25519" and algorithm == b"ssh-ed25519" and len(raw) == 32:
+            return raw
+    return None
+
+
+def read_signature(written: object) -> tuple[str, str, bytes] | None:
+    """The public key, the namespace and the signature in an SSHSIG blob (base64)."""
+    with suppress(ValueError):
+        blob = decoded(text(written) or "")
+        key, space, reserved, hashed, signature = strings(blob[10:])
+        algorithm, raw = strings(signature)
+        sound = (blob[:10], reserved, hashed, algorithm) == (
+            b"SSHSIG\0\0\0\1", b"", b"sha512", b"ssh-ed25519",
+        )  # fmt: skip
+        if sound and len(raw) == 64:
+            return f"ssh-ed25519 {base64.b64encode(key).decode()}", space.decode(), raw
+    return None
+
+
+def ssh_signed(message: bytes, space: str) -> bytes:
+    """What SSHSIG signs for a message."""
+    digest = hashlib.sha512(message).digest()
+    return b"SSHSIG" + ssh_strings(space.encode(), b"", b"sha512", digest)
+
+
+def signed_by(key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the Ed25519 key signed the message."""
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+class Tree:
+    """The growing Merkle tree of RFC 6962, as the roots of its complete subtrees."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.peaks: list[tuple[int, bytes]] = []  # (leaves, hash), the largest first
+
+    def append(self, leaf: bytes) -> None:
+        """Add a leaf by its data."""
+        leaves, found = 1, hashlib.sha256(b"\0" + leaf).digest()
+        while self.peaks and self.peaks[-1][0] == leaves:
+            found = hashlib.sha256(b"\1" + self.peaks.pop()[1] + found).digest()
+            leaves *= 2
+        self.peaks.append((leaves, found))
+        self.size += 1
+
+    def root(self) -> str:
+        """The root in base64."""
+        hashes = [found for _, found in self.peaks] or [hashlib.sha256().digest()]
+        found = hashes.pop()
+        while hashes:
+            found = hashlib.sha256(b"\1" + hashes.pop() + found).digest()
+        return base64.b64encode(found).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A checkpoint with its signature lines: name, first bytes, rest."""
+
+    origin: str
+    size: int
+    root: str
+    body: str
+    signatures: tuple[tuple[str, bytes, bytes], ...]
+
+
+def read_receipt(written: object) -> Receipt | None:
+    """A witness's receipt (docs/proof.md); None when it is none."""
+    with suppress(ValueError):
+        body, _, rest = (text(written) or "").partition("\n\n")
+        origin, size, root, *_ = body.split("\n")
+        signatures = []
+        for line in rest.splitlines():
+            dash, name, data = line.split(" ")
+            if dash != "\u2014":
+                raise ValueError(line)
+            signatures.append((name, decoded(data)[:4], decoded(data)[4:]))
+        if re.fullmatch(r"0|[1-9][0-9]{0,14}", size) and len(decoded(root)) == 32:
+            return Receipt(origin, int(size), root, f"{body}\n", tuple(signatures))
+    return None
+
+
+def witness_key(written: object) -> tuple[str, bytes, bytes] | None:
+    """Name, key id and key in the line of a witness, `name+id+key`."""
+    with suppress(ValueError):
+        name, key_id, data = (text(written) or "").split("+", 2)
+        blob = decoded(data)
+        if blob[:1] == b"\4" and len(blob) == 33:
+            digest = hashlib.sha256(name.encode() + b"\n" + blob).digest()
+            if digest[:4].hex() == key_id:
+                return name, digest[:4], blob[1:]
+    return None
+
+
+def cosigned(receipt: Receipt, line: str) -> bool:
+    """Whether the witness with this key signed the receipt (c2sp.org/tlog-cosignature)."""
+    known = witness_key(line)
+    for name, key_id, payload in receipt.signatures:
+        if known is not None and (name, key_id) == known[:2] and len(payload) == 72:
+            seconds = int.from_bytes(payload[:8], "big")
+            message = f"cosignature/v1\ntime {seconds}\n{receipt.body}".encode()
+            if signed_by(known[2], message, payload[8:]):
+                return True
+    return False
+
+
 # ---------------------------------------------------------------- the walk
 
 Table = dict[tuple[object, ...], dict[str, object]]  # key columns -> what the row must say
@@ -901,7 +1100,7 @@ class Audit:
         self.removal: list[Finding] = []
         self.header: Mapping[str, object] | None = None
         self.rows: dict[str, list[Mapping[str, object]]] = {
-            "case": [], "permission": [], "officer": [], "gate": [],
+            "case": [], "permission": [], "officer": [], "gate": [], "key": [],
         }  # fmt: skip
         self.events = 0
         self.seq = 0
@@ -910,11 +1109,20 @@ class Audit:
         self.genesis: list[Event] = []
         self.drill = False
         self.plans: dict[str, Plan] = {}
-        self.proposals: dict[int, Event] = {}
+        self.revisions: dict[int, Event] = {}
         self.plan: str | None = None
         self.officers: dict[str, Officer] = {}
         self.gates: dict[tuple[str, str, str], str] = {}
         self.cases: dict[str, Case] = {}
+        self.keys: dict[str, Key] = {}  # by the key itself, revoked ones too
+        self.unchecked = False
+        self.tree = Tree()
+        self.origin = ""
+        self.receipts: list[Receipt] = []
+        self.roots: dict[int, str] = {}
+        self.witnesses: set[str] = set()
+        self.proposals: dict[int, Event] = {}
+        self.quarantined: set[str] = set()
 
     def fault(self, code: str, about: Event | int | None, words: str) -> None:
         """Note an integrity finding, with the household, the number and the day in words."""
@@ -934,6 +1142,9 @@ class Audit:
             self.fault("line_malformed", None, f"第 {self.seq} 号事件之后有一行读不出来")
         elif kind == "event":
             self.take_event(line)
+            self.grow(line)
+        elif kind == "receipt" and self.events == 0:
+            self.take_receipt(line.get("note"))
         elif kind in self.rows:
             self.rows[kind].append(line)
         elif kind == "header" and self.header is None:
@@ -982,7 +1193,12 @@ class Audit:
         if event.day > event.heard:
             words = f"发生日期 {iso(event.day)} 晚于记录当日 {iso(event.heard)}"
             self.fault("future_occurred", event, words)
+        signed = self.check_signature(line.get("signature"), raw, event)
         self.judge(event)
+        if event.case is not None:
+            case = self.cases.setdefault(event.case, Case(event.case))
+            case.last = seq
+            case.unsigned = case.unsigned if signed else seq
 
     def check_columns(
         self, columns: object, body: Mapping[str, object], place: Event | int
@@ -1014,6 +1230,160 @@ class Audit:
             self.fault("chain_broken", place, f"所记上一事件不是本流第 {version} 版")
         self.heads[stream] = (version + 1 if given is None else given, digest)
 
+    # -------- signatures, checkpoints, receipts
+
+    def check_signature(self, written: object, message: str, event: Event) -> bool:
+        """Whether the event bears a good signature of the key its actor had at that point."""
+        key = next(
+            (k for k in self.keys.values() if k.login == event.actor and k.revoked_seq is None),
+            None,
+        )
+        if written is None:
+            plan = self.plans.get(self.plan or "")
+            wanted = plan.signatures if plan is not None and event.role != "system" else ()
+            named = event.case is not None and event.kind in wanted
+            first = event.stream == "officers" and not self.keys
+            if key is not None:
+                self.fault("signature_missing", event, f"{show(event.actor)} 登记了公钥，没有签名")
+            elif (named or "all" in wanted) and not first:
+                self.fault("signature_missing", event, "方案要求此项签名，没有签名")
+            return False
+        found = read_signature(written)
+        if found is None or key is None or found[0] != key.key:
+            words = "签名读不出" if found is None else "不是经办人当时登记在用的公钥所签"
+            self.fault("signature_invalid", event, words)
+            return False
+        if key.valid_until is not None and event.heard > key.valid_until:
+            self.fault("signature_invalid", event, f"公钥有效期到 {iso(key.valid_until)}，已过期")
+            return False
+        if not CAN_CHECK_SIGNATURES:
+            self.unchecked = True
+            return False
+        space = "xianli-drill@v1" if self.drill else "xianli-event@v1"
+        signed = ssh_signed(message.encode(), space)
+        if found[1] == space and signed_by(raw_key(key.key) or b"", signed, found[2]):
+            return True
+        self.fault("signature_invalid", event, "签名与事件内容不符")
+        return False
+
+    def add_key(self, event: Event) -> None:
+        """Enter a public key into the register: new, and the only one of its login."""
+        login, key = text(event.evidence.get("login")), text(event.evidence.get("key"))
+        until = event.evidence.get("valid_until")
+        if login not in self.officers or key is None or raw_key(key) is None:
+            self.fault("evidence_malformed", event, "公钥登记缺少账号，或公钥读不出")
+            return
+        if until is not None and day(until) is None:
+            self.fault("evidence_malformed", event, "公钥的有效期读不出")
+        held = any(k.login == login and k.revoked_seq is None for k in self.keys.values())
+        if key in self.keys or held:
+            self.fault("key_conflict", event, f"{show(login)} 已有公钥，或这把公钥已登记过")
+            return
+        self.keys[key] = Key(key, login or "", event.seq, day(until), None)
+
+    def revoke_key(self, event: Event) -> None:
+        """Take a public key out of use; what it signed stays signed."""
+        key = self.keys.get(text(event.evidence.get("key")) or "")
+        login = event.evidence.get("login")
+        if key is None or key.revoked_seq is not None or key.login != login:
+            self.fault("key_conflict", event, "所撤销的不是该账号在用的公钥")
+            return
+        self.keys[key.key] = replace(key, revoked_seq=event.seq)
+
+    def grow(self, line: Mapping[str, object]) -> None:
+        """Add the event to the tree, as its bytes are, and keep the roots that receipts name."""
+        written = text(line.get("bytes")) or ""
+        digest = hashlib.sha256(written.encode("utf-8", "replace")).hexdigest()
+        leaf = {"seq": self.seq, "hash": digest, "signature": text(line.get("signature"))}
+        self.tree.append(CANONICAL(leaf).encode("utf-8", "replace"))
+        if self.tree.size == 1:
+            self.origin += digest[:16]
+        if any(receipt.size == self.tree.size for receipt in self.receipts):
+            self.roots[self.tree.size] = self.tree.root()
+
+    def take_checkpoint(self, event: Event) -> None:
+        """A checkpoint says what the tree of all events before it is."""
+        told = tuple(event.evidence.get(name) for name in ("origin", "size", "root"))
+        if told != (self.origin, self.tree.size, self.tree.root()):
+            self.fault(
+                "checkpoint_differs", event, f"所记为 {show(told[1])} 条，树根 {show(told[2])}"
+            )
+
+    def take_receipt(self, written: object) -> None:
+        """Keep a receipt: its root is compared when the journal has come so far."""
+        receipt = read_receipt(written)
+        if receipt is None:
+            self.fault("receipt_invalid", None, "见证回执读不出")
+            return
+        self.receipts.append(receipt)
+
+    def add_witness(self, event: Event) -> None:
+        """A witness whose receipts count from now on."""
+        line = text(event.evidence.get("key"))
+        if line is None or witness_key(line) is None:
+            self.fault("evidence_malformed", event, "见证人的公钥读不出")
+            return
+        self.witnesses.add(line)
+
+    def revoke_witness(self, event: Event) -> None:
+        """A witness whose receipts count no longer."""
+        self.witnesses.discard(text(event.evidence.get("key")) or "")
+
+    def propose_quarantine(self, event: Event) -> None:
+        """One side of a quarantine."""
+        self.proposals[event.seq] = event
+
+    def confirm_quarantine(self, event: Event) -> None:
+        """The other side: another person in another role, about the same case as found."""
+        proposal = self.proposals.get(event_id(event.evidence.get("proposal")) or 0)
+        code, names = text(event.evidence.get("code")), ("code", "fingerprint")
+        if (
+            proposal is None
+            or code is None
+            or any(proposal.evidence.get(name) != event.evidence.get(name) for name in names)
+        ):
+            self.fault("reference_unknown", event, "没有这样提出的隔离")
+            return
+        if proposal.role == event.role or proposal.person == event.person:
+            self.fault("separation", event, "隔离须由县级办公室和审计人员两人办理")
+        self.quarantined.add(code)
+
+    def judge_receipts(self) -> int:
+        """Compare every receipt with the journal; how many events a good one covers."""
+        covered = 0
+        for receipt in self.receipts:
+            words = f"见证回执（{receipt.size} 条）"
+            known = [line for line in self.witnesses if (key := witness_key(line)) is not None
+                     and any(key[:2] == one[:2] for one in receipt.signatures)]  # fmt: skip
+            if receipt.origin != self.origin:
+                words += f"是 {show(receipt.origin)} 的，本库是 {show(self.origin)}"
+                self.fault("receipt_invalid", None, words)
+            elif not known:
+                self.fault("receipt_invalid", None, f"{words}没有已登记见证人的签名")
+            elif CAN_CHECK_SIGNATURES and not any(cosigned(receipt, line) for line in known):
+                self.fault("receipt_invalid", None, f"{words}的签名不对")
+            elif receipt.size > self.tree.size:
+                words += f"：日志只有 {self.tree.size} 条，此后的被截去"
+                self.fault("receipt_differs", None, words)
+            elif receipt.size and self.roots.get(receipt.size) != receipt.root:
+                self.fault("receipt_differs", receipt.size, f"{words}：此号及以前有事件被改写")
+            elif CAN_CHECK_SIGNATURES:
+                covered = max(covered, receipt.size)
+            else:
+                self.unchecked = True
+        return covered
+
+    def grades(self, covered: int) -> dict[str, str]:
+        """The proof of each case that verifies, by its weakest event; of none if not even the
+        journal as a whole does."""
+        tainted = {finding.case for finding in self.integrity}
+        found = {}
+        for code, case in self.cases.items():
+            if code not in tainted and None not in tainted:
+                graded = "witnessed" if case.last <= covered else "signed"
+                found[code] = graded if case.unsigned <= covered else "clock_only"
+        return found
+
     def judge(self, event: Event) -> None:
         """Who did it, under which plan, and what it does."""
         allowed = kind_of(event)[1]
@@ -1037,11 +1407,16 @@ class Audit:
         effects = {
             "plan_adopted": self.adopt, "officer_added": self.add_officer,
             "officer_disabled": self.disable_officer, "gate_opened": self.open_gate,
+            "key_added": self.add_key, "key_revoked": self.revoke_key,
+            "checkpoint_made": self.take_checkpoint,
+            "witness_added": self.add_witness, "witness_revoked": self.revoke_witness,
+            "quarantine_proposed": self.propose_quarantine,
+            "quarantine_confirmed": self.confirm_quarantine,
         }  # fmt: skip
         if event.kind != "plan_adopted":
             self.check_plan(event)
         if event.kind == "plan_proposed":
-            self.proposals[event.seq] = event
+            self.revisions[event.seq] = event
         if event.kind in effects:
             effects[event.kind](event)
 
@@ -1057,6 +1432,12 @@ class Audit:
         if place == 0:
             drill = event.evidence.get("drill")
             self.drill = drill is True
+            named = (
+                "xianli",
+                show(event.evidence.get("plan")),
+                *(("drill",) if self.drill else ()),
+            )
+            self.origin = "/".join((*named, ""))
             if not isinstance(drill, bool):
                 self.fault("genesis_malformed", event, "没有写明是否演练")
         if place == 2:
@@ -1070,6 +1451,8 @@ class Audit:
 
     def identify(self, event: Event) -> None:
         """The actor stands in the register, is active, and has the role the event says."""
+        if event.role == event.actor == "system":
+            return  # the program itself, which is in no register
         officer = self.officers.get(event.actor)
         if officer is None:
             self.fault("actor_unknown", event, f"经办人 {show(event.actor)} 不在人员名册")
@@ -1127,7 +1510,7 @@ class Audit:
         before = self.plans.get(self.plan or "")
         if before is not None:
             self.revise(event, before, plan, digest)
-        self.proposals.clear()
+        self.revisions.clear()
         self.plans[digest] = plan
         self.plan = digest
         for first in self.genesis[:1]:
@@ -1156,7 +1539,7 @@ class Audit:
             key: (s.first, s.last, s.verified) for key, s in now.items()
         }:
             return
-        proposal = self.proposals.get(event_id(event.evidence.get("proposed")) or 0)
+        proposal = self.revisions.get(event_id(event.evidence.get("proposed")) or 0)
         document = proposal.evidence.get("document") if proposal else None
         same_text = hashlib.sha256(CANONICAL(document).encode()).hexdigest() == digest
         if proposal is None or not same_text or same_person(proposal, event):
@@ -1378,10 +1761,12 @@ class Audit:
             removed += bool(codes)
             lawful += bool(codes) and not any(codes)
         self.compare_tables()
+        covered = self.judge_receipts()
         self.removal.sort(key=lambda finding: finding.seq or 0)
         return Report(
             self.events, len(self.cases), tuple(self.integrity), tuple(self.removal),
             sum(bool(case.permits) for case in self.cases.values()), removed, lawful, self.drill,
+            self.grades(covered), tuple(sorted(self.quarantined)), not self.unchecked,
         )  # fmt: skip
 
     def judge_permit(self, case: Case, permit: Permit) -> None:
@@ -1427,6 +1812,12 @@ class Audit:
         self.compare("officer", ("login",), officers)
         gates: Table = {key: {"opened_on": opened} for key, opened in self.gates.items()}
         self.compare("gate", ("unit", "village", "kind"), gates)
+        keys: Table = {
+            (key.key,): asdict(key)
+            | {"valid_until": None if key.valid_until is None else iso(key.valid_until)}
+            for key in self.keys.values()
+        }
+        self.compare("key", ("key",), keys)
 
     def compare(self, table: str, names: tuple[str, ...], expected: Table) -> None:
         """One table: no row too many or too few, and each column as it must be."""
@@ -1478,13 +1869,17 @@ def permission_row(permit: Permit) -> dict[str, object]:
     return row
 
 
-def examine(lines: Iterable[Mapping[str, object]]) -> Report:
+def examine(lines: Iterable[Mapping[str, object]], receipts: Iterable[str] = ()) -> Report:
     """Check a whole bundle, given as its parsed lines, and report everything that is wrong.
+
+    `receipts` are texts of witness's receipts that came another way than in the bundle.
 
     Raises nothing over what the lines contain: whatever cannot be read is a finding. The lines are
     taken one at a time and not kept.
     """
     audit = Audit()
+    for receipt in receipts:
+        audit.take_receipt(receipt)
     for line in lines:
         audit.take(line)
     return audit.finish()
@@ -1492,25 +1887,35 @@ def examine(lines: Iterable[Mapping[str, object]]) -> Report:
 
 # ---------------------------------------------------------------- the command
 
-USAGE = "用法：python verify.py BUNDLE.jsonl [--json]\n"
+USAGE = "用法：python verify.py BUNDLE.jsonl [--json] [--receipt FILE]…\n"
 
 
 def main(argv: list[str]) -> int:
     """Check the bundle named in `argv`, print what was found, and return the exit status."""
-    paths = [argument for argument in argv if argument != "--json"]
-    if len(paths) != 1 or len(argv) - len(paths) > 1 or paths[0].startswith("-"):
+    left = [argument for argument in argv if argument != "--json"]
+    named = []
+    while "--receipt" in left[:-1]:
+        place = left.index("--receipt")
+        named.append(left.pop(place + 1))
+        left.pop(place)
+    if len(left) != 1 or argv.count("--json") > 1 or left[0].startswith("-"):
         sys.stderr.write(USAGE)
         return 2
+    paths = [left[0], *named]
     try:
+        receipts = []
+        for path in named:
+            with open(path, encoding="utf-8", errors="replace") as text_file:
+                receipts.append(text_file.read())
         with open(paths[0], "rb") as file:
             lines = parsed(file)
             header = next(lines, {})
             if header.get("type") != "header" or header.get("format") != "xianli-bundle/1":
                 sys.stderr.write(f"{paths[0]} 不是 xianli-bundle/1 的审计文件\n")
                 return 3
-            report = examine(chain([header], lines))
+            report = examine(chain([header], lines), receipts)
     except OSError as error:
-        sys.stderr.write(f"{paths[0]} 打不开：{error.strerror}\n")
+        sys.stderr.write(f"{error.filename or paths[0]} 打不开：{error.strerror}\n")
         return 3
     written = as_json(report) if "--json" in argv else as_text(report)
     sys.stdout.write(written.encode("utf-8", "backslashreplace").decode() + "\n")
@@ -1545,6 +1950,8 @@ def as_json(report: Report) -> str:
     whole_report = {
         "verified": not report.integrity, "events": report.events, "cases": report.cases,
         "drill": report.drill, "findings": integrity, "removal": removal,
+        "proof": report.proof, "signatures_checked": report.signatures_checked,
+        "quarantined": list(report.quarantined),
     }  # fmt: skip
     return json.dumps(whole_report, ensure_ascii=False)
 
@@ -1558,7 +1965,13 @@ def as_text(report: Report) -> str:
         f"其中全部合规 {report.lawful} 户",
         "日志核对：" + (f"{len(report.integrity)} 处不符" if report.integrity else "全部相符"),
         "先立后破：" + (f"{len(report.removal)} 处违规" if report.removal else "没有发现违规"),
+        "证明等级："
+        + "，".join(f"{GRADES[grade]} {number} 户" for grade, number in report.proof.items()),
     ]
+    if not report.signatures_checked:
+        lines.append("签名未核对：这台电脑的 Python 没有 cryptography（pip install cryptography）")
+    if report.quarantined:
+        lines.append(f"已隔离：{'、'.join(map(show, report.quarantined))}")
     everything = report.integrity + report.removal
     for code, meaning in FINDING_CODES.items():
         found = [finding for finding in everything if finding.code == code]
