@@ -1,0 +1,215 @@
+"""The removal certificate: one page that says why a household's old stove may go, and proves it.
+
+Every value on it is computed from the journal as known at a checkpoint, and named, so that
+`workflow/verify_certificate.py` can hold the page against the auditor's bundle without us.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import Connection, select
+
+from states import season
+from states.errors import StepRefused
+from states.facts import Actor, CaseFacts, Event, fold
+from states.plan import Plan
+from states.vocabulary import FactKind, Role, State, Trigger, Word
+from states.workdays import SHANGHAI
+from workflow import cases, checkpoint, journal, register
+from workflow.errors import JournalBroken
+from workflow.models import JournalRow
+
+_JOURNAL = JournalRow.metadata.tables["journal"]
+CLAUSE = (
+    "五政办发〔2023〕16号 四、改造方式：凡是未经过一个采暖季稳定运行的，绝不允许拆除原有供暖设施"
+)
+GRADES = {"witnessed": "有见证", "signed": "有签名", "clock_only": "仅凭时钟"}
+LEDGER_KINDS = {"registered": "登记", "amended": "更改登记"}
+NOT_ASKED = "本路径按计划不受采暖季限制"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What the page says: `fields` by name, one row for each event of the case, the QR text."""
+
+    code: str
+    drill: bool
+    fields: dict[str, str]
+    rows: tuple[tuple[str, ...], ...]
+    qr: str
+
+
+def certify(connection: Connection, code: str, who: Actor | None) -> Certificate:
+    """The certificate of a case's permission, as known at the last checkpoint that covers it.
+
+    Raises NotPermitted when there is no such case for this officer, StepRefused when no permission
+    is in force at that checkpoint or none covers it, JournalBroken when the journal does not fit.
+    """
+    made = checkpoint.last(connection)
+    people = register.persons(connection)
+    found = journal.read_streams(connection, [f"case:{code}"], people)[f"case:{code}"]
+    facts = fold(code, found)
+    if facts is None or (who is not None and not who.answers_for(facts.unit)):
+        raise cases.not_for_you(code)
+    whole = checkpoint.tree(connection)
+    if made is None or len(whole) < made.checkpoint.size:
+        raise _no_checkpoint(code)
+    size = made.checkpoint.size
+    if whole.root(size) != made.checkpoint.root:
+        raise JournalBroken(
+            "日志与最近的检查点不符，不能出具证明", place="checkpoints", remedy="xianli audit verify"
+        )
+    events = [event for event in found if event.seq <= size]
+    known = fold(code, events)
+    permission = _in_force(code, known, events, made.recorded_at.astimezone(SHANGHAI).date())
+    assert known is not None
+    plan = register.plan_of(connection, permission.plan)
+    path = whole.inclusion(permission.seq - 1, size)
+    signatures = _signatures(connection, [event.seq for event in events])
+    seen = checkpoint.last_seen(connection)
+    grade = _grade(events, signatures, seen.size if seen else 0)
+    root = made.checkpoint.root_text
+    qr = "|".join(
+        ("XIANLI1", made.checkpoint.origin, code, permission.hash, str(size), root)
+    )
+    return Certificate(
+        code,
+        register.is_drill(connection),
+        {
+            **_household(known, plan),
+            "permission_seq": str(permission.seq),
+            "permission_hash": permission.hash,
+            "permitted_on": str(permission.recorded_on),
+            "permitted_by": permission.actor,
+            "plan": f"{plan.title}（{plan.document}）",
+            "plan_hash": plan.hash,
+            "clause": CLAUSE,
+            **_season(known, plan, permission.recorded_on),
+            "origin": made.checkpoint.origin,
+            "size": str(size),
+            "root": root,
+            "leaf": base64.b64encode(
+                checkpoint.entry(permission.seq, permission.hash, signatures[permission.seq])
+            ).decode(),
+            "inclusion": " ".join(base64.b64encode(node).decode() for node in path),
+            "grade": GRADES[grade],
+            "qr_text": qr,
+        },
+        tuple(_row(event) for event in events),
+        qr,
+    )
+
+
+def _no_checkpoint(code: str) -> StepRefused:
+    return StepRefused(
+        f"{code} 的许可还没有检查点覆盖，不能出具证明",
+        place=code,
+        remedy="先运行 xianli audit checkpoint，再出具",
+    )
+
+
+def _in_force(
+    code: str, facts: CaseFacts | None, events: Sequence[Event], day: date
+) -> Event:
+    """The event of the permission in force at the checkpoint. Raises StepRefused."""
+    permission = facts.permitted_on(day) if facts else None
+    if permission is not None:
+        return next(event for event in events if event.seq == permission.seq)
+    if facts is not None and facts.state is State.REMOVAL_PERMITTED:
+        open_ = "、".join(f"{m.kind.label}（编号 {m.seq}）" for m in facts.open_matters)
+        raise StepRefused(
+            f"{code} 的许可因{open_}未销号而中止，不能出具证明", place=code, remedy="销号后再出具"
+        )
+    if facts is None or not any(event.kind == Trigger.PERMIT for event in events):
+        raise _no_checkpoint(code)
+    raise StepRefused(f"{code} 没有有效的拆除许可", place=code, remedy=f"xianli case why {code}")
+
+
+def _household(facts: CaseFacts, plan: Plan) -> dict[str, str]:
+    unit = plan.unit(facts.unit)
+    return {
+        "code": facts.code,
+        "unit": f"{unit.name if unit else facts.unit}（{facts.unit}）",
+        "village": facts.village,
+        "path": facts.path.label,
+        "kind": facts.kind.label,
+        "area": facts.area.label,
+    }
+
+
+def _season(facts: CaseFacts, plan: Plan, today: date) -> dict[str, str]:
+    """How the rule was satisfied, each part with its limit."""
+    names = ("clock_start", "seasons", "first_heat", "longest_outage", "outage_days", "warm_visits")
+    window = season.window(facts, plan, today)
+    if season.exempt(facts, plan) or window is None:
+        return dict.fromkeys((*names, "signatures"), NOT_ASKED) | _unverified(facts, plan, today)
+    rules = plan.rules
+    outages = [season.outages(facts, plan, one, today) for one in window.seasons]
+    visits = [season.warm_visits(facts, plan, one) for one in window.seasons]
+    signed = [
+        min(s.on for s in facts.signatures if s.season == one.label and s.on > one.last_day)
+        for one in window.seasons
+    ]
+    return {
+        "clock_start": str(window.clock_start),
+        "seasons": "；".join(
+            f"{one.label}：{one.first_day} 至 {one.last_day}" for one in window.seasons
+        ),
+        "first_heat": str(facts.first_heat_on),
+        "longest_outage": "；".join(
+            f"{max(days, default=0)} 天（上限 {rules.outage_days.value}）" for days in outages
+        ),
+        "outage_days": "；".join(
+            f"{sum(days)} 天（上限 {rules.outage_days_total.value}）" for days in outages
+        ),
+        "warm_visits": "；".join(
+            f"{number} 次（至少 {rules.warm_visits.value}）" for number in visits
+        ),
+        "signatures": "；".join(map(str, signed)),
+    } | _unverified(facts, plan, today)
+
+
+def _unverified(facts: CaseFacts, plan: Plan, today: date) -> dict[str, str]:
+    """What the permission rests on that nobody has verified: the season's dates, their number."""
+    rules, window = plan.rules, season.window(facts, plan, today)
+    if season.exempt(facts, plan):
+        return {"unverified": "无" if rules.exempt_paths.verified else "路径豁免"}
+    labels = [one.label for one in window.seasons if not one.verified] if window else []
+    told = [f"{label} 采暖季起止日期" for label in labels]
+    if not rules.required_seasons.verified:
+        told.append("要求的采暖季数")
+    return {"unverified": "；".join(told) or "无"}
+
+
+def _signatures(connection: Connection, seqs: Sequence[int]) -> dict[int, str | None]:
+    query = select(_JOURNAL.c.seq, _JOURNAL.c.signature).where(_JOURNAL.c.seq.in_(seqs))
+    return {row.seq: row.signature for row in connection.execute(query)}
+
+
+def _grade(events: Sequence[Event], signatures: dict[int, str | None], covered: int) -> str:
+    """The proof of the weakest event of the case (docs/proof.md)."""
+    if events[-1].seq <= covered:
+        return "witnessed"
+    unseen = [event for event in events if event.seq > covered]
+    return "signed" if all(signatures[event.seq] for event in unseen) else "clock_only"
+
+
+def _row(event: Event) -> tuple[str, ...]:
+    """One line of the chain of facts: all of it is in the hashed bytes."""
+    files = "；".join(f"{one.name} {one.sha256}" for one in event.attachments)
+    return (
+        str(event.seq),
+        str(event.occurred_on),
+        str(event.recorded_on),
+        _what(event.kind),
+        Role(event.role).label,
+        event.hash,
+        files,
+    )
+
+
+def _what(kind: str) -> str:
+    words: dict[str, Word] = {str(word): word for word in (*Trigger, *FactKind)}
+    return words[kind].label if kind in words else LEDGER_KINDS[kind]
