@@ -348,10 +348,10 @@ def _slip(notice: Supervision) -> Annex:
     columns = (
         Column("序号", 12),
         Column("户编号", 24),
-        Column("村", 26),
-        Column("办理情况", 50, left=True),
-        Column("办结日期", 24),
-        Column("责任人签字", 20),
+        Column("村", 30),
+        Column("办理情况", 44, left=True),
+        Column("办结日期", 22),
+        Column("责任人签字", 27),
     )
     rows = tuple(
         Row((str(index), matter.code, matter.village, "", "", ""))
@@ -362,8 +362,7 @@ def _slip(notice: Supervision) -> Annex:
         label="附件",
         title=f"{notice.form.label}办理情况回执",
         blocks=(
-            Paragraph(f"来文编号：{notice.number}"),
-            Paragraph(f"填报单位：{notice.unit_name}"),
+            Paragraph(f"来文编号：{notice.number}　　填报单位：{notice.unit_name}"),
             Table(columns, rows or (blank,)),
             Paragraph(
                 "填写说明：逐户填写办理情况（已办结、正在办理、不能办结及原因），"

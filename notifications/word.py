@@ -95,8 +95,9 @@ def _settle(file: WordFile, letter: Letter) -> None:
     small = letter.masthead is None
     _fonts(normal.element.get_or_add_rPr(), BODY)
     normal.font.size = Pt(12) if small else SAN
+    # Latin text is not Chinese: LibreOffice breaks a year in two where it is said to be.
     language = _child(normal.element.get_or_add_rPr(), "w:lang")
-    language.set(qn("w:val"), "zh-CN")
+    language.set(qn("w:val"), "en-US")
     language.set(qn("w:eastAsia"), "zh-CN")
     if not small:
         spacing = _child(normal.element.get_or_add_rPr(), "w:spacing")
@@ -106,8 +107,6 @@ def _settle(file: WordFile, letter: Letter) -> None:
     shape.line_spacing_rule = WD_LINE_SPACING.EXACTLY
     shape.line_spacing = Pt(20) if small else LINE
     shape.widow_control = True
-    for blank in ("w:autoSpaceDE", "w:autoSpaceDN"):
-        _child(normal.element.get_or_add_pPr(), blank).set(qn("w:val"), "0")
     written = datetime.combine(letter.issued_on, time(), UTC)
     properties = file.core_properties
     properties.title = f"【{letter.mark}】{letter.title}" if letter.mark else letter.title
@@ -213,14 +212,12 @@ def _caution(file: WordFile, letter: Letter) -> None:
     line = file.add_paragraph()
     _set(line, f"【{letter.mark}】{letter.caution}", font=HEAD, size=Pt(12), colour=RED)
     line.paragraph_format.line_spacing = Pt(18)
-    borders = _child(line._p.get_or_add_pPr(), "w:pBdr")
-    for side in ("top", "left", "bottom", "right"):
-        _border(borders, side, "12", "C00000")
+    _box(line, "12", "C00000")
 
 
 def _head(file: WordFile, letter: Letter, masthead: str) -> None:
     """7.2: the name 35 mm below the edge, the number two lines under it, a red line at 4 mm."""
-    above = Mm(35)
+    above: Length = Mm(35)
     if letter.urgency:
         degree = file.add_paragraph()
         _set(degree, letter.urgency, font=HEAD)
@@ -278,7 +275,8 @@ def _indent(line: WordParagraph, *, small: bool) -> None:
 
 
 def _end(file: WordFile, letter: Letter) -> None:
-    """附件说明, 署名, 成文日期, 版记; they stay with the last lines of the text."""
+    """附件说明, 署名, 成文日期, 版记; 7.3.5.5: they never stand on a page without text."""
+    file.paragraphs[-1].paragraph_format.keep_with_next = letter.signature is not None
     if letter.enclosure:
         line = file.add_paragraph()
         line.paragraph_format.space_before = LINE
@@ -345,6 +343,7 @@ def _annex(file: WordFile, annex: Annex, *, official: bool) -> None:
     else:
         _portrait(section, official=official)
     label = file.add_paragraph()
+    label.paragraph_format.line_spacing = Pt(20) if annex.wide else LINE
     _set(label, annex.label, font=HEAD)
     title = file.add_paragraph()
     title.alignment = WD_ALIGN_PARAGRAPH.CENTER
@@ -355,9 +354,7 @@ def _annex(file: WordFile, annex: Annex, *, official: bool) -> None:
         line = file.add_paragraph()
         line.paragraph_format.space_after = Pt(8)
         line.paragraph_format.line_spacing = Pt(22)
-        borders = _child(line._p.get_or_add_pPr(), "w:pBdr")
-        for side in ("top", "left", "bottom", "right"):
-            _border(borders, side, "6", "000000", kind="dashed", space="4")
+        _box(line, "6", "000000", kind="dashed")
         text = f"回执识别码：{annex.code}（请保留，办结时凭此销号）"
         _set(line, text, font=HEAD, size=Pt(12), spacing="0")
     for block in annex.blocks:
@@ -366,6 +363,7 @@ def _annex(file: WordFile, annex: Annex, *, official: bool) -> None:
         elif isinstance(block, Paragraph):
             line = file.add_paragraph()
             line.paragraph_format.line_spacing = Pt(18 if annex.wide else 26)
+            line.paragraph_format.keep_with_next = block is not annex.blocks[-1]
             _set(line, block.text, size=Pt(12 if annex.wide else 14), spacing="0")
 
 
@@ -405,7 +403,7 @@ def _table(file: WordFile, block: Table, *, size: Length, slip: bool = False) ->
             font = HEAD if row.strong else BODY
             _fill(cell, text, font=font, size=size, left=column.left)
     after = file.add_paragraph()
-    after.paragraph_format.line_spacing = Pt(8)
+    after.paragraph_format.line_spacing = Pt(5)
 
 
 def _fixed(table: WordTable, shares: tuple[int, ...], width: Length) -> None:
@@ -441,7 +439,7 @@ def _fill(
     paragraph = cell.paragraphs[0]
     paragraph.alignment = WD_ALIGN_PARAGRAPH.LEFT if left else WD_ALIGN_PARAGRAPH.CENTER
     paragraph.paragraph_format.line_spacing = Length(int(size * 1.35))
-    paragraph.paragraph_format.space_before = paragraph.paragraph_format.space_after = Pt(1)
+    paragraph.paragraph_format.space_before = paragraph.paragraph_format.space_after = Pt(0.5)
     _set(paragraph, text, font=font, size=size, spacing="0")
 
 
@@ -481,6 +479,14 @@ def _fonts(properties: BaseOxmlElement, name: str) -> None:
     fonts.set(qn("w:hint"), "eastAsia")
     for theme in ("asciiTheme", "hAnsiTheme", "eastAsiaTheme", "cstheme"):
         fonts.attrib.pop(qn(f"w:{theme}"), None)
+
+
+def _box(line: WordParagraph, size: str, colour: str, *, kind: str = "single") -> None:
+    # The lines stand outside the text; the indents bring them back within the 版心.
+    line.paragraph_format.left_indent = line.paragraph_format.right_indent = Pt(6)
+    borders = _child(line._p.get_or_add_pPr(), "w:pBdr")
+    for side in ("top", "left", "bottom", "right"):
+        _border(borders, side, size, colour, kind=kind, space="4")
 
 
 def _border(
