@@ -220,7 +220,7 @@ def _digest_table(rows: Sequence[DigestRow], as_of: date, several: bool) -> Tabl
         *([Column("责任单位", 24)] if several else []),
         Column("村", 22),
         Column("环节", 18),
-        Column("期限事项", 30, left=True),
+        Column("期限事项", 34, left=True),
         Column("期限日", 21),
         Column("还剩/已超", 20),
         Column("下一步", 38, left=True),
@@ -548,11 +548,11 @@ def _alarm(notice: Alarm) -> Letter:
     )
     columns = (
         Column("户编号", 22),
-        Column("责任单位", 28),
+        Column("责任单位", 26),
         Column("村", 24),
         Column("取暖路径", 20),
-        Column("所处环节", 22),
-        Column("情况", 40, left=True),
+        Column("所处环节", 20),
+        Column("情况", 48, left=True),
     )
     blocks: list[Block] = [
         Paragraph(

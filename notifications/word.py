@@ -308,7 +308,7 @@ def _signed(file: WordFile, signature: str, dated: str) -> None:
         line.paragraph_format.space_before = Length(LINE * 2 if index == 0 else 0)
         line.paragraph_format.left_indent = Length(text - after - block)
         line.paragraph_format.right_indent = Length(after)
-        line.paragraph_format.keep_with_next = index == 0
+        line.paragraph_format.keep_with_next = True
         _set(line, words)
 
 
@@ -397,7 +397,9 @@ def _table(file: WordFile, block: Table, *, size: Length, slip: bool = False) ->
             drawn.height = Mm(10)
         cells = drawn.cells
         if len(row.cells) == 1:
-            _fill(cells[0].merge(cells[-1]), row.cells[0], font=HEAD, size=size, left=True)
+            band = cells[0].merge(cells[-1])
+            _fill(band, row.cells[0], font=HEAD, size=size, left=True)
+            band.paragraphs[0].paragraph_format.keep_with_next = True
             continue
         for cell, text, column in zip(cells, row.cells, block.columns, strict=True):
             font = HEAD if row.strong else BODY

@@ -126,9 +126,7 @@ def supervision(
     )
 
 
-def bulletin(
-    rows: int = 14, *, drill: bool = False, unverified: tuple[str, ...] = ()
-) -> Bulletin:
+def bulletin(rows: int = 14, *, drill: bool = False, unverified: tuple[str, ...] = ()) -> Bulletin:
     """The county's week; `rows` townships, again from the first when there are more."""
 
     def standing(index: int, name: str, task: int) -> Standing:
@@ -159,9 +157,7 @@ def bulletin(
         issued_on=date(2023, 10, 9),
         plan_title=PLAN,
         plan_document=PLAN_NUMBER,
-        townships=tuple(
-            standing(index + 1, *UNITS[index % len(UNITS)]) for index in range(rows)
-        ),
+        townships=tuple(standing(index + 1, *UNITS[index % len(UNITS)]) for index in range(rows)),
         departments=tuple(
             standing(index, name, task) for index, (name, task) in enumerate(DEPARTMENTS, 1)
         ),
