@@ -41,6 +41,7 @@ SAN = Pt(16)  # 三号
 LINE = Pt(28.9)  # 22 lines on 225 mm
 CHARACTER = Pt(15.75)  # 28 characters on 156 mm
 TABLE, OFFICIAL_TABLE = Pt(10.5), Pt(12)  # 五号, 小四
+ROOM, TIGHT_ROOM = Pt(2), Pt(0.5)  # above and below the text of a cell
 TIGHTER = "-5"  # of 三号, in twentieths of a point, so that 28 characters fit
 A4 = (Mm(210), Mm(297))
 # ISO/IEC 29500-1, 17.3 and 17.4: the order of the properties that are put in here by hand.
@@ -334,6 +335,8 @@ def _imprint(file: WordFile, letter: Letter) -> None:
         if second:
             _fill(cells[1], second, size=Pt(14), left=False)
             cells[1].paragraphs[0].alignment = WD_ALIGN_PARAGRAPH.RIGHT
+        else:
+            cells[0].paragraphs[0].paragraph_format.keep_with_next = True
 
 
 def _annex(file: WordFile, annex: Annex, *, official: bool) -> None:
@@ -359,7 +362,10 @@ def _annex(file: WordFile, annex: Annex, *, official: bool) -> None:
         _set(line, text, font=HEAD, size=Pt(12), spacing="0")
     for block in annex.blocks:
         if isinstance(block, Table):
-            _table(file, block, size=TABLE if annex.wide else OFFICIAL_TABLE, slip=not annex.wide)
+            if annex.wide:
+                _table(file, block, size=TABLE, room=TIGHT_ROOM)
+            else:
+                _table(file, block, size=OFFICIAL_TABLE, slip=True)
         elif isinstance(block, Paragraph):
             line = file.add_paragraph()
             line.paragraph_format.line_spacing = Pt(18 if annex.wide else 26)
@@ -370,7 +376,9 @@ def _annex(file: WordFile, annex: Annex, *, official: bool) -> None:
 # Tables ------------------------------------------------------------------------------------
 
 
-def _table(file: WordFile, block: Table, *, size: Length, slip: bool = False) -> None:
+def _table(
+    file: WordFile, block: Table, *, size: Length, room: Length = ROOM, slip: bool = False
+) -> None:
     """A ruled table of the full width; on a `slip` the rows leave room to write."""
     if block.caption:
         line = file.add_paragraph()
@@ -390,7 +398,7 @@ def _table(file: WordFile, block: Table, *, size: Length, slip: bool = False) ->
     _never_split(heading._tr)
     _child(heading._tr.get_or_add_trPr(), "w:tblHeader")
     for cell, column in zip(heading.cells, block.columns, strict=True):
-        _fill(cell, column.heading, font=HEAD, size=size, left=False)
+        _fill(cell, column.heading, font=HEAD, size=size, room=room, left=False)
     for drawn, row in zip(lines, block.rows, strict=True):
         _never_split(drawn._tr)
         if slip:
@@ -398,12 +406,12 @@ def _table(file: WordFile, block: Table, *, size: Length, slip: bool = False) ->
         cells = drawn.cells
         if len(row.cells) == 1:
             band = cells[0].merge(cells[-1])
-            _fill(band, row.cells[0], font=HEAD, size=size, left=True)
+            _fill(band, row.cells[0], font=HEAD, size=size, room=room, left=True)
             band.paragraphs[0].paragraph_format.keep_with_next = True
             continue
         for cell, text, column in zip(cells, row.cells, block.columns, strict=True):
             font = HEAD if row.strong else BODY
-            _fill(cell, text, font=font, size=size, left=column.left)
+            _fill(cell, text, font=font, size=size, room=room, left=column.left)
     after = file.add_paragraph()
     after.paragraph_format.line_spacing = Pt(5)
 
@@ -436,12 +444,13 @@ def _fill(
     left: bool,
     font: str = BODY,
     size: Length,
+    room: Length = ROOM,
 ) -> None:
     cell.vertical_alignment = WD_CELL_VERTICAL_ALIGNMENT.CENTER
     paragraph = cell.paragraphs[0]
     paragraph.alignment = WD_ALIGN_PARAGRAPH.LEFT if left else WD_ALIGN_PARAGRAPH.CENTER
     paragraph.paragraph_format.line_spacing = Length(int(size * 1.35))
-    paragraph.paragraph_format.space_before = paragraph.paragraph_format.space_after = Pt(0.5)
+    paragraph.paragraph_format.space_before = paragraph.paragraph_format.space_after = room
     _set(paragraph, text, font=font, size=size, spacing="0")
 
 

@@ -16,7 +16,7 @@ from docx.oxml.xmlchemy import BaseOxmlElement
 from docx.shared import Mm
 
 from notifications import letters, notices, word
-from notifications.notices import Notice
+from notifications.notices import Notice, NoticeKind
 
 HOSTILE = '<script>alert("1")</script>&<b>村'
 KINDS = [notices.kind_of(notice) for notice in samples.every_kind()]
@@ -315,3 +315,19 @@ def test_libreoffice_prints_the_countys_table_on_one_page(tmp_path: Path) -> Non
     assert all(name in printed[2] for name, _ in (*samples.UNITS, *samples.DEPARTMENTS))
     assert "合计" in printed[2]
     assert "注：截至" in printed[2]
+
+
+@pytest.mark.office
+@pytest.mark.skipif(
+    not (shutil.which("soffice") and shutil.which("pdftotext")), reason="no LibreOffice here"
+)
+@pytest.mark.parametrize("rows", [1, 4, 12])
+def test_libreoffice_never_prints_seal_and_imprint_on_a_page_without_text(
+    tmp_path: Path, rows: int
+) -> None:
+    printed = pages(samples.supervision(rows, NoticeKind.URGE), tmp_path)
+
+    (last,) = [page for page in printed if "抄送：" in page]
+    assert "印发" in last
+    assert "附件：办理情况回执" in last
+    assert "回执送县清洁取暖工作领导小组办公室" in last
