@@ -613,7 +613,8 @@ def _numbered(texts: Iterable[str]) -> list[Paragraph]:
 
 
 def _numeral(index: int) -> str:
-    return "一二三四五六七八九十"[index]
+    tens, figure = divmod(index, 10)
+    return "十" * tens + "一二三四五六七八九十"[figure]
 
 
 def _copies(copies: Sequence[str]) -> str | None:

@@ -104,6 +104,18 @@ def test_the_heaps_of_a_digest_keep_their_order_and_empty_ones_are_left_out() ->
     ]
 
 
+def test_a_digest_of_many_heaps_is_numbered_on() -> None:
+    heap = samples.digest(1).sections[1]
+
+    headings = [
+        block.text
+        for block in worded(replace(samples.digest(), sections=(heap,) * 12)).blocks
+        if isinstance(block, letters.Heading)
+    ]
+
+    assert [text.partition("、")[0] for text in headings[8:]] == ["九", "十", "十一", "十二"]
+
+
 def test_a_letter_cites_plan_clause_rung_and_the_letters_before() -> None:
     text = prose(worded(samples.supervision(12)))
 
