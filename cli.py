@@ -1211,6 +1211,33 @@ def audit_removal(desk: Desk) -> None:
         raise click.exceptions.Exit(1)
 
 
+@audit.command("certificate")
+@click.argument("code")
+@click.argument("file", type=FILE)
+@click.option("--check", is_flag=True, help="不出具；核对 FILE 是不是现在会出具的那一页，一字不差")
+@FORCE
+@pass_desk
+def audit_certificate(desk: Desk, code: str, file: Path, check: bool, force: bool) -> None:
+    """为 CODE 户出具拆除许可证明 FILE（一页 HTML，可打印），按最近的检查点所知。
+
+    拿到证明的人可用 python workflow/verify_certificate.py 审计包 FILE 独立核对；纸面扫二维码。
+    """
+    from workflow import answers
+    from workflow import certificate as certificates
+
+    database = desk.database()
+    who = desk.reader(database)
+    with database.reading() as connection:
+        found = certificates.certify(connection, code, who)
+    same = certificates.same(found, file) if check else None
+    if not check:
+        certificates.write(found, file, force=force)
+    document = answers.certificate(found, str(file), same=same)
+    desk.answer(document, lambda screen: screen.certificate(document))
+    if same is False:
+        raise click.exceptions.Exit(1)
+
+
 @audit.command("bundle")
 @click.argument("file", type=FILE)
 @pass_desk

@@ -1,24 +1,80 @@
-"""Texts from templates: the only file that knows Jinja2."""
+"""Texts and pages from templates: the only file that knows Jinja2."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
+from notifications import letters, qr
+from notifications.notices import Document
 from notifications.screen import Screen, label
 
-# Plain texts, so nothing is to be escaped; a name that is missing is our mistake and says so.
-_TEXTS = Environment(
-    loader=PackageLoader("notifications"),
-    undefined=StrictUndefined,
-    autoescape=False,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
+DRILL = "演练：本页不作凭证"
+LETTER_WIDTH = 150  # columns: the widest table, the bulletin's, in one line a unit
+
+
+def _environment(*, autoescape: bool) -> Environment:
+    # A name that is missing is our mistake and says so.
+    return Environment(
+        loader=PackageLoader("notifications"),
+        undefined=StrictUndefined,
+        autoescape=autoescape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+# Plain texts, so nothing is to be escaped; in the pages everything is.
+_TEXTS = _environment(autoescape=False)
+_PAGES = _environment(autoescape=True)
 _TEXTS.filters["label"] = lambda value, key: label(key, value)
+_TEXTS.filters["across"] = lambda cells, width: _across(cells, width)
 _TEXTS.globals["table"] = Screen(120, colour=False).table
+_TEXTS.globals["letter_table"] = Screen(LETTER_WIDTH, colour=False).table
 
 
 def render(template: str, document: Mapping[str, object]) -> str:
     """The text of a template in `notifications/templates`, filled with plain values."""
     return _TEXTS.get_template(template).render(document)
+
+
+def letter_text(document: Document) -> str:
+    """The letter of a notice's plain document, as plain text. Raises what `notices.read` raises."""
+    return render("letter.txt.j2", asdict(letters.letter(document)))
+
+
+def letter_html(document: Document) -> str:
+    """The letter as one page that needs nothing else and prints on A4. Raises as `letter_text`."""
+    worded = letters.letter(document)
+    size = letters.masthead_size(worded.masthead or "")
+    return _PAGES.get_template("letter.html.j2").render(asdict(worded), size=size)
+
+
+def certificate(fields: Mapping[str, str], rows: Sequence[Sequence[str]], *, drill: bool) -> str:
+    """The removal certificate as one page that needs nothing else and prints on A4.
+
+    Each value stands alone in an element with `data-field`, so that everything else on the page is
+    the same for every certificate.
+    """
+    drawing = qr.svg(fields["qr_text"])
+    cells = Markup("").join(
+        Markup("<tr>{}</tr>\n").format(
+            Markup("").join(Markup("<td>{}</td>").format(one) for one in row)
+        )
+        for row in rows
+    )
+    return _PAGES.get_template("certificate.html.j2").render(
+        fields,
+        rows=cells,
+        qr=Markup(drawing),
+        qr_hash=hashlib.sha256(drawing.encode()).hexdigest(),
+        drill=DRILL if drill else "",
+    )
+
+
+def _across(cells: Sequence[str], width: int) -> Sequence[str]:
+    """A row of the table; a band stands in its second column, where the names are."""
+    return cells if len(cells) > 1 else ("", *cells, *[""] * (width - 2))

@@ -346,6 +346,23 @@ class Screen:
         lines += _unverified(done)
         return "\n".join(lines)
 
+    def certificate(self, found: Answer) -> str:
+        """`audit certificate`."""
+        if found["same"] is not None:
+            return (
+                f"{found['file']} 与现在会出具的证明一字不差"
+                if found["same"]
+                else f"{found['file']} 不是现在会出具的那一页：被改动过，或出具后又有新的检查点"
+            )
+        text = (
+            f"已出具 {found['code']} 的拆除许可证明：{clean(found['file'])}\n"
+            f"许可 {found['permitted_on']}（编号 {found['permission']}），"
+            f"检查点 {found['size']} 条，证明等级 {found['grade']}"
+        )
+        if found["unverified"] != "无":
+            text += f"\n未经核实：{found['unverified']}"
+        return text
+
     def revision(self, found: Answer) -> str:
         """`plan revise`: the changes, what they do to the cases, and what happens next."""
         refused, changes = _strings(found["refused"]), _answers(found["changes"])

@@ -23,6 +23,8 @@ GATES = {
     "pydantic": {"states/plan.py"},
     "chinese_calendar": {"states/workdays.py"},
     "jinja2": {"notifications/render.py"},
+    "segno": {"notifications/qr.py"},
+    "docx": {"notifications/word.py"},
     "rich": {"notifications/screen.py"},
     "python_calamine": {"workflow/spreadsheet.py"},
     "xlsxwriter": {"workflow/spreadsheet.py"},
@@ -166,7 +168,7 @@ def test_help_imports_neither_database_nor_screen(arguments: list[str]) -> None:
         f"status = cli.run({arguments!r})\n"
         "heavy = {'sqlmodel', 'sqlalchemy', 'rich', 'pydantic', 'transitions', 'jinja2',\n"
         "         'python_calamine', 'xlsxwriter', 'chinese_calendar', 'alembic',\n"
-        "         'cryptography'}\n"
+        "         'cryptography', 'docx', 'segno'}\n"
         "sys.stderr.write(' '.join(sorted(heavy & set(sys.modules))))\n"
         "sys.exit(status)"
     )

@@ -20,6 +20,7 @@ from workflow import batch as batches
 from workflow.audit import Verification
 from workflow.batch import Batch, Refused
 from workflow.cases import Position
+from workflow.certificate import Certificate
 from workflow.checkpoint import Made, Seen, Status
 from workflow.engine import Receipt
 from workflow.keyring import OfficerKey
@@ -721,6 +722,24 @@ def proof(found: safety.Proof) -> Document:
             {"trigger": trigger, "to": state, "day": None, "evidence": {}, "fault": fault}
             for trigger, state, fault in found.counterexample
         ],
+    }
+
+
+def certificate(found: Certificate, file: str, *, same: bool | None) -> Document:
+    """`audit certificate`; `same` is None where the page was written and not checked."""
+    fields = found.fields
+    return {
+        "code": found.code,
+        "file": file,
+        "drill": found.drill,
+        "same": same,
+        "permission": int(fields["permission_seq"]),
+        "permitted_on": fields["permitted_on"],
+        "size": int(fields["size"]),
+        "root": fields["root"],
+        "grade": fields["grade"],
+        "unverified": fields["unverified"],
+        "qr": found.qr,
     }
 
 

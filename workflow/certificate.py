@@ -8,17 +8,19 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from sqlalchemy import Connection, select
 
+from notifications import render
 from states import season
 from states.errors import StepRefused
 from states.facts import Actor, CaseFacts, Event, fold
 from states.plan import Plan
 from states.vocabulary import FactKind, Role, State, Trigger, Word
 from states.workdays import SHANGHAI
-from workflow import cases, checkpoint, journal, register
-from workflow.errors import JournalBroken
+from workflow import cases, checkpoint, journal, register, spreadsheet
+from workflow.errors import BadFile, JournalBroken
 from workflow.models import JournalRow
 
 _JOURNAL = JournalRow.metadata.tables["journal"]
@@ -59,7 +61,9 @@ def certify(connection: Connection, code: str, who: Actor | None) -> Certificate
     size = made.checkpoint.size
     if whole.root(size) != made.checkpoint.root:
         raise JournalBroken(
-            "日志与最近的检查点不符，不能出具证明", place="checkpoints", remedy="xianli audit verify"
+            "日志与最近的检查点不符，不能出具证明",
+            place="checkpoints",
+            remedy="xianli audit verify",
         )
     events = [event for event in found if event.seq <= size]
     known = fold(code, events)
@@ -71,9 +75,7 @@ def certify(connection: Connection, code: str, who: Actor | None) -> Certificate
     seen = checkpoint.last_seen(connection)
     grade = _grade(events, signatures, seen.size if seen else 0)
     root = made.checkpoint.root_text
-    qr = "|".join(
-        ("XIANLI1", made.checkpoint.origin, code, permission.hash, str(size), root)
-    )
+    qr = "|".join(("XIANLI1", made.checkpoint.origin, code, permission.hash, str(size), root))
     return Certificate(
         code,
         register.is_drill(connection),
@@ -102,6 +104,28 @@ def certify(connection: Connection, code: str, who: Actor | None) -> Certificate
     )
 
 
+def page(certificate: Certificate) -> str:
+    """The certificate as HTML."""
+    return render.certificate(certificate.fields, certificate.rows, drill=certificate.drill)
+
+
+def write(certificate: Certificate, file: Path, *, force: bool) -> None:
+    """Writes the page. Raises UsageFault when the file is there, BadFile when it cannot be."""
+    spreadsheet.refuse_existing(file, force=force)
+    try:
+        file.write_bytes(page(certificate).encode())
+    except OSError as error:
+        raise BadFile(f"写不了 {file}：{error.strerror}", place=str(file)) from error
+
+
+def same(certificate: Certificate, file: Path) -> bool:
+    """Whether the file is this page, byte for byte. Raises BadFile when it cannot be read."""
+    try:
+        return file.read_bytes() == page(certificate).encode()
+    except OSError as error:
+        raise BadFile(f"读不了 {file}：{error.strerror}", place=str(file)) from error
+
+
 def _no_checkpoint(code: str) -> StepRefused:
     return StepRefused(
         f"{code} 的许可还没有检查点覆盖，不能出具证明",
@@ -110,9 +134,7 @@ def _no_checkpoint(code: str) -> StepRefused:
     )
 
 
-def _in_force(
-    code: str, facts: CaseFacts | None, events: Sequence[Event], day: date
-) -> Event:
+def _in_force(code: str, facts: CaseFacts | None, events: Sequence[Event], day: date) -> Event:
     """The event of the permission in force at the checkpoint. Raises StepRefused."""
     permission = facts.permitted_on(day) if facts else None
     if permission is not None:

@@ -120,6 +120,12 @@ def plan_in_force(connection: Connection) -> Plan:
     return _parsed(document).counting_by(calendar(connection))
 
 
+def plan_of(connection: Connection, hash_: str) -> Plan:
+    """The plan of this hash, that is or was in force."""
+    query = select(_PLAN.c.document).where(_PLAN.c.hash == hash_)
+    return _parsed(connection.execute(query).scalar_one()).counting_by(calendar(connection))
+
+
 def calendar(connection: Connection) -> Calendar:
     """The working days the county counts by: those it entered, before the shipped ones."""
     entered = (event["evidence"] for event in journal.events_of(connection, "calendar"))
