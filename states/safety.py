@@ -316,12 +316,14 @@ def _mark(place: _Place) -> Hashable:
         _paper(world, facts.ready) if ready else None,
         facts.works_recorders if facts.state in _UNDER_WAY else None,
         facts.first_heat_on,
+        safety_oracle.first_heat(place.events),
         tuple(sorted((f.on, f.repaired_on or date.max) for f in facts.faults)),
         tuple(
             (visit.on, visit.temperature, visit is facts.visits[0])
             for visit in sorted(facts.visits, key=lambda visit: (visit.on, visit.seq))
         ),
         frozenset((s.season, s.on) for s in facts.signatures),
+        tuple((pause.on, pause.resumed_on) for pause in facts.pauses),
         tuple(
             (m.kind, m.severity, m.outcome, place.events[m.seq - 1].person) for m in facts.matters
         ),

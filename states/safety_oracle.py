@@ -48,7 +48,7 @@ class Line(Word):
 def unmet(
     events: Sequence[Event], plan: Plan, today: date, on: date, actor: Actor, *, drill: bool
 ) -> tuple[Line, ...]:
-    """Every line that forbids this officer to permit today, as of `on`; empty where it is lawful."""
+    """Every line that forbids this officer to permit today, as of `on`; empty where lawful."""
     events = _righted(events)
     county = actor.role is Role.COUNTY_OFFICE and state(events) is State.STABLE_SEASON
     accepted = _last(events, "accept")
@@ -78,6 +78,18 @@ def clock_start(events: Sequence[Event]) -> date | None:
         if event.kind in _RESTARTS or unstable:
             days.append(event.occurred_on)
     return max(days)
+
+
+def first_heat(events: Sequence[Event]) -> date | None:
+    """When the device now there first gave heat: a new one has not until it is stated."""
+    day = None
+    for event in events:
+        taken = event.kind == "change_path" and event.evidence["keep_device"] == "no"
+        if event.kind == "replace" or taken:
+            day = None
+        elif event.kind == "works" and "first_heat_on" in event.evidence:
+            day = date.fromisoformat(str(event.evidence["first_heat_on"]))
+    return day
 
 
 def in_force(events: Sequence[Event], day: date) -> bool:
@@ -128,7 +140,7 @@ def _season_lines(events: Sequence[Event], plan: Plan, today: date, *, drill: bo
         return [Line.SEASONS, *found]
     if not drill and not (rules.required_seasons.verified and all(v for *_, v in over)):
         found.append(Line.VERIFIED)
-    heat = _first_heat(events)
+    heat = first_heat(events)
     if heat is None:
         found.append(Line.FIRST_HEAT)
     for label, first, last, _ in over:
@@ -197,18 +209,6 @@ def _matter_open(events: Sequence[Event], day: date) -> bool:
 def _faults(events: Sequence[Event]) -> list[tuple[date, date | None]]:
     repaired = {e.evidence["fault"]: e.occurred_on for e in events if e.kind == "repair"}
     return [(e.occurred_on, repaired.get(e.seq)) for e in events if e.kind == "fault"]
-
-
-def _first_heat(events: Sequence[Event]) -> date | None:
-    """Of the device now there: a new device has none until it is stated."""
-    day = None
-    for event in events:
-        taken = event.kind == "change_path" and event.evidence["keep_device"] == "no"
-        if event.kind == "replace" or taken:
-            day = None
-        elif event.kind == "works" and "first_heat_on" in event.evidence:
-            day = date.fromisoformat(str(event.evidence["first_heat_on"]))
-    return day
 
 
 def _cold(visit: Event, plan: Plan) -> bool:

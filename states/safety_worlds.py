@@ -298,8 +298,10 @@ def _heat(facts: CaseFacts, today: date) -> Iterator[Act]:
 
 
 def _faults_only(facts: CaseFacts, today: date) -> Iterator[Act]:
-    """Accepted in time; first heat, faults and a warm visit, each on any day."""
+    """Accepted in time; first heat, faults and a warm visit, each on any day; works paused."""
     yield from _days_of_heat(facts, today, faults=2, temperatures=("16",))
+    if today == day(3) and facts.state is State.STABLE_SEASON and not facts.pauses:
+        yield Act(F.PAUSE, WANG, today, (("cause", "household"),))
 
 
 def _days_of_heat(
@@ -313,17 +315,19 @@ def _days_of_heat(
     if over and not facts.signatures:
         yield from _sign_once(facts, today, (A, 5))
         return
-    if today in (day(4), day(5)):
+    if today == day(4) or (today == day(5) and faults == 1):
         yield from _first_heat(facts, today)
     if today > day(2):
         yield from _faults(facts, today, faults)
-        if len(facts.visits) < len(temperatures):
+        # A third one only where both were cold: what the second did shows in nothing else.
+        cold = all(visit.temperature < 16 for visit in facts.visits)
+        if len(facts.visits) < (3 if cold else 2):
             for temperature in temperatures:
                 yield _visit(today, temperature)
 
 
 def _visits(facts: CaseFacts, today: date) -> Iterator[Act]:
-    """Visits and a signature of the days about the season, late ones too; a wrong one is righted."""
+    """Visits and signatures of the days about the season, late ones too, and a wrong one righted."""
     if facts.state is not State.STABLE_SEASON:
         if today == day(2):
             yield from _forward(facts, today)
@@ -403,16 +407,21 @@ def _winters(facts: CaseFacts, today: date) -> Iterator[Act]:
             yield act
 
 
-def _paths(facts: CaseFacts, today: date) -> Iterator[Act]:
-    """Between a path that the plan exempts and one that it does not."""
+def _plain(facts: CaseFacts, today: date) -> Iterator[Act]:
+    """A case that goes well, and from one path to the other."""
     yield from _forward(facts, today)
     yield from _heated(facts)
     yield from _sign_once(facts, today, (A, 4))
-    if facts.faults or today == day(4):
-        yield from _faults(facts, today, 1)
     for act in _restart(facts, today):
         if act.kind is T.CHANGE_PATH:
             yield act
+
+
+def _paths(facts: CaseFacts, today: date) -> Iterator[Act]:
+    """Between a path that the plan exempts and one that it does not, with a fault or without."""
+    yield from _plain(facts, today)
+    if facts.faults or today == day(4):
+        yield from _faults(facts, today, 1)
 
 
 def _ledger(facts: CaseFacts, today: date) -> Iterator[Act]:
@@ -438,8 +447,7 @@ def _days(first: int, last: int) -> tuple[date, ...]:
     return tuple(day(number) for number in range(first, last + 1))
 
 
-_WIDE: dict[str, Json] = {"outage_days": 9, "outage_days_total": 9}
-_TWO = _plan((3, 4), (6, 7), **_WIDE)
+_TWO = _plan((3, 4), (6, 7), outage_days=9, outage_days_total=9)
 _SOLAR = (Path.SOLAR,)
 
 WORLDS: tuple[World, ...] = (
@@ -452,7 +460,12 @@ WORLDS: tuple[World, ...] = (
         _days(2, 6),
         _faults_only,
     ),
-    World("测温与签字", _plan((3, 5), (9, 10), warm_visits=2, **_WIDE), _days(2, 7), _visits),
+    World(
+        "测温与签字",
+        _plan((3, 5), (9, 10), warm_visits=2, outage_days=9, outage_days_total=9),
+        _days(2, 7),
+        _visits,
+    ),
     World("未销号事项与职责", _plan((3, 4)), _days(2, 6), _matters, EVERYBODY),
     World(
         "两个采暖季",
@@ -469,13 +482,13 @@ WORLDS: tuple[World, ...] = (
     ),
     World("豁免路径", _plan((3, 4), exempt=_SOLAR), _days(2, 6), _paths),
     World("豁免未核实", _plan((3, 4), exempt=_SOLAR, exempt_verified=False), _days(2, 6), _paths),
-    World("采暖季未核实", _plan((3, 4), exempt=_SOLAR, verified=False), _days(2, 6), _paths),
-    World("季数未核实", _plan((3, 4), exempt=_SOLAR, counted=False), _days(2, 6), _paths),
+    World("采暖季未核实", _plan((3, 4), exempt=_SOLAR, verified=False), _days(2, 6), _plain),
+    World("季数未核实", _plan((3, 4), exempt=_SOLAR, counted=False), _days(2, 6), _plain),
     World(
         "演练",
         _plan((3, 4), exempt=_SOLAR, verified=False, counted=False),
         _days(2, 6),
-        _paths,
+        _plain,
         drill=True,
     ),
     World("台账导入", _plan((3, 4), exempt=_SOLAR), _days(2, 6), _ledger),
