@@ -20,7 +20,7 @@ from states.facts import Attached, CaseFacts, Event, Milestone, fold
 from states.plan import Json
 from states.question import Question, Surroundings
 from states.safety_oracle import Line
-from states.safety_worlds import LI, WANG, WORLDS, Act, Pairs, World
+from states.safety_worlds import LI, OTHERS, WANG, WORLDS, Act, Pairs, World
 from states.vocabulary import Area, FactKind, Kind, Path, Quota, State, Trigger
 from states.workdays import ONE_DAY, SHANGHAI
 
@@ -250,13 +250,15 @@ def walk(worlds: Sequence[World] = WORLDS) -> Proof:
 
 
 def _acts(place: _Place) -> Iterator[Act]:
-    """What is tried here: the acts of the world, and to permit, by everybody, of several days."""
+    """What is tried here: to permit, in some worlds by others and as of other days; its acts."""
     world, facts, today = place.world, place.facts, place.today
     if facts.state in lifecycle.BY_TRIGGER[Trigger.PERMIT].moves:
-        for actor in world.permitters:
-            yield Act(Trigger.PERMIT, actor, today)
-        yield Act(Trigger.PERMIT, LI, today - ONE_DAY)
-        yield Act(Trigger.PERMIT, LI, today + ONE_DAY)
+        yield Act(Trigger.PERMIT, LI, today)
+        if world.by_others:
+            yield Act(Trigger.PERMIT, LI, today - ONE_DAY)
+            yield Act(Trigger.PERMIT, LI, today + ONE_DAY)
+            for actor in OTHERS:
+                yield Act(Trigger.PERMIT, actor, today)
     yield from world.acts(facts, today)
 
 

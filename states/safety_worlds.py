@@ -26,7 +26,7 @@ ZHAO_PERMITS = Actor("zhao-2", "zhao", "赵某", Role.COUNTY_OFFICE)
 LI = Actor("li", "li", "李某", Role.COUNTY_OFFICE)
 SUN = Actor("sun", "sun", "孙某", Role.COUNTY_OFFICE)
 AUDITOR = Actor("zhou", "zhou", "周某", Role.AUDITOR)
-EVERYBODY = (LI, SUN, ZHAO_PERMITS, ZHAO, WANG, WANG_ACCEPTS, HEAD, AUDITOR)
+OTHERS = (SUN, ZHAO_PERMITS, ZHAO, WANG, WANG_ACCEPTS, HEAD, AUDITOR)
 
 
 def day(number: int) -> date:
@@ -60,14 +60,15 @@ Acts = Callable[[CaseFacts, date], Iterator[Act]]
 class World:
     """A plan, its days from first to last, and what may be tried with a case on each of them.
 
-    `permitters` try for the permission; `permits` says whether a lawful one can be reached at all.
+    With `by_others` everybody tries for the permission, and as of other days; `permits` says if a
+    lawful one can be reached at all.
     """
 
     name: str
     plan: Plan
     days: tuple[date, ...]
     acts: Acts
-    permitters: tuple[Actor, ...] = (LI,)
+    by_others: bool = False
     path: Path = Path.COAL_TO_ELECTRIC
     drill: bool = False
     permits: bool = True
@@ -319,15 +320,15 @@ def _days_of_heat(
         yield from _first_heat(facts, today)
     if today > day(2):
         yield from _faults(facts, today, faults)
-        # A third one only where both were cold: what the second did shows in nothing else.
-        cold = all(visit.temperature < 16 for visit in facts.visits)
-        if len(facts.visits) < (3 if cold else 2):
+        if len(facts.visits) < len(temperatures):
             for temperature in temperatures:
                 yield _visit(today, temperature)
+        elif all(visit.temperature < 16 for visit in facts.visits):
+            yield _visit(today, "16")
 
 
 def _visits(facts: CaseFacts, today: date) -> Iterator[Act]:
-    """Visits and signatures of the days about the season, late ones too, and a wrong one righted."""
+    """Visits and signatures of the days about a season, late ones too, and a wrong one righted."""
     if facts.state is not State.STABLE_SEASON:
         if today == day(2):
             yield from _forward(facts, today)
@@ -466,7 +467,7 @@ WORLDS: tuple[World, ...] = (
         _days(2, 7),
         _visits,
     ),
-    World("未销号事项与职责", _plan((3, 4)), _days(2, 6), _matters, EVERYBODY),
+    World("未销号事项与职责", _plan((3, 4)), _days(2, 6), _matters, by_others=True),
     World(
         "两个采暖季",
         _plan((2, 3), (5, 6), (8, 9), required_seasons=2, warm_visits=1),
