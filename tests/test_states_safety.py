@@ -245,6 +245,11 @@ FAULTS: dict[str, tuple[Break, str, Line]] = {
         CLOCK,
         Line.SEASONS,
     ),
+    "a season has ended on its last day": (
+        function(season, "_latest_ended", "s.last_day < today", "s.last_day <= today"),
+        CLOCK,
+        Line.LAWFUL,
+    ),
     "one season of two is enough": (
         function(season, "_runs", "number = plan.rules.required_seasons.value", "number = 1"),
         WINTERS,
