@@ -1397,7 +1397,7 @@ def audit_quarantine(desk: Desk, code: str, reason: str) -> None:
 @click.option("--schema", is_flag=True, help="列出全部环节和事项：材料项、类型、由谁办理")
 @pass_desk
 def safety(desk: Desk, schema: bool) -> None:
-    """走遍状态机，证明没有绕过验收和稳定运行一季的许可。"""
+    """走遍环节、日期、证据、重来和职责的组合，证明没有不合第四节的许可（约十几秒）。"""
     from states import safety as walks
     from workflow import answers
 

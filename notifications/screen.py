@@ -774,12 +774,21 @@ class Screen:
 
     def proof(self, found: Answer) -> str:
         """`safety`."""
-        if found["holds"]:
-            return f"成立：{found['property']}。走遍 {found['states']} 个可达位置，没有反例"
+        walked = (
+            f"走遍 {found['states']} 个可达位置，试过 {found['transitions']} 步，"
+            f"其中依规准许 {found['permissions']} 次"
+        )
         way = found["counterexample"]
         assert isinstance(way, list)
-        steps = " → ".join(f"{label('trigger', one['trigger'])}" for one in way)
-        return f"不成立：{found['property']}。最短反例：{steps}（{way[-1]['fault']}）"
+        if found["holds"]:
+            return f"成立：{found['property']}。\n{walked}，没有反例"
+        steps = [
+            f"  {number}. {one['day']}（{one['recorded_on']} 登记）{one['actor']} "
+            f"{label('trigger', one['trigger'])} {told(one['trigger'], one['evidence'])}".rstrip()
+            for number, one in enumerate(way, start=1)
+        ]
+        head = f"不成立：{way[-1]['fault']}。\n{walked}。最短反例（{len(way)} 步）："
+        return "\n".join([head, *steps])
 
     def schema(self, found: Answer) -> str:
         """`safety --schema`."""

@@ -713,14 +713,36 @@ def quarantined(found: Quarantine) -> Document:
 
 
 def proof(found: safety.Proof) -> Document:
-    """`safety`."""
+    """`safety`; the last act of the counterexample carries the lines that it breaks as `fault`."""
+    last = len(found.counterexample) - 1
+    fault = "；".join(line.label for line in found.broken)
     return {
         "property": safety.PROPERTY,
         "holds": found.holds,
         "states": found.places,
+        "transitions": found.transitions,
+        "permissions": found.permissions,
+        "worlds": [
+            {
+                "name": world.name,
+                "states": world.places,
+                "transitions": world.transitions,
+                "permissions": world.permissions,
+            }
+            for world in found.worlds
+        ],
+        "broken": [str(line) for line in found.broken],
         "counterexample": [
-            {"trigger": trigger, "to": state, "day": None, "evidence": {}, "fault": fault}
-            for trigger, state, fault in found.counterexample
+            {
+                "trigger": stride.trigger,
+                "to": str(stride.to),
+                "day": str(stride.day),
+                "recorded_on": str(stride.recorded_on),
+                "actor": stride.actor,
+                "evidence": dict(stride.evidence),
+                "fault": fault if index == last else None,
+            }
+            for index, stride in enumerate(found.counterexample)
         ],
     }
 
