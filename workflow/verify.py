@@ -177,6 +177,8 @@ OTHER_KINDS: dict[tuple[str, str], tuple[str, set[str]]] = {
     ("catalogue", "catalogue_imported"): ("导入中标清单", COUNTY),
     ("ledgers", "ledger_imported"): ("导入台账", UNIT | COUNTY),
     ("privacy", "revealed"): ("查看个人信息", ROLES - {"system"}),
+    ("samples", "sample_drawn"): ("抽样", {"auditor"}),
+    ("samples", "sample_results"): ("抽查结果", {"auditor"}),
 }
 GENESIS = (("database", "init"), ("plan", "plan_adopted"), ("officers", "officer_added"))
 
