@@ -148,7 +148,8 @@ def population(
     if before is not None:
         query = query.where(column.seq < before)
     last = {row.stream: row.to_state for row in connection.execute(query.order_by(column.seq))}
-    units = dict(connection.execute(select(cases.CASE.c.code, cases.CASE.c.unit)).tuples())
+    rows = connection.execute(select(cases.CASE.c.code, cases.CASE.c.unit))
+    units = {row.code: row.unit for row in rows}
     codes = (s.removeprefix("case:") for s, state in last.items() if state in states)
     return {code: units[code] for code in sorted(codes)}
 
@@ -188,7 +189,7 @@ def _require_auditor(who: Actor) -> None:
         raise NotPermitted(
             "抽样和抽查结果由审计人员登记，被查的人不能自己抽",
             place="--as",
-            remedy="请审计人员的账号办理；xianli audit sample show 人人可看",
+            remedy="请审计人员的账号办理",
         )
 
 

@@ -65,6 +65,8 @@ def sample_size(population: int, risk: Fraction, tolerable: Fraction, expected: 
     most this risk. Raises UsageFault where no number is enough.
     """
     limit = too_many(population, tolerable)
+    if expected < 0:
+        raise UsageFault(f"预计不合格数不能是 {expected}", place="--expected", remedy="写 0 或以上")
     if expected >= limit:
         raise UsageFault(
             f"总体 {population} 户，不合格达到 {limit} 户就不可容忍，预计却有 {expected} 户不合格",
