@@ -655,7 +655,7 @@ class Screen:
                 f"{one['code']}\n{clean(one['unit_name'])} {clean(one['village'])}",
                 _act(one),
                 f"{one['on']}\n{clean(one['recorded_by'])} 登记",
-                clean(one["what"]) + ("（已更正）" if one["corrected"] else ""),
+                one["what"],
                 _outcome_of(one),
                 one["days"],
                 _visits_after(one["visits"]),

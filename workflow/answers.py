@@ -598,7 +598,6 @@ def violations(found: Sequence[Entry], as_of: date, *, drill: bool) -> Document:
                 "days": one.days,
                 "resolved_by": one.resolved_by,
                 "documents": list(one.documents),
-                "corrected": one.corrected,
                 "visits": [
                     {"id": visit.seq, "on": _day(visit.on), "temperature": visit.temperature}
                     for visit in one.visits

@@ -146,7 +146,7 @@ def _last(connection: Connection, known_at: datetime | None) -> tuple[int, datet
     query = select(func.max(_JOURNAL.c.seq), func.max(_JOURNAL.c.recorded_at))
     if known_at is not None:
         query = query.where(_JOURNAL.c.recorded_at <= known_at)
-    seq, until = connection.execute(query).tuples().one()
+    seq, until = connection.execute(query).one()
     if seq is None:
         # Known before the journal began: nothing was.
         assert known_at is not None

@@ -1,7 +1,6 @@
 """The register of violations, complaints and findings: who, when, what came of it.
 
-Nothing is left out: any state, closed cases too. What was answered stays, with its answer; what was
-corrected is shown as it is now right, and said to be.
+Nothing is left out: any state, closed cases too. What was answered stays, with its answer.
 """
 
 from collections.abc import Sequence
@@ -39,7 +38,6 @@ class Entry:
     resolved_by: str | None
     documents: tuple[str, ...]
     visits: tuple[VisitRecord, ...]
-    corrected: bool
 
 
 def register(
@@ -86,7 +84,4 @@ def _entry(facts: CaseFacts, matter: Matter, plan: Plan, as_of: date) -> Entry:
         resolved_by=answer.actor if answer else None,
         documents=tuple(attached.name for attached in answer.attachments) if answer else (),
         visits=tuple(visit for visit in facts.visits if visit.on >= matter.on),
-        corrected=any(
-            event.kind == FactKind.CORRECT and event.number("id") == matter.seq for event in events
-        ),
     )
