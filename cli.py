@@ -1183,7 +1183,8 @@ def audit_sample(
     from workflow import answers, register, spreadsheet
     from workflow import sample as samples
 
-    terms = samples.Terms(risk, tolerable, expected, tuple(states) or samples.POPULATION)
+    wanted = tuple(state for state in State if state in states)
+    terms = samples.Terms(risk, tolerable, expected, wanted or samples.POPULATION)
     database = desk.whole_county()
     if dry_run:
         with database.reading() as connection:

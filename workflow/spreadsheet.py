@@ -420,8 +420,10 @@ def write_report(path: Path, sheets: Sequence[ReportSheet]) -> None:
     book = xlsxwriter.Workbook(path, {"in_memory": True})
     book.set_properties({"created": WRITTEN_ON})
     shapes = _ReportShapes(book)
+    taken: set[str] = set()
     for sheet in sheets:
-        _write_report_sheet(book.add_worksheet(sheet.name), sheet, shapes)
+        worksheet = book.add_worksheet(_free_name(sheet.name, taken))
+        _write_report_sheet(worksheet, sheet, shapes)
     _close(book, path)
 
 
