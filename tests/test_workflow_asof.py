@@ -146,6 +146,20 @@ def test_a_correction_counts_from_its_recording_whatever_its_day(place: County) 
     assert [[event.seq for event in case.events] for case in found.cases] == [[done.seq]]
 
 
+def test_a_correction_to_a_later_day_is_what_changed_an_earlier_report(place: County) -> None:
+    sealed = ("facility", "kang"), ("status", "sealed"), ("by", "household")
+    seq = place.advance(CODE, FactKind.OLD_FACILITY, TODAY, *sealed).seq
+    path = publish(place, view(place, TODAY))
+    day = TODAY + 2 * ONE_DAY
+    right = ("id", str(seq)), ("status", "sealed")
+    done = place.advance(CODE, FactKind.CORRECT, day, *right, on=day, files=(county.PAPER,))
+
+    found = compare(place, path, view(place, TODAY))
+
+    assert found.changes["101"] == (Change("removed", 1, 0),)
+    assert [[event.seq for event in case.events] for case in found.cases] == [[done.seq]]
+
+
 def test_a_published_figure_that_the_journal_does_not_give_is_told(place: County) -> None:
     path = publish(place, view(place, TODAY))
     document = json.loads(path.read_text(encoding="utf-8"))

@@ -144,6 +144,18 @@ def test_every_unit_has_its_share_and_the_risk_is_kept(expected: int) -> None:
     assert sampling.upper_bound(strata, expected, RISK) < limit
 
 
+def test_a_share_is_rounded_up_and_grows_only_until_the_risk_is_kept() -> None:
+    """4 of 10 are enough; 3 of 7 and 2 of 3 leave (4/7)³ = 0.19, with 4 of 7 (3/7)³ = 0.08."""
+    risk, tolerable = Fraction(1, 5), Fraction(3, 10)
+
+    assert sampling.sample_size(10, risk, tolerable) == 4
+    _, strata = sampling.allocate({"a": 7, "b": 3}, risk, tolerable)
+    _, stricter = sampling.allocate({"a": 7, "b": 3}, Fraction(18, 100), tolerable)
+
+    assert strata == (Stratum("a", 7, 3), Stratum("b", 3, 2))
+    assert stricter == (Stratum("a", 7, 4), Stratum("b", 3, 2))
+
+
 def test_one_unit_alone_is_drawn_by_the_hypergeometric_size() -> None:
     size, strata = sampling.allocate({"103": 1000}, RISK, Fraction(1, 100))
 

@@ -20,6 +20,7 @@ def place(tmp_path: Path) -> County:
     """A sealed kang, answered; a complaint, open; a note of the auditor in a closed case."""
     found = county.fresh(tmp_path)
     county.carry(found, CODES, State.STABLE_SEASON)
+    found.advance(CODE, FactKind.VISIT, SEALED_ON - ONE_DAY, ("temperature", "20.5"))
     sealed = ("type", "kang_sealed"), ("by", "official"), ("what", "封了火炕")
     seq = found.advance(CODE, FactKind.VIOLATION, SEALED_ON, *sealed).seq
     found.advance(OTHER_UNIT, FactKind.COMPLAINT, SEALED_ON + ONE_DAY, ("what", "不热"))
