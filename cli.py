@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -49,6 +50,7 @@ PHRASES = tuple(
         (r"^Options$", "选项"),
         (r"^Commands$", "命令"),
         (r"\[OPTIONS\]", "[选项]"),
+        (r"\[COMMAND\] \[ARGS\]\.\.\.", "[命令 [参数]...]"),
         (r"COMMAND \[ARGS\]\.\.\.", "命令 [参数]..."),
         (r"\bTEXT\b", "文字"),
         (r"\bINTEGER\b", "数字"),
@@ -214,6 +216,22 @@ class Instants(click.ParamType[datetime]):
             told = f"“{value}”不是时刻，写作 2023-09-15T10:00:00Z 或 2023-09-15"
             raise click.BadParameter(told, ctx, param) from None
         return moment if moment.tzinfo else moment.replace(tzinfo=SHANGHAI)
+
+
+class Shares(click.ParamType[Fraction]):
+    """A share between nothing and all, exactly: `0.05` or `5%`."""
+
+    name = "比例"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Fraction:
+        text = str(value)
+        if re.fullmatch(r"[0-9]{0,3}(\.[0-9]{1,9})?%?", text) and re.search("[0-9]", text):
+            share = Fraction(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+            if 0 < share < 1:
+                return share
+        raise click.BadParameter(f"“{value}”不是 0 与 1 之间的比例，写作 0.05 或 5%", ctx, param)
 
 
 class Pairs(click.ParamType[tuple[str, str]]):
@@ -1393,6 +1411,196 @@ def audit_quarantine(desk: Desk, code: str, reason: str) -> None:
     desk.answer(document, lambda screen: screen.quarantine(document))
 
 
+@audit.command("violations")
+@click.option("--unit", help="责任单位编码或名称；不写即全县")
+@click.option("--open", "only_open", is_flag=True, help="只列未销号的")
+@AS_OF
+@KNOWN_AT
+@pass_desk
+def audit_violations(
+    desk: Desk, unit: str | None, only_open: bool, as_of: date | None, known_at: datetime | None
+) -> None:
+    """违规、投诉、审计发现登记簿：谁、何时、何事、处理结果、多少天、其后回访；销号的也不删。"""
+    from workflow import answers, register
+    from workflow import violations as books
+
+    database = desk.whole_county()
+    clocks, units = _clocks(desk, database, as_of, known_at), _units(desk, database, unit)
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        found = books.register(connection, plan, clocks, units, only_open=only_open)
+        drill = register.is_drill(connection)
+    document = answers.violations(found, clocks.as_of, drill=drill)
+    desk.answer(document, lambda screen: screen.violations(document))
+
+
+@audit.command("oddities")
+@click.option("--unit", help="责任单位编码或名称；不写即全县")
+@click.option("--limit", type=int, default=50, show_default=True, help="最多列出几处；0 为全部")
+@pass_desk
+def audit_oddities(desk: Desk, unit: str | None, limit: int) -> None:
+    """可疑之处，最可疑的在前：重复的照片和设备编号、集中验收、验收早于通电、验收后无供热……
+
+    只看日志，不是证据；没有用电数据，是否供热凭首次供热、测温和故障判断。
+    """
+    from workflow import answers, register
+    from workflow import oddities as odd
+
+    database = desk.whole_county()
+    today, units = desk.day(database).today, _units(desk, database, unit)
+    with database.reading() as connection:
+        found = odd.ranking(connection, register.plan_in_force(connection), today, units)
+        drill = register.is_drill(connection)
+    document = answers.oddities(found, today, drill=drill)
+    desk.answer(document, lambda screen: screen.oddities(document, limit))
+
+
+@audit.command("asof")
+@click.argument("day", metavar="DATE", type=Dates())
+@KNOWN_AT
+@click.option("--published", type=FILE, help="以前公布时存下的 --json 输出：列出此后的变化")
+@pass_desk
+def audit_asof(desk: Desk, day: date, known_at: datetime | None, published: Path | None) -> None:
+    """全县各单位在 DATE 那天的数字；加 --known-at 即当时所知的数字。"""
+    from workflow import answers, asof, register
+
+    database = desk.whole_county()
+    clocks = _clocks(desk, database, day, known_at, place="DATE")
+    kept = asof.read_published(published) if published else None
+    with database.reading() as connection:
+        found = asof.view(connection, register.plan_in_force(connection), clocks)
+        against = asof.compare(connection, found, kept) if kept else None
+    document = answers.asof(found, against)
+    desk.answer(document, lambda screen: screen.asof(document))
+
+
+SHEET = click.option("--sheet", type=FILE, help="把入户表写到这个文件（xlsx），可直接打印")
+DRAWING = ("seed", "risk", "tolerable", "expected", "states", "dry_run", "sheet", "force")
+
+
+@audit.group("sample", invoke_without_command=True)
+@click.option("--risk", type=Shares(), default="0.05", show_default=True, help="误判风险")
+@click.option(
+    "--tolerable", type=Shares(), default="0.01", show_default=True, help="可容忍的不合格率"
+)
+@click.option(
+    "--expected",
+    type=int,
+    default=0,
+    show_default=True,
+    help="预计查到几户不合格；越多要查的户越多",
+)
+@click.option("--seed", help="种子，例如当众抽取的号码；相同则名单相同")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=Words(State),
+    help=f"抽哪个环节的户，可重复；不写即稳定运行一季和允许拆除：{listed(State)}",
+)
+@click.option("--dry-run", is_flag=True, help="只算要查多少户，不抽取，不写入")
+@SHEET
+@FORCE
+@click.pass_context
+def audit_sample(
+    context: click.Context,
+    risk: Fraction,
+    tolerable: Fraction,
+    expected: int,
+    seed: str | None,
+    states: Sequence[State],
+    dry_run: bool,
+    sheet: Path | None,
+    force: bool,
+) -> None:
+    """抽取入户抽查的户并记入日志（由审计人员办理）；户数按超几何分布精确计算，各单位都有。
+
+    抽查结果用 sample results 交回，结论用 sample show 查看。
+    """
+    desk: Desk = context.obj
+    if context.invoked_subcommand is not None:
+        given = click.core.ParameterSource.COMMANDLINE
+        if any(context.get_parameter_source(name) is given for name in DRAWING):
+            raise click.UsageError("抽样的选项不能写在 results、show 前面")
+        return
+    from workflow import answers, register, spreadsheet
+    from workflow import sample as samples
+
+    wanted = tuple(state for state in State if state in states)
+    terms = samples.Terms(risk, tolerable, expected, wanted or samples.POPULATION)
+    database = desk.whole_county()
+    if dry_run:
+        with database.reading() as connection:
+            plan = register.plan_in_force(connection)
+            size = answers.sample_size(terms, samples.size(connection, terms), plan)
+        desk.answer(size, lambda screen: screen.sample_size(size))
+        return
+    if seed is None:
+        raise click.UsageError("缺少选项 '--seed'")
+    if sheet is not None:
+        spreadsheet.refuse_existing(sheet, force=force)
+    found = samples.draw(database, desk.writer(), desk.instant(database), seed, terms)
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        if sheet is not None:
+            samples.write_sheet(connection, sheet, found, plan)
+        earlier = sum(one.id < found.id for one in samples.draws(connection))
+        drill = register.is_drill(connection)
+    document = answers.sample(found, plan, earlier, str(sheet) if sheet else None, drill=drill)
+    desk.answer(document, lambda screen: screen.sample(document))
+
+
+@audit_sample.command("show")
+@click.argument("id_", metavar="[ID]", type=int, required=False)
+@SHEET
+@FORCE
+@pass_desk
+def audit_sample_show(desk: Desk, id_: int | None, sheet: Path | None, force: bool) -> None:
+    """第 ID 号抽样（不写即最近一次）：名单能否重抽出来，交回多少，结论是什么。"""
+    from workflow import answers, register, spreadsheet
+    from workflow import sample as samples
+
+    database = desk.whole_county()
+    if sheet is not None:
+        spreadsheet.refuse_existing(sheet, force=force)
+    with database.reading() as connection:
+        found, plan = samples.standing(connection, id_), register.plan_in_force(connection)
+        if sheet is not None:
+            samples.write_sheet(connection, sheet, found.draw, plan)
+        every, drill = samples.draws(connection), register.is_drill(connection)
+    where = str(sheet) if sheet else None
+    document = answers.sample_standing(found, plan, every, where, drill=drill)
+    desk.answer(document, lambda screen: screen.sample_standing(document))
+
+
+@audit_sample.command("results")
+@click.argument("file", type=FILE)
+@click.option("--reason", help="更正已登记的结果时，说明理由")
+@pass_desk
+def audit_sample_results(desk: Desk, file: Path, reason: str | None) -> None:
+    """把填好的入户表 FILE 登记进来（由审计人员办理）：全部登记，或一户也不登记。
+
+    可以分几次、分单位交回；没有填的行不算。全部交回后得出结论。
+    """
+    from states import evidence
+    from workflow import answers, register
+    from workflow import sample as samples
+
+    database = desk.database()
+    text = evidence.plain(reason, "--reason") if reason else None
+    found = samples.record(database, file, desk.writer(), desk.instant(database), text)
+    standing = None
+    if found.standing is not None:
+        with database.reading() as connection:
+            every, drill = samples.draws(connection), register.is_drill(connection)
+            plan = register.plan_in_force(connection)
+        standing = answers.sample_standing(found.standing, plan, every, None, drill=drill)
+    document = answers.sample_results(found, standing)
+    desk.answer(document, lambda screen: screen.sample_results(document))
+    if found.faults:
+        raise click.exceptions.Exit(3)
+
+
 @cli.command()
 @click.option("--schema", is_flag=True, help="列出全部环节和事项：材料项、类型、由谁办理")
 @pass_desk
@@ -1444,10 +1652,11 @@ def _clocks(
     known_at: datetime | None,
     *,
     outlook: bool = False,
+    place: str = "--as-of",
 ) -> "Clocks":
     from workflow import config
 
-    return config.clocks(desk.day(database), as_of, known_at, outlook=outlook)
+    return config.clocks(desk.day(database), as_of, known_at, outlook=outlook, place=place)
 
 
 def run(arguments: Sequence[str]) -> int:

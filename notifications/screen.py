@@ -24,6 +24,8 @@ from states.vocabulary import (
     GateKind,
     ItemResult,
     Kind,
+    Oddity,
+    Outcome,
     Path,
     Quota,
     RemovedBy,
@@ -33,6 +35,7 @@ from states.vocabulary import (
     State,
     Trigger,
     ViolationType,
+    VisitVerdict,
     Word,
 )
 from states.workdays import SHANGHAI
@@ -41,7 +44,7 @@ Answer = Mapping[str, object]
 _WORDS: Mapping[str, tuple[type[Word], ...]] = {
     "state": (State,),
     "trigger": (Trigger, FactKind),
-    "kind": (Trigger, FactKind, Kind, GateKind),
+    "kind": (Trigger, FactKind, Kind, GateKind, Oddity),
     "path": (Path,),
     "area": (Area,),
     "quota": (Quota,),
@@ -53,6 +56,10 @@ _WORDS: Mapping[str, tuple[type[Word], ...]] = {
     "severity": (Severity,),
     "from": (State,),
     "to": (State,),
+    "was": (State,),
+    "becomes": (State,),
+    "outcome": (Outcome,),
+    "verdict": (VisitVerdict,),
 }
 OTHER_KINDS = {
     "registered": "登记",
@@ -772,6 +779,209 @@ class Screen:
             "其他户可以继续发放许可"
         )
 
+    def violations(self, found: Answer) -> str:
+        """`audit violations`."""
+        matters = found["matters"]
+        assert isinstance(matters, list)
+        head = f"截至 {found['as_of']}：共 {found['total']} 件，未销号 {found['open']} 件"
+        parts = [head + _drill(found)]
+        kinds: dict[str, list[bool]] = {}
+        for one in matters:
+            kind = label("kind", one["kind"])
+            named = f"{kind}·{label('type', one['type'])}" if one["type"] else kind
+            kinds.setdefault(named, []).append(bool(one["open"]))
+        parts += [
+            f"  {named} {len(some)} 件（未销号 {sum(some)}）" for named, some in kinds.items()
+        ]
+        rows = [
+            (
+                one["id"],
+                f"{one['code']}\n{clean(one['unit_name'])} {clean(one['village'])}",
+                _act(one),
+                f"{one['on']}\n{clean(one['recorded_by'])} 登记",
+                one["what"],
+                _outcome_of(one),
+                one["days"],
+                _visits_after(one["visits"]),
+            )
+            for one in matters
+        ]
+        headings = ("编号", "户", "类型", "发生", "情况", "处理", "天数", "其后回访")
+        if rows:
+            parts.append(self.table(headings, rows, numbers=(0, 6)))
+        return "\n".join(parts)
+
+    def oddities(self, found: Answer, limit: int) -> str:
+        """`audit oddities`."""
+        listed = found["oddities"]
+        assert isinstance(listed, list)
+        shown = listed[:limit] if limit else listed
+        head = f"截至 {found['as_of']}：可疑之处 {found['total']} 处{_drill(found)}"
+        if not listed:
+            return head
+        if len(shown) < len(listed):
+            head += f"，列出最可疑的 {len(shown)} 处（--limit 0 全部列出）"
+        rows = [
+            (
+                one["strength"],
+                label("kind", one["kind"]),
+                _few(one["codes"], 4),
+                _few(one["seqs"], 3),
+                one["message"],
+            )
+            for one in shown
+        ]
+        table = self.table(("强度", "种类", "户", "日志编号", "情况"), rows, numbers=(0,))
+        told = "可疑不等于违规：请先入户核实。没有用电数据，“无供热”只凭首次供热、测温和故障判断。"
+        return f"{head}\n{table}\n{told}"
+
+    def asof(self, found: Answer) -> str:
+        """`audit asof`."""
+        by_unit = found["by_unit"]
+        assert isinstance(by_unit, Mapping)
+        known = found["known_at"]
+        clock = f"，按 {_local(known)} 以前的登记" if known else ""
+        parts = [f"{found['as_of']} 的情况{clock}（日志第 {found['seq']} 条为止）{_drill(found)}"]
+        states = [state for state in State if state is not State.CLOSED]
+        names = ("task", "cases", "done", "overdue", "removed", "violations_open")
+        rows: list[tuple[object, ...]] = []
+        for line in by_unit.values():
+            in_states = [line["by_state"][str(state)] for state in states]
+            rows.append(
+                (line["unit_name"], line["task"], *in_states, *(line[n] for n in names[1:]))
+            )
+        figures = [
+            sum(value for row in rows if isinstance(value := row[index], int))
+            for index in range(1, len(states) + len(names) + 1)
+        ]
+        rows.append(("合计", *figures))
+        headings = (
+            *("责任单位", "任务", *(state.label for state in states)),
+            *(FIGURES[name] for name in names[1:]),
+        )
+        parts.append(self.table(headings, rows, numbers=range(1, len(headings))))
+        if isinstance(found["published"], Mapping):
+            parts += self._since_published(found["published"], by_unit)
+        return "\n".join(parts)
+
+    def _since_published(self, old: Answer, by_unit: Mapping[str, Answer]) -> list[str]:
+        changes, faults = old["changes"], old["faults"]
+        assert isinstance(changes, Mapping)
+        assert isinstance(faults, Mapping)
+        parts = [f"与 {clean(old['file'])}（{old['as_of']}，日志第 {old['seq']} 条为止）相比："]
+        if old["journal_shorter"]:
+            parts.append("  注意：公布时的日志比现在的长，日志被截短过；请运行 xianli audit verify")
+        elif old["reproduced"] is None:
+            parts.append("  公布以后计划修订过，不能按现行计划还原当时的数字")
+        elif old["reproduced"]:
+            parts.append("  按日志还原，与公布的数字一致")
+        else:
+            parts.append("  注意：公布的数字与日志当时的记录不符")
+            for unit, some in faults.items():
+                name = clean(by_unit[unit]["unit_name"]) if unit in by_unit else unit
+                parts += [
+                    f"    {name}：{_figure(one)} 公布 {one['was']}，日志 {one['becomes']}"
+                    for one in some
+                ]
+        if not changes:
+            parts.append("  没有变化")
+        for unit, change in changes.items():
+            name = clean(by_unit[unit]["unit_name"]) if unit in by_unit else unit
+            told = [f"{_figure(one)} {one['was']} → {one['becomes']}" for one in change["figures"]]
+            parts.append(f"{name}：{'，'.join(told) or '合计未变，户有变化'}")
+            parts += [_changed(one) for one in change["cases"][:CHANGED_CASES]]
+            if len(change["cases"]) > CHANGED_CASES:
+                parts.append(f"  …… 共 {len(change['cases'])} 户，全部见 --json")
+        return parts
+
+    def sample_size(self, found: Answer) -> str:
+        """`audit sample --dry-run`."""
+        return "\n".join([self._sample_shares(found), "只看户数，没有抽取，没有写入"])
+
+    def _sample_shares(self, found: Answer) -> str:
+        by_unit = found["by_unit"]
+        assert isinstance(by_unit, Mapping)
+        states = "、".join(label("state", state) for state in _strings(found["states"]))
+        rows = [
+            (unit, line["unit_name"], line["population"], line["drawn"])
+            for unit, line in by_unit.items()
+        ]
+        rows.append(("", "合计", found["population"], found["drawn"]))
+        head = (
+            f"总体：{states} {found['population']} 户；误判风险 {found['risk']:g}，"
+            f"可容忍 {found['tolerable']:g}，预计不合格 {found['expected']} 户\n"
+            f"全县须查 {found['size']} 户；按单位取整后抽 {found['drawn']} 户"
+        )
+        headings = ("编码", "责任单位", "总体", "抽查")
+        return f"{head}\n{self.table(headings, rows, numbers=(2, 3))}"
+
+    def sample(self, found: Answer) -> str:
+        """`audit sample`."""
+        parts = [*self._draw(found), "、".join(_strings(found["codes"]))]
+        if found["earlier"]:
+            parts.append(f"此前已抽过 {found['earlier']} 次；每一次都在日志里")
+        return "\n".join([*parts, *_sheet(found)])
+
+    def _draw(self, found: Answer) -> list[str]:
+        again = "（以前已抽过同样的，没有再写入）" if found["repeated"] else ""
+        return [
+            f"抽样编号 {found['id']}{again}，{found['drawn_on']}，种子 {clean(found['seed'])}"
+            f"{_drill(found)}",
+            f"总体摘要 {found['population_hash']}",
+            self._sample_shares(found),
+        ]
+
+    def sample_standing(self, found: Answer) -> str:
+        """`audit sample show`."""
+        draws, visits, concluded = found["draws"], found["visits"], found["conclusion"]
+        missing, joined, left = (_strings(found[key]) for key in ("missing", "joined", "left"))
+        assert isinstance(draws, list)
+        assert isinstance(visits, list)
+        others = "、".join(str(one) for one in draws if one != found["id"])
+        parts = [*self._draw(found), *_sheet(found)]
+        if others:
+            parts.append(f"其他抽样编号：{others}")
+        parts.append(
+            "按日志重抽：名单一致" if found["reproduced"] else "注意：按日志重抽，名单不一致"
+        )
+        if joined or left:
+            parts.append(
+                f"抽样以后总体有变化：新进 {len(joined)} 户，离开 {len(left)} 户；"
+                "结论只对抽样时的总体成立"
+            )
+        if found["corrected"]:
+            parts.append(f"结果更正过的户：{'、'.join(_strings(found['corrected']))}")
+        wrong = [one for one in visits if one["verdict"] != VisitVerdict.PASS]
+        if wrong:
+            rows = [
+                (one["code"], one["on"], label("verdict", one["verdict"]), one["remarks"])
+                for one in wrong
+            ]
+            headings = ("编号", "检查日期", "结论", "情况说明")
+            parts.append(self.table(headings, rows, title="没有合格的户"))
+            parts.append("问题属实的，用 xianli record finding 编号 登记为审计发现，才会冻结许可")
+        if isinstance(concluded, Mapping):
+            parts.append(f"结论：{clean(concluded['sentence'])}{_drill(found)}")
+        else:
+            parts.append(
+                f"已交回 {found['visited']} 户，还差 {len(missing)} 户（{_few(missing, 8)}）；"
+                "全部交回后才有结论"
+            )
+        return "\n".join(parts)
+
+    def sample_results(self, found: Answer) -> str:
+        """`audit sample results`."""
+        faults, recorded, sample = found["faults"], found["recorded"], found["sample"]
+        assert isinstance(faults, list)
+        assert isinstance(recorded, list)
+        if found["verdict"] == "rejected":
+            rows = [(f["sheet"] or "-", f["cell"] or "-", f["message"]) for f in faults]
+            head = f"{clean(found['file'])}：退回，{len(faults)} 处问题，一户也没有登记"
+            return f"{head}\n{self.table(('工作表', '单元格', '问题和办法'), rows)}"
+        assert isinstance(sample, Mapping)
+        head = f"{clean(found['file'])}：读到 {found['rows']} 户，新登记 {len(recorded)} 户的结果"
+        return f"{head}\n{self.sample_standing(sample)}"
+
     def proof(self, found: Answer) -> str:
         """`safety`."""
         walked = (
@@ -851,6 +1061,73 @@ COLUMNS = {
     "resumed_on": "恢复",
     "due_on": "延至",
 }
+
+
+CHANGED_CASES = 10
+FIGURES = {
+    "cases": "在册",
+    "done": "已验收",
+    "overdue": "逾期",
+    "permitted": "已许可",
+    "removed": "旧炉已拆封",
+    "violations_open": "未销号违规",
+}
+
+
+def _figure(change: Answer) -> str:
+    name = str(change["figure"])
+    return label("state", name.removeprefix("state:")) if ":" in name else FIGURES[name]
+
+
+def _changed(case: Answer) -> str:
+    events = case["events"]
+    assert isinstance(events, list)
+    told = "；".join(
+        f"第 {one['seq']} 条 {label('kind', one['kind'])} {one['occurred_on']}"
+        f"（{_local(one['recorded_at'])} 由 {clean(one['actor'])} 登记）"
+        for one in events
+    )
+    was, becomes = label("was", case["was"]), label("becomes", case["becomes"])
+    moved = becomes if was == becomes else f"{was} → {becomes}"
+    return f"  {case['code']} {moved}：{told or '没有新的登记，是日期过了期限'}"
+
+
+def _sheet(sample: Answer) -> list[str]:
+    if not sample["sheet"]:
+        return []
+    return [f"入户表：{clean(sample['sheet'])}（每个单位一页，可直接打印）"]
+
+
+def _act(matter: Answer) -> str:
+    """What was done and by whom; how grave a finding is."""
+    named = label("kind", matter["kind"])
+    more = [label(key, matter[key]) for key in ("type", "by", "severity") if matter[key]]
+    return "\n".join([named, *more])
+
+
+def _outcome_of(matter: Answer) -> str:
+    if matter["open"]:
+        return "未销号"
+    papers = _strings(matter["documents"])
+    lines = [
+        f"{matter['resolved_on']} {label('outcome', matter['outcome'])}",
+        f"{clean(matter['resolved_by'])} 办理",
+        *papers,
+    ]
+    return "\n".join(lines)
+
+
+def _visits_after(visits: object) -> str:
+    assert isinstance(visits, list)
+    if not visits:
+        return "无"
+    last = visits[-1]
+    return f"{len(visits)} 次，最近\n{last['on']} {last['temperature']:g}℃"
+
+
+def _few(values: object, most: int) -> str:
+    found = [clean(one) for one in values] if isinstance(values, list) else []
+    return "、".join(found[:most]) + (f" 等 {len(found)}" if len(found) > most else "")
 
 
 def _local(instant: object) -> str:

@@ -260,3 +260,32 @@ class Level(Word):
     ORANGE = "orange", "橙色预警"
     RED = "red", "红色预警"
     GRAVEST = "gravest", "紧急"
+
+
+class Found(Word):
+    """What an inspector answers to a question on the visit sheet of a sample."""
+
+    YES = "yes", "是"
+    NO = "no", "否"
+    NONE = "none", "无此设施"
+
+
+class VisitVerdict(Word):
+    """What a visit to a sampled household comes to; who could not be visited is no pass."""
+
+    PASS = "pass", "合格"
+    FAIL = "fail", "不合格"
+    UNSEEN = "unseen", "未查到"
+
+
+class Oddity(Word):
+    """What looks odd in the journal and is worth a visit; none of it is a proof."""
+
+    DEVICE_IN_TWO_VILLAGES = "device_in_two_villages", "一机同日两村"
+    SERIAL_IN_SEVERAL = "serial_in_several", "一个编号几户"
+    ACCEPTED_BEFORE_ENERGISED = "accepted_before_energised", "验收早于通电"
+    PHOTO_IN_SEVERAL = "photo_in_several", "一张照片几户"
+    NO_HEAT_AFTER_ACCEPTANCE = "no_heat_after_acceptance", "验收后无供热"
+    ACCEPTANCE_BURST = "acceptance_burst", "集中验收"
+    ROUND_NUMBERS = "round_numbers", "整数集中"
+    EDITED_AFTER_ACCEPTANCE = "edited_after_acceptance", "验收后改动"

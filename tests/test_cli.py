@@ -617,7 +617,7 @@ def test_the_installed_command_answers(place: County) -> None:
     assert place.state(CODE) is State.EQUIPMENT_SELECTION
 
 
-@pytest.mark.parametrize("command", ["verify", "removal"])
+@pytest.mark.parametrize("command", ["verify", "removal", "violations", "oddities"])
 def test_the_audit_of_the_whole_county_is_not_for_a_unit(run: Run, command: str) -> None:
     status, out, _ = run("--json", "--as", "wang", "audit", command)
 

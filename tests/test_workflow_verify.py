@@ -722,6 +722,14 @@ def test_each_step_is_taken_by_those_who_may(kind: str, allowed: set[str]) -> No
         assert ("role_not_allowed" in found) is (login not in allowed), login
 
 
+@pytest.mark.parametrize("kind", ["sample_drawn", "sample_results"])
+def test_only_an_auditor_samples(kind: str) -> None:
+    for login in ("zhang", "wang", "zhao", "sun", "he"):
+        found = integrity(make(*story(), Step(kind, "2024-05-01", login, stream="samples")))
+
+        assert found == (set() if login == "he" else {"role_not_allowed"}), login
+
+
 def test_a_unit_officer_works_on_cases_of_the_own_unit_only() -> None:
     steps = [*story(), Step("pause", "2024-05-01", "qian")]
 

@@ -15,8 +15,9 @@ from states.facts import CaseFacts, Event, Matter
 from states.identity import PersonalData
 from states.machine import Answer
 from states.plan import Json, Plan
-from states.vocabulary import FactKind, Trigger
+from states.vocabulary import FactKind, State, Trigger
 from workflow import batch as batches
+from workflow.asof import Change, ChangedCase, Difference, View
 from workflow.audit import Verification
 from workflow.batch import Batch, Refused
 from workflow.cases import Position
@@ -26,12 +27,15 @@ from workflow.engine import Receipt
 from workflow.keyring import OfficerKey
 from workflow.ledger import Import
 from workflow.models import instant_text
+from workflow.oddities import Odd
 from workflow.overdue import Check, Todo
 from workflow.quarantine import Quarantine
 from workflow.register import Gate, Officer
 from workflow.reports import Count, LedgerTotals
 from workflow.revision import Fate, Impact, Moved, Revised
+from workflow.sample import Draw, Results, Size, Standing, Terms, row_of
 from workflow.verify import Finding, Report
+from workflow.violations import Entry
 from workflow.witness import Witnessed
 
 Document = dict[str, Json]
@@ -709,6 +713,209 @@ def quarantined(found: Quarantine) -> Document:
         "role": found.role,
         "reason": found.reason,
         "missing": list(found.missing),
+    }
+
+
+def violations(found: Sequence[Entry], as_of: date, *, drill: bool) -> Document:
+    """`audit violations`."""
+    return {
+        "as_of": _day(as_of),
+        "drill": drill,
+        "total": len(found),
+        "open": sum(one.matter.open for one in found),
+        "matters": [
+            {
+                "code": one.code,
+                "unit": one.unit,
+                "unit_name": one.unit_name,
+                "village": one.village,
+                "state": one.state,
+                "kind": one.matter.kind,
+                **_matter(one.matter),
+                "recorded_on": _day(one.matter.recorded_on),
+                "recorded_by": one.recorded_by,
+                "days": one.days,
+                "resolved_by": one.resolved_by,
+                "documents": list(one.documents),
+                "visits": [
+                    {"id": visit.seq, "on": _day(visit.on), "temperature": visit.temperature}
+                    for visit in one.visits
+                ],
+            }
+            for one in found
+        ],
+    }
+
+
+def oddities(found: Sequence[Odd], as_of: date, *, drill: bool) -> Document:
+    """`audit oddities`."""
+    return {
+        "as_of": _day(as_of),
+        "drill": drill,
+        "total": len(found),
+        "oddities": [
+            {
+                "kind": one.kind,
+                "strength": one.strength,
+                "units": list(one.units),
+                "codes": list(one.codes),
+                "seqs": list(one.seqs),
+                "message": one.message,
+            }
+            for one in found
+        ],
+    }
+
+
+def asof(found: View, against: Difference | None) -> Document:
+    """`audit asof`: what a later `--published` reads again."""
+    return {
+        "as_of": _day(found.clocks.as_of),
+        "known_at": instant_text(found.clocks.known_at) if found.clocks.known_at else None,
+        "recorded_until": instant_text(found.recorded_until),
+        "seq": found.seq,
+        "plan_hash": found.plan.hash,
+        "drill": found.drill,
+        "by_unit": {
+            one.unit: {
+                "unit_name": one.unit_name,
+                "task": one.task,
+                "by_state": {str(state): one.by_state.get(state, 0) for state in State},
+                "cases": one.cases,
+                "done": one.done,
+                "overdue": one.overdue,
+                "permitted": one.permitted,
+                "removed": one.removed,
+                "violations_open": one.violations_open,
+            }
+            for one in found.by_unit
+        },
+        "published": _difference(against) if against else None,
+    }
+
+
+def _difference(found: Difference) -> Document:
+    units = dict.fromkeys((*found.changes, *(one.unit for one in found.cases)))
+    return {
+        "file": found.published.file,
+        "as_of": _day(found.published.as_of),
+        "recorded_until": instant_text(found.published.recorded_until),
+        "seq": found.published.seq,
+        "reproduced": found.reproduced,
+        "journal_shorter": found.journal_shorter,
+        "faults": {unit: [_change(one) for one in some] for unit, some in found.faults.items()},
+        "changes": {
+            unit: {
+                "figures": [_change(one) for one in found.changes.get(unit, ())],
+                "cases": [_changed_case(one) for one in found.cases if one.unit == unit],
+            }
+            for unit in units
+        },
+    }
+
+
+def _change(one: Change) -> Document:
+    return {"figure": one.figure, "was": one.was, "becomes": one.becomes}
+
+
+def _changed_case(one: ChangedCase) -> Document:
+    return {
+        "code": one.code,
+        "was": one.was,
+        "becomes": one.becomes,
+        "events": [
+            {
+                "seq": event.seq,
+                "kind": event.kind,
+                "occurred_on": _day(event.occurred_on),
+                "recorded_at": instant_text(event.recorded_at),
+                "actor": event.actor,
+            }
+            for event in one.events
+        ],
+    }
+
+
+def sample_size(terms: Terms, found: Size, plan: Plan) -> Document:
+    """`audit sample --dry-run`, and what a draw says of its size."""
+    return {
+        "risk": float(terms.risk),
+        "tolerable": float(terms.tolerable),
+        "expected": terms.expected,
+        "states": [str(state) for state in terms.states],
+        "population": found.population,
+        "population_hash": found.population_hash,
+        "size": found.size,
+        "drawn": found.drawn,
+        "by_unit": {
+            one.unit: {
+                "unit_name": unit.name if (unit := plan.unit(one.unit)) else one.unit,
+                "population": one.population,
+                "drawn": one.drawn,
+            }
+            for one in found.strata
+        },
+    }
+
+
+def sample(found: Draw, plan: Plan, earlier: int, sheet: str | None, *, drill: bool) -> Document:
+    """`audit sample`; `earlier` samples were drawn before it."""
+    return {
+        "id": found.id,
+        "drawn_on": _day(found.drawn_on),
+        "drawn_by": found.drawn_by,
+        "seed": found.seed,
+        **sample_size(found.terms, found.size, plan),
+        "codes": list(found.codes),
+        "repeated": found.repeated,
+        "earlier": earlier,
+        "sheet": sheet,
+        "drill": drill,
+    }
+
+
+def sample_standing(
+    found: Standing, plan: Plan, every: Sequence[Draw], sheet: str | None, *, drill: bool
+) -> Document:
+    """`audit sample show`."""
+    concluded = found.conclusion
+    earlier = [one.id for one in every].index(found.draw.id)
+    return {
+        **sample(found.draw, plan, earlier, sheet, drill=drill),
+        "draws": [one.id for one in every],
+        "reproduced": found.reproduced,
+        "joined": list(found.joined),
+        "left": list(found.left),
+        "visited": len(found.visits),
+        "missing": list(found.missing),
+        "corrected": list(found.corrected),
+        "visits": [row_of(visit) for visit in found.visits],
+        "conclusion": None
+        if concluded is None
+        else {
+            "failed": concluded.failed,
+            "unseen": concluded.unseen,
+            "deviations": concluded.failed + concluded.unseen,
+            "bound": concluded.bound,
+            "bound_rate": concluded.bound / found.draw.size.population,
+            "reached": concluded.reached,
+            "sentence": concluded.sentence,
+        },
+    }
+
+
+def sample_results(found: Results, standing: Document | None) -> Document:
+    """`audit sample results`; `standing` is where the sample is with them."""
+    return {
+        "file": found.file,
+        "verdict": "rejected" if found.faults else "accepted",
+        "rows": found.rows,
+        "recorded": list(found.recorded),
+        "faults": [
+            {"sheet": f.sheet, "cell": f.cell, "code": f.code, "message": f.message}
+            for f in found.faults
+        ],
+        "sample": standing,
     }
 
 

@@ -106,15 +106,22 @@ def reading_day(database: Database, today: date | None, clock: datetime) -> Day:
     return Day(local_date(clock), written, drill)
 
 
-def clocks(day: Day, as_of: date | None, known_at: datetime | None, *, outlook: bool) -> Clocks:
-    """The two clocks of a reading command.
+def clocks(
+    day: Day,
+    as_of: date | None,
+    known_at: datetime | None,
+    *,
+    outlook: bool,
+    place: str = "--as-of",
+) -> Clocks:
+    """The two clocks of a reading command; `place` is where the user gave `as_of`.
 
     `outlook` lets `as_of` lie after today (`check`, `case why`). Raises UsageFault otherwise.
     """
     on = as_of or day.today
     if on > day.today and not outlook:
         raise UsageFault(
-            f"--as-of {on} 晚于今天 {day.today}", place="--as-of", remedy="给出今天或以前的日期"
+            f"{place} {on} 晚于今天 {day.today}", place=place, remedy="给出今天或以前的日期"
         )
     # What is not past and not cut off by `known_at` is what the projections say.
     return Clocks(on, past=on < max(day.today, day.written), known_at=known_at)

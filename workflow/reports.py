@@ -247,7 +247,7 @@ def _confirmation(household: _Household) -> list[ReportCell]:
         facts.area.label,
         facts.building_area,
         facts.heating_area,
-        _facilities(facts),
+        facilities(facts),
         _day(event, "visit_on"),
         begins or _day(event, "notice_from"),
         ends or _day(event, "notice_to"),
@@ -257,7 +257,8 @@ def _confirmation(household: _Household) -> list[ReportCell]:
     ]
 
 
-def _facilities(facts: CaseFacts) -> str:
+def facilities(facts: CaseFacts) -> str:
+    """The old facilities and what has become of each, as people write it."""
     status = facts.facility_status
     known = dict.fromkeys((*facts.ledger_facilities, *status))
     return "、".join(
@@ -310,7 +311,7 @@ def _acceptance(household: _Household) -> list[ReportCell]:
         None if event is None else len(event.texts("item")),
         None if event is None else "、".join(event.texts("signer")),
         None if event is None else len(event.texts("document")),
-        _facilities(facts),
+        facilities(facts),
         _on(rejected),
         None if put_right is None else put_right[1],
         facts.state.label,

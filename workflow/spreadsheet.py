@@ -377,11 +377,15 @@ ReportCell = str | float | date | None
 
 @dataclass(frozen=True, slots=True)
 class ReportColumn:
-    """A column of a report; `shape` is the number format of its figures."""
+    """A column of a report; `shape` is the number format of its figures.
+
+    `choices` make a drop-down, where the page is one to be filled in.
+    """
 
     heading: str
     width: int
     shape: str = "0"
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,7 +398,10 @@ class ReportRow:
 
 @dataclass(frozen=True, slots=True)
 class ReportSheet:
-    """A page for the desk: title, whose it is and as of when, the table, a note below."""
+    """A page for the desk: title, whose it is and as of when, the table, notes below.
+
+    `line_height` is a row's least height in points: to write by hand takes more than to read.
+    """
 
     name: str
     title: str
@@ -403,6 +410,7 @@ class ReportSheet:
     columns: tuple[ReportColumn, ...]
     rows: Sequence[ReportRow]
     note: str = ""
+    line_height: int = 16
 
 
 def write_report(path: Path, sheets: Sequence[ReportSheet]) -> None:
@@ -412,8 +420,10 @@ def write_report(path: Path, sheets: Sequence[ReportSheet]) -> None:
     book = xlsxwriter.Workbook(path, {"in_memory": True})
     book.set_properties({"created": WRITTEN_ON})
     shapes = _ReportShapes(book)
+    taken: set[str] = set()
     for sheet in sheets:
-        _write_report_sheet(book.add_worksheet(sheet.name), sheet, shapes)
+        worksheet = book.add_worksheet(_free_name(sheet.name, taken))
+        _write_report_sheet(worksheet, sheet, shapes)
     _close(book, path)
 
 
@@ -463,7 +473,7 @@ def _write_report_sheet(
             for column, value in zip(sheet.columns, ("", *row.cells[1:]), strict=True)
             if isinstance(value, str)
         )
-        worksheet.set_row(number, 16 * max(lines, 1))
+        worksheet.set_row(number, max(16 * max(lines, 1), sheet.line_height))
         for index, (column, value) in enumerate(zip(sheet.columns, row.cells, strict=True)):
             match value:
                 case None:
@@ -477,7 +487,13 @@ def _write_report_sheet(
                 case _:
                     shape = shapes.cell(column.shape, is_sum=row.is_sum)
                     worksheet.write_number(number, index, value, shape)
-    worksheet.write_string(REPORT_HEADER + 1 + len(sheet.rows), 0, sheet.note, shapes.left)
+    below = REPORT_HEADER + 1 + len(sheet.rows)
+    for number, line in enumerate(sheet.note.split("\n"), start=below):
+        worksheet.write_string(number, 0, line, shapes.left)
+    for index, column in enumerate(sheet.columns):
+        if column.choices and sheet.rows:
+            choices = {"validate": "list", "source": list(column.choices)}
+            worksheet.data_validation(REPORT_HEADER + 1, index, below - 1, index, choices)
     worksheet.freeze_panes(REPORT_HEADER + 1, 0)
     worksheet.repeat_rows(0, REPORT_HEADER)
     worksheet.set_landscape()

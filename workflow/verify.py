@@ -221,6 +221,8 @@ OTHER_KINDS: dict[tuple[str, str], tuple[str, set[str]]] = {
     ("ledgers", "ledger_imported"): ("导入台账", UNIT | COUNTY),
     ("privacy", "revealed"): ("查看个人信息", ROLES - {"system"}),
     ("privacy", "erased"): ("抹去个人信息", COUNTY),
+    ("samples", "sample_drawn"): ("抽样", {"auditor"}),
+    ("samples", "sample_results"): ("抽查结果", {"auditor"}),
 }
 GENESIS = (("database", "init"), ("plan", "plan_adopted"), ("officers", "officer_added"))
 
