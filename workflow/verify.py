@@ -474,7 +474,10 @@ def read_plan(document: Mapping[str, object]) -> Plan:
         if (read | plan.numbers).get(name) is None:
             plan.faults.append(f"rules.{name}")
     wanted = rules.get("signatures") if isinstance(rules, dict) else None
-    plan.signatures = texts(wanted.get("value")) or () if isinstance(wanted, dict) else ()
+    policy = texts(wanted.get("value")) if isinstance(wanted, dict) else ()
+    plan.signatures = policy or ()
+    if policy is None or (wanted is not None and not isinstance(wanted, dict)):
+        plan.faults.append("rules.signatures")
     seasons = document.get("seasons")
     for place, entry in enumerate(seasons if isinstance(seasons, list) else ()):
         entry = entry if isinstance(entry, dict) else {}
