@@ -15,8 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import county
+import keys
 import pytest
 from county import CODE, CONFIRMED, ONE_DAY, PAPER, PERMITTED, County, every_row
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from states.errors import UsageFault
 from states.vocabulary import FactKind, Role, State, Trigger
@@ -852,3 +855,33 @@ def test_what_was_seen_is_a_value(place: County, tmp_path: Path) -> None:
     assert isinstance(seen, Seen)
     assert last == seen
     assert seen.root == note.read_receipt(file.read_text(), "").checkpoint.root
+
+
+@given(
+    st.sampled_from(["signature", "note", "key", "bytes", "valid_until", "size"]),
+    st.none() | st.integers() | st.text() | st.lists(st.integers()) | st.just("9" * 5000),
+)
+@settings(max_examples=60)
+def test_whatever_stands_in_a_bundle_the_audit_goes_to_its_end(
+    some_bundle: list[dict[str, object]], name: str, value: object
+) -> None:
+    for place, line in enumerate(some_bundle):
+        if name in line:
+            bent = [*some_bundle[:place], {**line, name: value}, *some_bundle[place + 1 :]]
+            assert verify.examine(bent, [str(value)]).events > 0
+
+
+@pytest.fixture(scope="module")
+def some_bundle(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
+    """A few lines of every kind, a receipt and a key among them."""
+    folder = tmp_path_factory.mktemp("bundle")
+    place = county.fresh(folder)
+    (folder / "keys").mkdir()
+    keys.register_key(place, folder / "keys", "wang")
+    witnessed(place, folder)
+    with place.database.reading() as connection:
+        lines = [dict(line) for line in audit.lines(connection)]
+    kept: dict[str, list[dict[str, object]]] = {}
+    for line in lines:
+        kept.setdefault(str(line["type"]), []).append(line)
+    return [line for found in kept.values() for line in (*found[:3], *found[-4:])]
