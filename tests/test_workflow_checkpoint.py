@@ -811,6 +811,7 @@ def test_the_bundle_alone_grades_its_cases(place: County, tmp_path: Path) -> Non
     assert (status, codes(answer)) == (0, [])
     assert answer["proof"] == {"witnessed": 9, "signed": 0, "clock_only": 1}
     assert answer["signatures_checked"] is True
+    assert answer["witnesses"] == [(tmp_path / "state" / "witness.pub").read_text().strip()]
 
 
 def test_on_a_bare_python_the_rest_is_checked_and_signatures_said_not_to_be(
