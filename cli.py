@@ -281,7 +281,7 @@ class Desk:
             self.writer(),
             agent=os.environ.get("SSH_AUTH_SOCK"),
             file=self.key_file,
-            ask=lambda name: str(click.prompt(f"{name} 的口令", hide_input=True, err=True)),
+            ask=lambda name: asked(f"{name} 的口令"),
         )
 
     def writer(self) -> str:
@@ -362,6 +362,11 @@ class Desk:
                 bar.update(done - bar.pos)
 
             yield show
+
+
+def asked(prompt: str) -> str:
+    """A passphrase, typed unseen; the prompt is no part of the answer."""
+    return str(click.prompt(prompt, hide_input=True, err=True))
 
 
 pass_desk = click.make_pass_decorator(Desk)
@@ -591,10 +596,13 @@ def officer_key_new(desk: Desk, file: Path) -> None:
 
     用 ssh-keygen -t ed25519 生成的也可以。
     """
+    from states.errors import UsageFault
     from workflow import signing
 
-    passphrase = click.prompt("新口令", hide_input=True, confirmation_prompt=True, err=True)
-    key = signing.new_key(file, str(passphrase), desk.login or file.name)
+    passphrase = asked("新口令")
+    if asked("再输入一次口令") != passphrase:
+        raise UsageFault("两次输入的口令不一样；没有生成密钥", remedy="重新运行")
+    key = signing.new_key(file, passphrase, desk.login or file.name)
     document: dict[str, Json] = {
         "file": str(file),
         "public_key_file": f"{file}.pub",

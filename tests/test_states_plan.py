@@ -460,3 +460,37 @@ def test_every_fault_says_how_to_put_it_right() -> None:
 
 def test_the_files_are_toml_that_any_reader_reads() -> None:
     assert tomllib.loads(WUTAI_TOML)["format"] == tomllib.loads(XIAOXIAN_TOML)["format"] == 1
+
+
+# What must be signed
+
+
+def signing(value: str) -> str:
+    """The made-up plan with a policy of signatures."""
+    policy = f'[rules.signatures]\nvalue = {value}\nsource = "县级政策"\nverified = false\n\n'
+    begins = XIAOXIAN_TOML.index("[rules.required_seasons]")
+    return XIAOXIAN_TOML[:begins] + policy + XIAOXIAN_TOML[begins:]
+
+
+@pytest.mark.parametrize("found", [WUTAI, XIAOXIAN])
+def test_a_plan_that_says_nothing_of_signatures_wants_none(found: plan.Plan) -> None:
+    assert found.rules.signatures.value == ()
+    assert not found.rules.signatures.verified
+    assert found.rules.signatures.source
+    assert "signatures" not in found.canonical
+
+
+@pytest.mark.parametrize("value", ['["accept", "permit", "revoke"]', '["all"]', "[]"])
+def test_a_plan_says_what_must_be_signed(value: str) -> None:
+    found = plan.from_toml(signing(value), "xian.toml")
+
+    assert list(found.rules.signatures.value) == tomllib.loads(f"v = {value}")["v"]
+    assert found.hash != XIAOXIAN.hash
+
+
+@pytest.mark.parametrize("value", ['["confirm"]', '"all"', "[1]", '["ALL"]'])
+def test_a_policy_of_signatures_that_nobody_knows_is_a_fault(value: str) -> None:
+    with pytest.raises(PlanFault) as fault:
+        plan.from_toml(signing(value), "xian.toml")
+
+    assert "rules.signatures.value" in str(fault.value.place)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import county
+import forms
 import keys
 import pytest
 from county import CODE, CONFIRMED, ONE_DAY, County, every_row
@@ -15,7 +16,7 @@ from keys import needs_openssh, register_key, signing_with
 from states import plan as plans
 from states.errors import CaseError, StepRefused, UsageFault
 from states.vocabulary import FactKind, Role, State, Trigger
-from workflow import audit, checkpoint, engine, journal, keyring, register, setup, signing
+from workflow import audit, batch, checkpoint, engine, journal, keyring, register, setup, signing
 from workflow.engine import Order, Receipt
 from workflow.errors import BadFile, Conflict, NotPermitted
 from workflow.journal import Draft, Pen
@@ -535,3 +536,22 @@ def test_roles_and_orders_are_as_without_keys(place: County, folder: Path) -> No
 
     assert refused.value.status == 5
     assert Role.UNIT_OFFICER.label in refused.value.message
+
+
+def test_a_preview_needs_no_signature_and_writes_nothing(place: County, folder: Path) -> None:
+    key = register_key(place, folder, "wang")
+    sheet = forms.fill(forms.template(place, Trigger.CONFIRM), {CODE: forms.CONFIRMATION})
+    before = every_row(place)
+    now = county.noon(CONFIRMED)
+
+    with signing_with(place, None):
+        found = batch.preview(place.database, sheet, "wang", now)
+        unsigned = batch.apply(place.database, sheet, "wang", now)
+    assert every_row(place) == before
+    with signing_with(place, key):
+        signed = batch.apply(place.database, sheet, "wang", now)
+
+    assert (len(found.done), len(found.refused)) == (1, 0)
+    assert (len(unsigned.done), len(unsigned.refused)) == (0, 1)
+    assert signed.applied == 1
+    assert signatures(place, "wang")[-1][1] is not None

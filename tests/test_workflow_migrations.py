@@ -85,3 +85,34 @@ def test_revisions_follow_each_other_in_one_line() -> None:
     names = [file.name for file in (folder / "versions").glob("*.py")]
     assert len(scripts.get_heads()) == 1
     assert all(re.fullmatch(r"[0-9]{4}_\w+\.py|__init__\.py", name) for name in names)
+
+
+def test_a_database_of_before_signatures_comes_along_with_its_journal_and_triggers(
+    tmp_path: Path,
+) -> None:
+    """What the first version wrote stays as it is, unsigned."""
+    place = county.fresh(tmp_path)
+    old = db.connect(str(tmp_path / "old.db"), new=True)
+    with old.transaction() as connection:
+        migrations.upgrade(connection, "0001")
+    columns = ", ".join(
+        str(name) for _, name, *_ in place.sql("PRAGMA table_info(journal)") if name != "signature"
+    )
+    with sqlite3.connect(tmp_path / "old.db") as plain:
+        plain.execute("ATTACH ? AS made", (str(place.file),))
+        plain.execute(
+            f"INSERT INTO journal ({columns}) SELECT {columns} FROM made.journal ORDER BY seq"
+        )
+        before = plain.execute(f"SELECT {columns} FROM journal").fetchall()
+    plain.close()
+
+    with old.transaction() as connection:
+        migrations.upgrade(connection)
+
+    with sqlite3.connect(tmp_path / "old.db") as plain:
+        assert plain.execute(f"SELECT {columns} FROM journal").fetchall() == before
+        signed = "SELECT COUNT(*) FROM journal WHERE signature IS NOT NULL"
+        assert plain.execute(signed).fetchone() == (0,)
+        with pytest.raises(sqlite3.IntegrityError, match="never changed"):
+            plain.execute("UPDATE journal SET signature = 'x'")
+    plain.close()

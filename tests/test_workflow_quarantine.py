@@ -1,16 +1,17 @@
 """Fail closed, and the way out that county office and auditor go together."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
 
 import county
 import pytest
-from county import CODE, ONE_DAY, PERMITTED, County, every_row
+from county import CODE, PERMITTED, County, every_row
 
 from states.errors import StepRefused
 from states.vocabulary import FactKind, State, Trigger
-from workflow import audit, quarantine
+from workflow import audit, quarantine, triggers
 from workflow.engine import Receipt
 from workflow.errors import Conflict, JournalBroken, NotPermitted
 from workflow.quarantine import Quarantine
@@ -124,8 +125,6 @@ def test_it_is_in_the_journal_and_the_damage_stays_a_finding(place: County) -> N
 
 
 def journal_no_update() -> str:
-    from workflow import triggers
-
     return triggers.SQLITE["journal_no_update"]
 
 
@@ -187,7 +186,7 @@ def test_further_damage_needs_a_further_quarantine(place: County) -> None:
     garble(place)
     isolate(place, "zhang")
     isolate(place, "shen")
-    again = garble(place, version=5)
+    garble(place, version=5)
 
     with pytest.raises(JournalBroken):
         permit(place, OTHER)
@@ -195,7 +194,6 @@ def test_further_damage_needs_a_further_quarantine(place: County) -> None:
     with pytest.raises(JournalBroken):
         permit(place, OTHER)
     assert isolate(place, "shen").confirmed
-    assert again
     permit(place, OTHER)
 
 
@@ -247,15 +245,10 @@ def test_a_row_that_its_events_do_not_make_is_damage_too(place: County) -> None:
 
 def test_a_case_that_was_mended_stays_closed(place: County) -> None:
     seq = garble(place)
-    [(bad,)] = place.sql("SELECT body FROM journal WHERE seq = ?", seq)
     isolate(place, "zhang")
     isolate(place, "shen")
-    good = county.open_at(place.file)
-    assert isinstance(bad, bytes)
-    assert good
-    from_ripe = mended(place, seq)
 
-    place.sql("UPDATE journal SET body = ? WHERE seq = ?", from_ripe, seq)
+    place.sql("UPDATE journal SET body = ? WHERE seq = ?", mended(place, seq), seq)
 
     with pytest.raises(JournalBroken) as closed:
         place.advance(CODE, FactKind.FAULT, PERMITTED, ("what", "坏"))
@@ -265,8 +258,6 @@ def test_a_case_that_was_mended_stays_closed(place: County) -> None:
 
 def mended(place: County, seq: int) -> bytes:
     """The bytes that were there: one was overwritten, the hash says which it was."""
-    import hashlib
-
     [(body, wanted)] = place.sql("SELECT body, hash FROM journal WHERE seq = ?", seq)
     assert isinstance(body, bytes)
     for byte in range(256):
@@ -321,4 +312,3 @@ def test_reading_goes_on(place: County, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         reports = command[0] in ("check", "report") or command[-1] == "status"
         assert not reports or f"已隔离（日志对不上，不再写入）：{CODE}" in done.stdout
-    assert ONE_DAY

@@ -254,14 +254,9 @@ def preview(
     officer's, JournalBroken.
     """
     sheet = _read(database, path, login)
-    found: list[Batch] = []
-    try:
-        # The very same way as `apply`, taken back at the end: the two cannot disagree.
-        with database.transaction() as connection:
-            found.append(_HandedIn(connection, sheet, login, now, progress).answer())
-            raise _Undo
-    except _Undo:
-        return found[0]
+    # The very same way as `apply`, taken back at the end: the two cannot disagree.
+    with database.rehearsal() as connection:
+        return _HandedIn(connection, sheet, login, now, progress).answer()
 
 
 def apply(

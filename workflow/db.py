@@ -53,6 +53,17 @@ class Database:
                 yield connection
 
     @contextmanager
+    def rehearsal(self) -> Iterator[Connection]:
+        """A write transaction that is always taken back, so that nothing of it is signed."""
+        with _errors_for_people(), self.engine.connect() as connection:
+            connection = connection.execution_options(
+                xianli_begin="BEGIN IMMEDIATE", xianli_rehearsal=True
+            )
+            with connection.begin() as begun:
+                yield connection
+                begun.rollback()
+
+    @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A read transaction that sees one state of the database."""
         with _errors_for_people(), self.engine.connect() as connection, connection.begin():

@@ -124,6 +124,7 @@ class Report:
     grades: Mapping[str, str] = field(default_factory=dict)
     quarantined: tuple[str, ...] = ()
     signatures_checked: bool = True
+    witnesses: tuple[str, ...] = ()  # their keys, `name+id+key`: compare with the witness's own
 
     @property
     def proof(self) -> dict[str, int]:
@@ -501,7 +502,10 @@ def read_plan(document: Mapping[str, object]) -> Plan:
         if (read | plan.numbers).get(name) is None:
             plan.faults.append(f"rules.{name}")
     wanted = rules.get("signatures") if isinstance(rules, dict) else None
-    plan.signatures = texts(wanted.get("value")) or () if isinstance(wanted, dict) else ()
+    policy = texts(wanted.get("value")) if isinstance(wanted, dict) else ()
+    plan.signatures = policy or ()
+    if policy is None or (wanted is not None and not isinstance(wanted, dict)):
+        plan.faults.append("rules.signatures")
     seasons = document.get("seasons")
     for place, entry in enumerate(seasons if isinstance(seasons, list) else ()):
         entry = entry if isinstance(entry, dict) else {}
@@ -1769,6 +1773,7 @@ class Audit:
             self.events, len(self.cases), tuple(self.integrity), tuple(self.removal),
             sum(bool(case.permits) for case in self.cases.values()), removed, lawful, self.drill,
             self.grades(covered), tuple(sorted(self.quarantined)), not self.unchecked,
+            tuple(sorted(self.witnesses)),
         )  # fmt: skip
 
     def judge_permit(self, case: Case, permit: Permit) -> None:
@@ -1953,7 +1958,7 @@ def as_json(report: Report) -> str:
         "verified": not report.integrity, "events": report.events, "cases": report.cases,
         "drill": report.drill, "findings": integrity, "removal": removal,
         "proof": report.proof, "signatures_checked": report.signatures_checked,
-        "quarantined": list(report.quarantined),
+        "quarantined": list(report.quarantined), "witnesses": list(report.witnesses),
     }  # fmt: skip
     return json.dumps(whole_report, ensure_ascii=False)
 
@@ -1972,6 +1977,8 @@ def as_text(report: Report) -> str:
     ]
     if not report.signatures_checked:
         lines.append("签名未核对：这台电脑的 Python 没有 cryptography（pip install cryptography）")
+    for line in report.witnesses:
+        lines.append(f"见证人（请与其本人核对公钥）：{'+'.join(map(show, line.split('+', 2)))}")
     if report.quarantined:
         lines.append(f"已隔离：{'、'.join(map(show, report.quarantined))}")
     everything = report.integrity + report.removal
