@@ -4,11 +4,11 @@ Instants are UTC, dates `YYYY-MM-DD`, identifiers those of the vocabulary. The s
 answers in Chinese.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 
-from states import evidence, lifecycle, safety
+from states import deadlines, evidence, lifecycle, safety
 from states.errors import CaseError, Reason
 from states.facts import CaseFacts, Event, Matter
 from states.identity import PersonalData
@@ -20,9 +20,11 @@ from workflow.audit import Verification
 from workflow.batch import Batch, Refused
 from workflow.cases import Position
 from workflow.engine import Receipt
+from workflow.holidays import Entered, Known, Moved
 from workflow.ledger import Import
 from workflow.models import instant_text
 from workflow.overdue import Check, Todo
+from workflow.progress import Progress, UnitProgress
 from workflow.register import Gate, Officer
 from workflow.reports import Count, LedgerTotals
 from workflow.verify import Finding, Report
@@ -93,6 +95,7 @@ def case(
     *,
     drill: bool,
     as_of: date,
+    plan: Plan,
 ) -> Document:
     """`case show`: the position, what is on record beside the line, and what may come next.
 
@@ -111,6 +114,19 @@ def case(
         "connection_point": facts.connection_point,
         "clock_start": _day(facts.clock_start),
         "permission_in_force": None if permission is None else permission.seq,
+        "clocks": [
+            {
+                "clock": one.of,
+                "label": one.of.label,
+                "seq": one.seq,
+                "due_on": _day(one.due_on),
+                "days_left": (one.due_on - as_of).days,
+                "overdue": deadlines.overdue(one.due_on, as_of),
+                "provisional": deadlines.provisional(one.due_on, plan),
+            }
+            for one in deadlines.deadlines(facts, plan)
+        ],
+        "historic_missed": deadlines.missed_historic(facts.state, facts.select_on, plan, as_of),
         "tracks": _tracks(facts),
         "next": [str(trigger) for trigger in lifecycle.legal_from(facts.state)],
     }
@@ -194,8 +210,8 @@ def _matter(matter: Matter) -> Document:
     }
 
 
-def history(events: Iterable[Event]) -> list[Document]:
-    """`case history`."""
+def history(events: Iterable[Event], late: Mapping[int, int]) -> list[Document]:
+    """`case history`; `late` are the days by which events came late, by seq."""
     return [
         {
             "seq": event.seq,
@@ -210,6 +226,7 @@ def history(events: Iterable[Event]) -> list[Document]:
             "evidence": dict(event.evidence),
             "event_hash": event.hash,
             "version": event.version,
+            "late_days": late.get(event.seq, 0),
             "attachments": [{"name": a.name, "sha256": a.sha256} for a in event.attachments],
         }
         for event in events
@@ -246,6 +263,7 @@ def receipt(done: Receipt) -> Document:
         "drill": done.drill,
         "unverified": list(done.unverified),
         "warning": done.warning,
+        "late_days": done.late_days,
     }
 
 
@@ -260,6 +278,7 @@ def todo(items: Iterable[Todo]) -> list[Document]:
             "due_on": _day(item.due_on),
             "days_left": item.days_left,
             "missing": list(item.missing),
+            "provisional": item.provisional,
         }
         for item in items
     ]
@@ -287,6 +306,18 @@ def check(found: Check, *, drill: bool) -> Document:
         },
         "overdue_cases": [position(p) for p in found.late],
         "at_risk_cases": [position(p) for p in found.risky],
+        "matters": [
+            {
+                "code": matter.code,
+                "unit": matter.unit,
+                "clock": matter.deadline.of,
+                "seq": matter.deadline.seq,
+                "due_on": _day(matter.deadline.due_on),
+                "days_late": (found.as_of - matter.deadline.due_on).days,
+            }
+            for matter in found.matters
+        ],
+        "calendar_missing": found.calendar_missing,
     }
 
 
@@ -374,6 +405,7 @@ def batch(found: Batch, *, applied: bool) -> Document:
                     "event_hash": done.event_hash,
                     "repeated": done.repeated,
                     "warning": done.warning,
+                    "late_days": done.late_days,
                 }
                 for row, done in found.done
                 if found.written
@@ -499,6 +531,93 @@ def plan(found: Plan) -> Document:
             for row in found.acceptance
         ],
         "gates": [{"path": rule.path, "kind": rule.gate} for rule in found.paths],
+    }
+
+
+def progress(found: Progress, plan: Plan, *, drill: bool) -> Document:
+    """`plan schedule`."""
+
+    def steps(line: UnitProgress) -> Document:
+        return {
+            str(trigger): {
+                "target_on": _day(step.target_on),
+                "planned": step.planned,
+                "done": step.done,
+                "behind": step.behind,
+                "by_month": dict(step.by_month),
+            }
+            for trigger, step in line.steps.items()
+        }
+
+    names = {unit.code: unit.name for unit in plan.units}
+    return {
+        "as_of": _day(found.as_of),
+        "drill": drill,
+        "by_unit": {
+            code: {"unit_name": names[code], "task": line.task, "steps": steps(line)}
+            for code, line in found.by_unit.items()
+        },
+        "total": {"task": found.total.task, "steps": steps(found.total)},
+    }
+
+
+def holidays_entered(found: Entered) -> Document:
+    """`calendar import`; of what moves, only what is other than before."""
+    return {
+        "file": found.file,
+        "year": found.holidays.year,
+        "source": found.holidays.source,
+        "off": [_day(day) for day in sorted(found.holidays.off)],
+        "working": [_day(day) for day in sorted(found.holidays.working)],
+        "dry_run": found.dry_run,
+        "seq": found.seq,
+        "differing": [_day(day) for day in found.differing],
+        "moved": [_moved(one) for one in found.moved],
+    }
+
+
+def _moved(one: Moved) -> Document:
+    was, becomes = one.was, one.becomes
+    return {
+        "due_on": _day(one.due_on),
+        "cases": one.cases,
+        "units": list(one.units),
+        "target_on": {"was": _day(was.target_on), "becomes": _day(becomes.target_on)},
+        "provisional": {"was": was.provisional, "becomes": becomes.provisional},
+        "latest_start": [
+            {"state": state, "was": _day(day), "becomes": _day(becomes.latest_start[state])}
+            for state, day in was.latest_start.items()
+            if becomes.latest_start[state] != day
+        ],
+        "rungs": [
+            {"rung": rung.name, "was": _day(day), "becomes": _day(becomes.rungs[rung])}
+            for rung, day in was.rungs.items()
+            if becomes.rungs[rung] != day
+        ],
+    }
+
+
+def calendar(found: Known) -> Document:
+    """`calendar list`."""
+    return {
+        "shipped": {
+            "source": found.source,
+            "first_year": found.first_year,
+            "last_year": found.last_year,
+        },
+        "entered": [
+            {
+                "year": entry.holidays.year,
+                "source": entry.holidays.source,
+                "off": [_day(day) for day in sorted(entry.holidays.off)],
+                "working": [_day(day) for day in sorted(entry.holidays.working)],
+                "recorded_at": entry.recorded_at,
+                "actor": entry.actor,
+            }
+            for entry in found.entered
+        ],
+        "months": [asdict(month) for month in found.months],
+        "missing": found.missing,
     }
 
 

@@ -175,6 +175,7 @@ OTHER_KINDS: dict[tuple[str, str], tuple[str, set[str]]] = {
     ("officers", "officer_disabled"): ("停用人员", COUNTY),
     ("gates", "gate_opened"): ("网络就绪", COUNTY),
     ("catalogue", "catalogue_imported"): ("导入中标清单", COUNTY),
+    ("calendar", "holidays_entered"): ("录入节假日", COUNTY),
     ("ledgers", "ledger_imported"): ("导入台账", UNIT | COUNTY),
     ("privacy", "revealed"): ("查看个人信息", ROLES - {"system"}),
 }
@@ -1011,6 +1012,7 @@ class Audit:
         effects = {
             "plan_adopted": self.adopt, "officer_added": self.add_officer,
             "officer_disabled": self.disable_officer, "gate_opened": self.open_gate,
+            "holidays_entered": self.enter_holidays,
         }  # fmt: skip
         if event.kind != "plan_adopted":
             self.check_plan(event)
@@ -1083,6 +1085,15 @@ class Audit:
             self.fault("evidence_malformed", event, "网络就绪缺少单位、村、类别或日期")
             return
         self.gates[unit, village, kind] = opened
+
+    def enter_holidays(self, event: Event) -> None:
+        """A year's holidays move no rule of section 4; they must be readable, of one year."""
+        given = event.evidence
+        year, off, working = whole(given.get("year")), given.get("off"), given.get("working")
+        listed = [*off, *working] if isinstance(off, list) and isinstance(working, list) else [None]
+        readable = all(day(one) and str(one)[:4] == str(year) for one in listed)
+        if year is None or text(given.get("source")) is None or not readable:
+            self.fault("evidence_malformed", event, "节假日缺少年份、来源，或有日期不是该年的")
 
     def adopt(self, event: Event) -> None:
         """Put a plan in force; the event may name it or the plan it takes over from."""
