@@ -716,7 +716,12 @@ class Screen:
             (f"{shipped['first_year']}-{shipped['last_year']}", shipped["source"], "程序自带")
         ]
         rows += [
-            (one["year"], one["source"], f"{one['actor']} {_local(one['recorded_at'])} 录入")
+            (
+                one["year"],
+                one["source"],
+                f"{one['actor']} {_local(one['recorded_at'])} 录入"
+                + ("" if one["in_force"] else "，已被后来的录入取代"),
+            )
             for one in entered
         ]
         parts = [*_missing(found["missing"])]

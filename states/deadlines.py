@@ -181,7 +181,7 @@ def late_days(before: CaseFacts, event: Event, plan: Plan) -> int:
     `before` is what was known of the case when the event came.
     """
     due_on = None
-    if event.kind in STEPS_TO_GO.get(before.state, ())[:1]:
+    if event.kind in STEPS_TO_GO.get(before.state, ()):
         due_on = due(before, plan).due_on
     elif event.kind == FactKind.RESOLVE:
         answered = event.number("id")

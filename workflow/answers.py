@@ -613,8 +613,12 @@ def calendar(found: Known) -> Document:
                 "working": [_day(day) for day in sorted(entry.holidays.working)],
                 "recorded_at": entry.recorded_at,
                 "actor": entry.actor,
+                "in_force": all(
+                    later.holidays.year != entry.holidays.year
+                    for later in found.entered[place + 1 :]
+                ),
             }
-            for entry in found.entered
+            for place, entry in enumerate(found.entered)
         ],
         "months": [asdict(month) for month in found.months],
         "missing": found.missing,
