@@ -5,7 +5,7 @@ terminals show them; control characters never pass.
 """
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from io import StringIO
 
@@ -684,24 +684,12 @@ class Screen:
         if not moved:
             parts.append("没有在办的期限因此变动")
             return "\n".join(parts)
-        rows = [
-            (
-                one["due_on"],
-                one["cases"],
-                _some(one["units"]),
-                _change(one["target_on"]),
-                "不再暂定"
-                if one["provisional"]["was"] and not one["provisional"]["becomes"]
-                else "",
-                "\n".join(
-                    f"{label('state', each['state'])} {_change(each)}"
-                    for each in one["latest_start"]
-                ),
-                "\n".join(f"{_rung(each['rung'])} {_change(each)}" for each in one["rungs"]),
-            )
-            for one in moved
-        ]
-        headings = ("期限", "户数", "责任单位", "最后工作日", "暂定", "最迟开工", "预警日")
+        rows: list[tuple[object, ...]] = []
+        for one in moved:
+            first = (one["due_on"], one["cases"], _some(one["units"]))
+            for place, change in enumerate(_changes(one)):
+                rows.append((*(first if place == 0 else ("", "", "")), *change))
+        headings = ("期限", "户数", "责任单位", "变动", "原为", "改为")
         title = f"变动的期限（共 {len(moved)} 个日期）"
         parts.append(self.table(headings, rows, title=title, numbers=(1,)))
         return "\n".join(parts)
@@ -864,8 +852,22 @@ _SHORT = {
 }
 
 
-def _change(one: Answer) -> str:
-    return f"{one['was']} → {one['becomes']}" if one["was"] != one["becomes"] else str(one["was"])
+def _changes(moved: Answer) -> Iterator[tuple[str, object, object]]:
+    """What an entry of holidays changes about one deadline: what, from, to."""
+    target, marked = moved["target_on"], moved["provisional"]
+    starts, rungs = moved["latest_start"], moved["rungs"]
+    assert isinstance(target, Mapping)
+    assert isinstance(marked, Mapping)
+    assert isinstance(starts, list)
+    assert isinstance(rungs, list)
+    if target["was"] != target["becomes"]:
+        yield "最后工作日", target["was"], target["becomes"]
+    if marked["was"] != marked["becomes"]:
+        yield "暂定", label("", marked["was"]), label("", marked["becomes"])
+    for one in starts:
+        yield f"{label('state', one['state'])}最迟开工", one["was"], one["becomes"]
+    for one in rungs:
+        yield _rung(one["rung"]), one["was"], one["becomes"]
 
 
 def _some(names: object) -> str:

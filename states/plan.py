@@ -363,7 +363,7 @@ def toml(text: str, what: str, place: str, example: str) -> dict[str, object]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+), column (\d+)", str(error))
-        where = f"第 {found[1]} 行第 {found[2]} 列" if found else "文件末尾"
+        where = f"第 {found[1]} 行第 {found[2]} 列" if found else "末尾"
         raise PlanFault(
             f"{what}{where}的写法不是 TOML（{error}）",
             place=f"{place} {where}",
