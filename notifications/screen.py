@@ -63,6 +63,7 @@ OTHER_KINDS = {
     "amended": "台账更改",
 }
 
+WIDE = 110  # columns from which the months stand beside the figures of the day
 IMPORT_LINES = 200  # more than anybody corrects from a screen; the marked copy has them all
 READINGS = {
     "heading_alias": "表头别名",
@@ -638,27 +639,37 @@ class Screen:
             lines.append(("合计", total))
         steps = total["steps"]
         months = list(next(iter(steps.values()))["by_month"])
-        rows = []
+        names, figures, curves = [], [], []
         for name, line in lines:
             for place, (trigger, step) in enumerate(line["steps"].items()):
                 first = (name, f"任务 {line['task']} 户")[place] if place < 2 else ""
-                figures = (step["planned"], step["done"], step["behind"] or "")
-                rows.append(
-                    (first, _SHORT[trigger], *figures, *(step["by_month"][m] for m in months))
-                )
+                names.append((first, _SHORT[trigger]))
+                figures.append((step["planned"], step["done"], step["behind"] or ""))
+                curves.append(tuple(step["by_month"][month] for month in months))
         ends = "，".join(f"{_SHORT[key]} {step['target_on']}" for key, step in steps.items())
-        title = f"倒排工期，截至 {found['as_of']}{_drill(found)}（全部办完的目标日：{ends}）"
-        # A year is told where it begins only: the column stays narrow.
-        heads = [
+        title = f"倒排工期，截至 {found['as_of']}{_drill(found)}\n全部办完的目标日：{ends}"
+        # The year is told where it begins, so that the columns stay narrow.
+        heads = tuple(
             month if place == 0 or month.endswith("-01") else f"{int(month[5:])}月"
             for place, month in enumerate(months)
-        ]
-        headings = ("责任单位", "环节", "应完成", "已完成", "落后", *heads)
-        numbers = tuple(range(2, len(headings)))
-        return (
-            self.table(headings, rows, title=title, numbers=numbers)
-            + "\n应完成是截至日的数，各月是月底应完成的数；由任务数、环节工作日数从目标日倒排"
         )
+        parts: list[tuple[tuple[str, ...], list[tuple[object, ...]]]] = [
+            (("应完成", "已完成", "落后"), [*figures]),
+            (heads, curves),
+        ]
+        if self._width >= WIDE:
+            both = [(*ours, *theirs) for ours, theirs in zip(figures, curves, strict=True)]
+            parts = [(parts[0][0] + heads, both)]
+        tables = [
+            self.table(
+                ("责任单位", "环节", *headings),
+                [(*name, *row) for name, row in zip(names, rows, strict=True)],
+                numbers=range(2, 2 + len(headings)),
+            )
+            for headings, rows in parts
+        ]
+        told = "应完成是截至日的数，各月是月底应完成的数；由任务数、环节工作日数从目标日倒排"
+        return "\n".join((title, *tables, told))
 
     def holidays_entered(self, found: Answer) -> str:
         """`calendar import`."""
