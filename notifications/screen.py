@@ -647,7 +647,7 @@ class Screen:
                 figures.append((step["planned"], step["done"], step["behind"] or ""))
                 curves.append(tuple(step["by_month"][month] for month in months))
         ends = "，".join(f"{_SHORT[key]} {step['target_on']}" for key, step in steps.items())
-        title = f"倒排工期，截至 {found['as_of']}{_drill(found)}\n全部办完的目标日：{ends}"
+        title = f"倒排工期，截至 {found['as_of']}{_drill(found)}\n目标日：{ends}"
         # The year is told where it begins, so that the columns stay narrow.
         heads = tuple(
             month if place == 0 or month.endswith("-01") else f"{int(month[5:])}月"
