@@ -132,7 +132,7 @@ def matters(
     histories = cases.load(connection, codes, known_at=clocks.known_at, checked=False)
     found = []
     for code, events in histories.items():
-        facts = fold(code, events, clocks.as_of if clocks.past else None)
+        facts = fold(code, events, clocks.as_of)
         if facts is None or (units is not None and facts.unit not in units):
             continue
         found += [MatterDue(code, facts.unit, one) for one in deadlines.matters(facts, plan)]
