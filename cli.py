@@ -521,6 +521,75 @@ def plan_revise(
         raise click.exceptions.Exit(1)
 
 
+@plan.command("schedule")
+@click.option("--unit", help="责任单位编码或名称；不写即全部可见的单位")
+@click.option("--as-of", type=Dates(), help="看这一天的实情（按发生日期）")
+@pass_desk
+def plan_schedule(desk: Desk, unit: str | None, as_of: date | None) -> None:
+    """倒排工期：各责任单位每个环节按月应完成多少户，今天应完成多少、落后多少。"""
+    from workflow import answers, register
+    from workflow import progress as progresses
+
+    database = desk.database()
+    clocks = _clocks(desk, database, as_of, None)
+    units = _visible(desk.reader(database), _units(desk, database, unit))
+    with database.reading() as connection:
+        found = register.plan_in_force(connection)
+        document = answers.progress(
+            progresses.progress(connection, found, clocks, units),
+            found,
+            drill=register.is_drill(connection),
+        )
+    desk.answer(document, lambda screen: screen.progress(document))
+
+
+# 节假日 ---------------------------------------------------------------------------------------
+
+
+@cli.group()
+def calendar() -> None:
+    """工作日历：节假日和调休上班日。"""
+
+
+@calendar.command("import")
+@click.argument("file", type=FILE)
+@click.option("--attach", multiple=True, type=FILE, help="通知原件，可重复")
+@click.option("--dry-run", is_flag=True, help="只看哪些期限会变，不写入")
+@pass_desk
+def calendar_import(desk: Desk, file: Path, attach: Sequence[Path], dry_run: bool) -> None:
+    """录入一年的节假日安排 FILE（由县清洁取暖办办理），列出因此变动的期限。
+
+    FILE 是 TOML 文本，写法见 docs/example/holidays-2027.toml。同一年再录一次即为更改。
+    """
+    from workflow import answers, holidays
+
+    database = desk.database()
+    found = holidays.import_file(
+        database,
+        file,
+        _files(attach),
+        actor=desk.writer(),
+        now=desk.instant(database),
+        dry_run=dry_run,
+    )
+    document = answers.holidays_entered(found)
+    desk.answer(document, lambda screen: screen.holidays_entered(document))
+
+
+@calendar.command("list")
+@pass_desk
+def calendar_list(desk: Desk) -> None:
+    """列出已知哪些年的节假日、来源，各阶段每月的工作日数。"""
+    from workflow import answers, holidays, register
+
+    database = desk.database()
+    day = desk.day(database)
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        document = answers.calendar(holidays.known(connection, plan, day.today))
+    desk.answer(document, lambda screen: screen.calendar(document))
+
+
 # 人员 -----------------------------------------------------------------------------------------
 
 
@@ -881,6 +950,7 @@ def case_show(
         cases.unverified_permission(facts, plan, clocks.as_of),
         drill=drill,
         as_of=clocks.as_of,
+        plan=plan,
     )
     desk.answer(document, lambda screen: screen.case(document))
 
@@ -920,14 +990,15 @@ def case_why(
 @pass_desk
 def case_history(desk: Desk, code: str, as_of: date | None, known_at: datetime | None) -> None:
     """CODE 户从登记以来的每一条记录。"""
-    from workflow import answers, cases
+    from workflow import answers, cases, register
 
     database = desk.database()
     clocks, who = _clocks(desk, database, as_of, known_at), desk.reader(database)
     with database.reading() as connection:
+        plan = register.plan_in_force(connection)
         _, events = cases.facts_of(connection, code, who, clocks)
     shown = [e for e in events if not clocks.past or e.occurred_on <= clocks.as_of]
-    document = answers.history(shown)
+    document = answers.history(shown, cases.lateness(events, plan))
     desk.answer([*document], lambda screen: screen.history(document))
 
 

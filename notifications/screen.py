@@ -5,7 +5,7 @@ terminals show them; control characters never pass.
 """
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from io import StringIO
 
@@ -17,6 +17,7 @@ from rich.text import Text
 from states import evidence, identity
 from states.vocabulary import (
     Area,
+    Clock,
     Facility,
     FacilitySeen,
     FacilityStatus,
@@ -24,6 +25,7 @@ from states.vocabulary import (
     GateKind,
     ItemResult,
     Kind,
+    Level,
     Oddity,
     Outcome,
     Path,
@@ -60,12 +62,15 @@ _WORDS: Mapping[str, tuple[type[Word], ...]] = {
     "becomes": (State,),
     "outcome": (Outcome,),
     "verdict": (VisitVerdict,),
+    "clock": (Clock,),
+    "level": (Level,),
 }
 OTHER_KINDS = {
     "registered": "登记",
     "amended": "台账更改",
 }
 
+WIDE = 110  # columns from which the months stand beside the figures of the day
 IMPORT_LINES = 200  # more than anybody corrects from a screen; the marked copy has them all
 READINGS = {
     "heading_alias": "表头别名",
@@ -248,7 +253,7 @@ class Screen:
                 label("kind", case["kind"]),
                 label("state", case["state"]),
                 case["state_since"],
-                case["due_on"] or "-",
+                _due(case),
                 _lateness(case),
             )
             for case in shown
@@ -269,7 +274,8 @@ class Screen:
                 f"{case['code']}  {case['unit_name']} {case['village']}" + _drill(case),
                 [
                     ("环节", f"{label('state', case['state'])}（自 {case['state_since']}）"),
-                    ("期限", f"{case['due_on'] or '无'}（{case['due_reason']}）{_lateness(case)}"),
+                    ("期限", f"{case['due_on'] or '无'}（{case['due_reason']}）{_standing(case)}"),
+                    *self._beside(case),
                     ("取暖路径", label("path", case["path"])),
                     (
                         "户别·区域·类别",
@@ -288,6 +294,7 @@ class Screen:
             ),
             *_unverified(case),
         ]
+        parts += self._clocks(case["clocks"])
         for name, heading in TRACKS.items():
             found = tracks[name]
             if isinstance(found, Mapping) and any(found.values()):
@@ -299,6 +306,31 @@ class Screen:
                     self.table([COLUMNS.get(key, key) for key in keys], rows, title=heading)
                 )
         return "\n\n".join(parts)
+
+    def _beside(self, case: Answer) -> list[tuple[str, object]]:
+        lines: list[tuple[str, object]] = []
+        if case["latest_start"]:
+            told = f"{case['latest_start']}（此后余下的工作日不够办完期限内的环节）"
+            lines.append(("最迟开工", told))
+        if case["historic_missed"]:
+            lines.append(("历史节点", "计划生效前的节点未赶上，单独统计，不报警"))
+        return lines
+
+    def _clocks(self, clocks: object) -> list[str]:
+        """The clocks of a case where there is more to say than its one deadline."""
+        assert isinstance(clocks, list)
+        if len(clocks) < 2 and all(one["seq"] is None for one in clocks):
+            return []
+        rows = [
+            (
+                one["label"],
+                one["seq"] or "计划",
+                _due(one),
+                f"逾期 {-one['days_left']} 天" if one["overdue"] else f"还有 {one['days_left']} 天",
+            )
+            for one in clocks
+        ]
+        return [self.table(("事项", "编号", "期限", ""), rows, title="期限")]
 
     def why(self, answer: Answer) -> str:
         """`case why` for one trigger."""
@@ -332,7 +364,11 @@ class Screen:
                     f"{event['actor']}（{label('role', event['role'])}）",
                     "；".join(
                         part
-                        for part in (told(str(event["kind"]), given), str(event["reason"] or ""))
+                        for part in (
+                            told(str(event["kind"]), given),
+                            str(event["reason"] or ""),
+                            f"逾期 {event['late_days']} 天办理" if event["late_days"] else "",
+                        )
                         if part
                     ),
                 )
@@ -348,6 +384,8 @@ class Screen:
             + ("；此键以前用过，没有重复登记" if done["repeated"] else ""),
             f"现处于“{label('state', done['state'])}”，期限 {done['due_on'] or '无'}",
         ]
+        if done["late_days"]:
+            lines.append(f"逾期 {done['late_days']} 天办理，已如实登记")
         if done["warning"]:
             lines.append(f"注意：{clean(done['warning'])}")
         lines += _unverified(done)
@@ -427,7 +465,7 @@ class Screen:
                 item["code"],
                 item["village"],
                 label("trigger", item["trigger"]),
-                item["due_on"] or "-",
+                _due(item),
                 "-" if item["days_left"] is None else item["days_left"],
                 " ".join(map(key_label, _strings(item["missing"]))) or "材料齐备，可以办理",
             )
@@ -444,7 +482,7 @@ class Screen:
         gravest, by_unit = found["gravest"], found["by_unit"]
         assert isinstance(gravest, list)
         assert isinstance(by_unit, Mapping)
-        parts = [f"截至 {found['as_of']}{_drill(found)}"]
+        parts = [f"截至 {found['as_of']}{_drill(found)}", *_missing(found["calendar_missing"])]
         if gravest:
             parts.append(f"最严重：{len(gravest)} 户新旧取暖都没有")
             parts += [f"  {one['code']}：{clean(one['why'])}" for one in gravest]
@@ -473,7 +511,20 @@ class Screen:
         )
         parts += self._nearest("逾期", found["overdue_cases"])
         parts += self._nearest("有风险", found["at_risk_cases"])
+        parts += self._matters(found["matters"])
         return "\n".join(parts + _quarantined(found))
+
+    def _matters(self, matters: object) -> list[str]:
+        assert isinstance(matters, list)
+        if not matters:
+            return []
+        rows = [
+            (one["code"], label("clock", one["clock"]), one["seq"], one["due_on"], one["days_late"])
+            for one in matters[:10]
+        ]
+        title = f"逾期未答复、未恢复（共 {len(matters)} 件，列出最早的 {len(rows)} 件）"
+        headings = ("编号", "事项", "事件编号", "期限", "逾期天数")
+        return [self.table(headings, rows, title=title, numbers=(2, 4))]
 
     def _nearest(self, name: str, cases: object) -> list[str]:
         assert isinstance(cases, list)
@@ -485,7 +536,7 @@ class Screen:
                 case["unit_name"],
                 case["village"],
                 label("state", case["state"]),
-                case["due_on"],
+                _due(case),
             )
             for case in cases[:10]
         ]
@@ -649,6 +700,109 @@ class Screen:
         ]
         parts.append(self.table(("采暖季", "起", "止", "核实", "适用"), rows))
         return "\n\n".join(parts)
+
+    def progress(self, found: Answer) -> str:
+        """`plan schedule`: per unit one line a step, the months beside it."""
+        by_unit, total = found["by_unit"], found["total"]
+        assert isinstance(by_unit, Mapping)
+        assert isinstance(total, Mapping)
+        lines = [(f"{code} {one['unit_name']}", one) for code, one in by_unit.items()]
+        if len(lines) != 1:
+            lines.append(("合计", total))
+        steps = total["steps"]
+        months = list(next(iter(steps.values()))["by_month"])
+        names, figures, curves = [], [], []
+        for name, line in lines:
+            for place, (trigger, step) in enumerate(line["steps"].items()):
+                first = (name, f"任务 {line['task']} 户")[place] if place < 2 else ""
+                names.append((first, _SHORT[trigger]))
+                figures.append((step["planned"], step["done"], step["behind"] or ""))
+                curves.append(tuple(step["by_month"][month] for month in months))
+        ends = "，".join(f"{_SHORT[key]} {step['target_on']}" for key, step in steps.items())
+        title = f"倒排工期，截至 {found['as_of']}{_drill(found)}\n目标日：{ends}"
+        # The year is told where it begins, so that the columns stay narrow.
+        heads = tuple(
+            month if place == 0 or month.endswith("-01") else f"{int(month[5:])}月"
+            for place, month in enumerate(months)
+        )
+        parts: list[tuple[tuple[str, ...], list[tuple[object, ...]]]] = [
+            (("应完成", "已完成", "落后"), [*figures]),
+            (heads, curves),
+        ]
+        if self._width >= WIDE:
+            both = [(*ours, *theirs) for ours, theirs in zip(figures, curves, strict=True)]
+            parts = [(parts[0][0] + heads, both)]
+        tables = [
+            self.table(
+                ("责任单位", "环节", *headings),
+                [(*name, *row) for name, row in zip(names, rows, strict=True)],
+                numbers=range(2, 2 + len(headings)),
+            )
+            for headings, rows in parts
+        ]
+        told = "应完成是截至日的数，各月是月底应完成的数；由任务数、环节工作日数从目标日倒排"
+        return "\n".join((title, *tables, told))
+
+    def holidays_entered(self, found: Answer) -> str:
+        """`calendar import`."""
+        moved, differing = found["moved"], found["differing"]
+        assert isinstance(moved, list)
+        assert isinstance(differing, list)
+        off, working = _strings(found["off"]), _strings(found["working"])
+        if found["dry_run"]:
+            done = "只是预览，没有写入"
+        elif found["seq"] is None:
+            done = "与已录入的相同，没有重复登记"
+        else:
+            done = f"已录入（编号 {found['seq']}）"
+        parts = [
+            f"{found['year']} 年节假日：{done}\n来源 {clean(found['source'])}\n"
+            f"放假 {len(off)} 个平日，调休上班 {len(working)} 个周末日"
+        ]
+        if differing:
+            parts.append(
+                f"注意：有 {len(differing)} 天与程序自带的国务院安排不同，以录入的为准："
+                + "、".join(_strings(differing))
+            )
+        if not moved:
+            parts.append("没有在办的期限因此变动")
+            return "\n".join(parts)
+        rows: list[tuple[object, ...]] = []
+        for one in moved:
+            first = (one["due_on"], one["cases"], _some(one["units"]))
+            for place, change in enumerate(_changes(one)):
+                rows.append((*(first if place == 0 else ("", "", "")), *change))
+        headings = ("期限", "户数", "责任单位", "变动", "原为", "改为")
+        title = f"变动的期限（共 {len(moved)} 个日期）"
+        parts.append(self.table(headings, rows, title=title, numbers=(1,)))
+        return "\n".join(parts)
+
+    def calendar(self, found: Answer) -> str:
+        """`calendar list`."""
+        shipped, entered, months = found["shipped"], found["entered"], found["months"]
+        assert isinstance(shipped, Mapping)
+        assert isinstance(entered, list)
+        assert isinstance(months, list)
+        rows: list[tuple[object, ...]] = [
+            (f"{shipped['first_year']}-{shipped['last_year']}", shipped["source"], "程序自带")
+        ]
+        rows += [
+            (
+                one["year"],
+                one["source"],
+                f"{one['actor']} {_local(one['recorded_at'])} 录入"
+                + ("" if one["in_force"] else "，已被后来的录入取代"),
+            )
+            for one in entered
+        ]
+        parts = [*_missing(found["missing"])]
+        parts.append(self.table(("年份", "来源", ""), rows, title="已知的节假日（县里录入的优先）"))
+        rows = [
+            (one["label"], one["month"], one["workdays"], "" if one["known"] else "暂定")
+            for one in months
+        ]
+        parts.append(self.table(("阶段", "月份", "工作日", ""), rows, numbers=(2,)))
+        return "\n".join(parts)
 
     def officers(self, officers: Sequence[Answer]) -> str:
         """`officer list`."""
@@ -1130,6 +1284,43 @@ def _few(values: object, most: int) -> str:
     return "、".join(found[:most]) + (f" 等 {len(found)}" if len(found) > most else "")
 
 
+# The steps as a table of figures has room for.
+_SHORT = {
+    Trigger.CONFIRM: "确户",
+    Trigger.SELECT: "选型",
+    Trigger.COMPLETE: "施工",
+    Trigger.ACCEPT: "验收",
+}
+
+
+def _changes(moved: Answer) -> Iterator[tuple[str, object, object]]:
+    """What an entry of holidays changes about one deadline: what, from, to."""
+    target, marked = moved["target_on"], moved["provisional"]
+    starts, rungs = moved["latest_start"], moved["rungs"]
+    assert isinstance(target, Mapping)
+    assert isinstance(marked, Mapping)
+    assert isinstance(starts, list)
+    assert isinstance(rungs, list)
+    if target["was"] != target["becomes"]:
+        yield "最后工作日", target["was"], target["becomes"]
+    if marked["was"] != marked["becomes"]:
+        yield "暂定", label("", marked["was"]), label("", marked["becomes"])
+    for one in starts:
+        yield f"{label('state', one['state'])}最迟开工", one["was"], one["becomes"]
+    for one in rungs:
+        yield _rung(one["rung"]), one["was"], one["becomes"]
+
+
+def _some(names: object) -> str:
+    found = _strings(names)
+    return "、".join(found[:5]) + (f" 等 {len(found)} 个" if len(found) > 5 else "")
+
+
+def _rung(name: object) -> str:
+    level, _, days = str(name).partition("_")
+    return f"{label('level', level)}{f'（前 {days} 天）' if days else ''}"
+
+
 def _local(instant: object) -> str:
     """An instant of the answers on the county's own clock."""
     return f"{datetime.fromisoformat(str(instant)).astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
@@ -1141,6 +1332,24 @@ def _track(name: str, key: str, value: object) -> str:
     if value == "ledger":
         return "台账所列"
     return label(key, value)
+
+
+def _due(answer: Answer) -> str:
+    """A deadline, marked while the holidays of its year are not known."""
+    return f"{answer['due_on'] or '-'}{'（暂定）' if answer['provisional'] else ''}"
+
+
+def _standing(case: Answer) -> str:
+    return ("（暂定）" if case["provisional"] else "") + _lateness(case)
+
+
+def _missing(year: object) -> list[str]:
+    if year is None:
+        return []
+    return [
+        f"注意：还没有 {year} 年的节假日安排，{year} 年的期限都是暂定；"
+        "由县清洁取暖办用 xianli calendar import 录入，或升级程序的 chinesecalendar"
+    ]
 
 
 def _lateness(case: Answer) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from states.facts import CaseFacts
+from states.facts import CaseFacts, Event
 from states.plan import Plan
 from states.vocabulary import Clock, FactKind, State, Trigger, ViolationType
 
@@ -95,16 +95,20 @@ def _paused(
     """By how much pauses since the event `set_by` move its deadline; None while one lasts.
 
     Only for the causes that the plan names, and only a pause that began before the deadline was
-    over. Phases of the notice and the season are not moved by any.
+    over. Days before the deadline was set count for nothing, and no day counts twice. Phases of the
+    notice and the season are not moved by any.
     """
-    moved = timedelta(0)
-    for pause in facts.pauses:
+    moved, counted = timedelta(0), facts.events[set_by].occurred_on
+    for pause in sorted(facts.pauses, key=lambda pause: pause.on):
         counts = pause.cause in plan.rules.pause_moves.value and pause.seq > set_by
         if not counts or pause.on > due_on + moved:
             continue
         if pause.resumed_on is None:
             return None, pause.cause.label
-        moved += pause.resumed_on - pause.on
+        begun = max(pause.on, counted)
+        if pause.resumed_on > begun:
+            moved += pause.resumed_on - begun
+            counted = pause.resumed_on
     return moved, None
 
 
@@ -112,8 +116,8 @@ def deadlines(facts: CaseFacts, plan: Plan) -> tuple[Deadline, ...]:
     """Every clock that runs for the case: its state's own first, then those of open matters."""
     own = due(facts, plan)
     if own.due_on is None or own.of is None:
-        return tuple(_matters(facts, plan))
-    return (Deadline(own.of, own.seq, own.due_on), *_matters(facts, plan))
+        return tuple(matters(facts, plan))
+    return (Deadline(own.of, own.seq, own.due_on), *matters(facts, plan))
 
 
 # What the notice forbids by name (四、改造方式) has to be undone, not only answered.
@@ -124,7 +128,8 @@ _RESTORED = (
 )
 
 
-def _matters(facts: CaseFacts, plan: Plan) -> Iterator[Deadline]:
+def matters(facts: CaseFacts, plan: Plan) -> Iterator[Deadline]:
+    """The clocks of what waits for an answer: objections, complaints, forbidden acts to undo."""
     rules = plan.rules
     for matter in facts.matters:
         if not matter.open:
@@ -168,6 +173,20 @@ def provisional(due_on: date, plan: Plan) -> bool:
 def overdue(due_on: date | None, as_of: date) -> bool:
     """Whether the deadline has passed."""
     return due_on is not None and as_of > due_on
+
+
+def late_days(before: CaseFacts, event: Event, plan: Plan) -> int:
+    """By how many days a step forward, or the answer to a matter, came after its deadline; else 0.
+
+    `before` is what was known of the case when the event came.
+    """
+    due_on = None
+    if event.kind in STEPS_TO_GO.get(before.state, ()):
+        due_on = due(before, plan).due_on
+    elif event.kind == FactKind.RESOLVE:
+        answered = event.number("id")
+        due_on = next((one.due_on for one in matters(before, plan) if one.seq == answered), None)
+    return max(0, (event.occurred_on - due_on).days) if due_on else 0
 
 
 def latest_start(state: State, due_on: date | None, plan: Plan) -> date | None:

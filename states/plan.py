@@ -353,17 +353,25 @@ def from_toml(text: str, place: str) -> Plan:
 
     Raises PlanFault with the key in the file.
     """
+    parsed = toml(text, "计划文件", place, "states/plans/wutai-2023.toml")
+    return _load(_as_json(parsed), place)
+
+
+def toml(text: str, what: str, place: str, example: str) -> dict[str, object]:
+    """A file's TOML; `what` it is, where (`place`) and an `example` of it are for the error.
+
+    Raises PlanFault with the line.
+    """
     try:
-        parsed = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+), column (\d+)", str(error))
-        where = f"第 {found[1]} 行第 {found[2]} 列" if found else "文件末尾"
+        where = f"第 {found[1]} 行第 {found[2]} 列" if found else "末尾"
         raise PlanFault(
-            f"计划文件{where}的写法不是 TOML（{error}）",
+            f"{what}{where}的写法不是 TOML（{error}）",
             place=f"{place} {where}",
-            remedy="改正这一处后再试；写法见 states/plans/wutai-2023.toml",
+            remedy=f"改正这一处后再试；写法见 {example}",
         ) from error
-    return _load(_as_json(parsed), place)
 
 
 def from_json(document: Mapping[str, Json]) -> Plan:

@@ -115,6 +115,12 @@ def _workdays_left(calendar: Calendar, after: date, until: date) -> int:
     )
 
 
+def shipped_years() -> tuple[int, int]:
+    """The first and the last year that `chinesecalendar` knows."""
+    years = [day.year for day in chinese_calendar.holidays]
+    return min(years), max(years)
+
+
 def holidays_of(document: Mapping[str, object], place: str) -> Holidays:
     """One year's holidays from a county's file or the journal; days may be dates or texts.
 

@@ -436,36 +436,40 @@ def _all(county: County, codes: Sequence[str], orders: Sequence[Order], day: dat
 
 
 @cache
-def _template(*, drill: bool, verified: bool, shipped: bool) -> FilePath:
-    """A founded county, made once in a process and then copied."""
+def _template(*, drill: bool, verified: bool, shipped: bool, later: int = 0) -> FilePath:
+    """A founded county, made once in a process and then copied; `later` by so many years."""
     folder = FilePath(tempfile.mkdtemp(prefix="county-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     plan_file = folder / "tiny.toml"
-    plan_file.write_text(plan_text(verified=verified), encoding="utf-8")
+    text = plan_text(verified=verified)
+    for year in (2025, 2024, 2023):
+        text = text.replace(str(year), str(year + later))
+    plan_file.write_text(text, encoding="utf-8")
     name = "wutai-2023" if shipped else str(plan_file)
     file = folder / "county.db"
-    day = journal.noon(FOUNDED)
+    founded = FOUNDED.replace(year=FOUNDED.year + later)
+    day = journal.noon(founded)
     setup.create(
         str(file),
         name,
         drill=drill,
         login="zhang",
         name="张县办",
-        today=FOUNDED if drill else None,
+        today=founded if drill else None,
         clock=day,
     )
     database = db.connect(str(file))
     if not shipped:
-        _furnish(database, folder)
+        _furnish(database, folder, later)
     database.close()
     return file
 
 
-def _furnish(database: Database, folder: FilePath) -> None:
-    day = journal.noon(FOUNDED)
+def _furnish(database: Database, folder: FilePath, later: int) -> None:
+    day = journal.noon(FOUNDED.replace(year=FOUNDED.year + later))
     for login, (name, role, unit, person) in OFFICERS.items():
         setup.add_officer(database, login, name, role, unit, person, actor="zhang", now=day)
-    now = journal.noon(LEDGER_IN)
+    now = journal.noon(LEDGER_IN.replace(year=LEDGER_IN.year + later))
     catalogue = folder / "catalogue.csv"
     lines = ["型号,品牌,取暖方式,中标包号", f"{MODEL},格力,煤改电,1", "SOL-1,皇明,太阳能,2"]
     catalogue.write_text("\n".join(lines), encoding="utf-8")
@@ -480,9 +484,11 @@ def _furnish(database: Database, folder: FilePath) -> None:
     assert list(imported.codes) == CODES
 
 
-def fresh(folder: FilePath, *, drill: bool = True, verified: bool = False) -> County:
-    """A new county with its ten households in 确村确户."""
-    return _copy(_template(drill=drill, verified=verified, shipped=False), folder)
+def fresh(
+    folder: FilePath, *, drill: bool = True, verified: bool = False, later: int = 0
+) -> County:
+    """A new county with its ten households in 确村确户, of 2023 or so many years later."""
+    return _copy(_template(drill=drill, verified=verified, shipped=False, later=later), folder)
 
 
 def empty_wutai(folder: FilePath, *, drill: bool = False) -> County:

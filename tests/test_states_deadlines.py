@@ -2,11 +2,15 @@ from datetime import date
 
 import pytest
 from factories import DAY, WUTAI, XIAOXIAN, Life
+from hypothesis import given
+from hypothesis import strategies as st
 
-from states import deadlines
-from states.deadlines import Due
+from states import deadlines, season
+from states.deadlines import Deadline, Due
 from states.vocabulary import Clock, FactKind, State, Trigger
+from states.workdays import Calendar, Holidays
 
+WORKS = date(2024, 8, 31)  # the end of the works of the other county's plan
 WORKS_END, ACCEPTANCE_END = date(2023, 9, 30), date(2023, 10, 14)
 S = State
 
@@ -154,11 +158,319 @@ def test_an_extension_does_not_outlive_the_put_right_date_it_moved() -> None:
     assert deadlines.due(life.facts(), XIAOXIAN).due_on == date(2024, 6, 25)
 
 
-def test_a_pause_moves_no_deadline() -> None:
+def test_a_pause_moves_no_phase_of_the_notice() -> None:
     life = Life().to_construction()
     life.fact(FactKind.PAUSE, date(2024, 8, 1), cause="weather")
+    lasting = deadlines.due(life.facts(), XIAOXIAN)
+    life.fact(FactKind.RESUME, date(2024, 8, 20))
+    over = deadlines.due(life.facts(), XIAOXIAN)
 
-    assert deadlines.due(life.facts(), XIAOXIAN).due_on == date(2024, 8, 31)
+    assert lasting == over == Due(WORKS, WORKS, "集中施工阶段截止", Clock.WORKS)
+
+
+def rejected(put_right_by: date = date(2024, 6, 20)) -> Life:
+    """A case whose works were found wanting on 2024-06-05 and are to be put right."""
+    life = Life().to_acceptance()
+    life.step(Trigger.REJECT, date(2024, 6, 5), findings="漏氟", put_right_by=put_right_by)
+    return life
+
+
+def pause(life: Life, on: date, resumed: date | None = None, cause: str = "weather") -> None:
+    life.fact(FactKind.PAUSE, on, cause=cause)
+    if resumed:
+        life.fact(FactKind.RESUME, resumed)
+
+
+@pytest.mark.parametrize("cause", ["weather", "supply", "grid"])
+def test_a_pause_moves_the_put_right_date_by_its_days(cause: str) -> None:
+    life = rejected()
+    pause(life, date(2024, 6, 10), date(2024, 6, 14), cause)
+
+    due = deadlines.due(life.facts(), XIAOXIAN)
+
+    assert (due.due_on, due.plan_due_on) == (date(2024, 6, 24), date(2024, 6, 20))
+    assert "顺延 4 天" in due.due_reason
+
+
+@pytest.mark.parametrize("cause", ["household", "other"])
+def test_a_pause_for_another_cause_moves_nothing(cause: str) -> None:
+    life = rejected()
+    pause(life, date(2024, 6, 10), date(2024, 6, 14), cause)
+    over = deadlines.due(life.facts(), XIAOXIAN)
+    pause(life, date(2024, 6, 15), cause=cause)
+
+    assert over == deadlines.due(life.facts(), XIAOXIAN)
+    assert over.due_on == date(2024, 6, 20)
+
+
+def test_an_open_pause_suspends_the_put_right_date_and_says_so() -> None:
+    life = rejected()
+    pause(life, date(2024, 6, 10))
+
+    due = deadlines.due(life.facts(), XIAOXIAN)
+
+    assert (due.due_on, due.plan_due_on, due.of) == (None, date(2024, 6, 20), Clock.PUT_RIGHT)
+    assert "天气" in due.due_reason
+    assert "顺延" in due.due_reason
+    assert deadlines.deadlines(life.facts(), XIAOXIAN) == ()
+
+
+@pytest.mark.parametrize(
+    ("begun", "due_on"),
+    [(date(2024, 6, 20), date(2024, 6, 25)), (date(2024, 6, 21), date(2024, 6, 20))],
+    ids=["on the last day", "the day after"],
+)
+def test_a_pause_begun_after_the_deadline_moves_nothing(begun: date, due_on: date) -> None:
+    life, open_ = rejected(), rejected()
+    pause(life, begun, begun + 5 * DAY)
+    pause(open_, begun)
+
+    assert deadlines.due(life.facts(), XIAOXIAN).due_on == due_on
+    suspended = deadlines.due(open_.facts(), XIAOXIAN).due_on is None
+    assert suspended is (due_on != date(2024, 6, 20))
+
+
+def test_a_pause_within_the_days_won_by_another_counts() -> None:
+    life = rejected()
+    pause(life, date(2024, 6, 18), date(2024, 6, 23))
+    pause(life, date(2024, 6, 24), date(2024, 6, 26))
+
+    assert deadlines.due(life.facts(), XIAOXIAN).due_on == date(2024, 6, 27)
+
+
+def test_no_day_of_two_pauses_counts_twice() -> None:
+    life = rejected()
+    pause(life, date(2024, 6, 10), date(2024, 6, 16))
+    # Recorded later, for days that lie within the first and beyond it.
+    pause(life, date(2024, 6, 8), date(2024, 6, 12))
+
+    assert deadlines.due(life.facts(), XIAOXIAN).due_on == date(2024, 6, 28)
+
+
+def test_days_before_the_date_was_set_do_not_count() -> None:
+    life = rejected()
+    pause(life, date(2024, 5, 20), date(2024, 6, 8))
+    before = rejected()
+    pause(before, date(2024, 5, 20), date(2024, 6, 4))
+
+    assert deadlines.due(life.facts(), XIAOXIAN).due_on == date(2024, 6, 23)
+    assert deadlines.due(before.facts(), XIAOXIAN).due_on == date(2024, 6, 20)
+
+
+def test_a_pause_known_when_the_date_was_set_does_not_move_it() -> None:
+    life = Life().to_acceptance()
+    pause(life, date(2024, 6, 4))
+    life.step(Trigger.REJECT, date(2024, 6, 5), findings="x", put_right_by=date(2024, 6, 20))
+
+    assert deadlines.due(life.facts(), XIAOXIAN).due_on == date(2024, 6, 20)
+
+
+def test_an_extension_after_a_pause_says_the_day_itself() -> None:
+    life = rejected()
+    pause(life, date(2024, 6, 10), date(2024, 6, 14))
+    seq = life.fact(
+        FactKind.EXTENSION, date(2024, 6, 15), due_on=date(2024, 7, 10), requested_by="x"
+    )
+    extended = deadlines.due(life.facts(), XIAOXIAN)
+    pause(life, date(2024, 7, 1), date(2024, 7, 4))
+
+    assert (extended.due_on, extended.plan_due_on) == (date(2024, 7, 10), date(2024, 6, 20))
+    assert str(seq) in extended.due_reason
+    assert deadlines.due(life.facts(), XIAOXIAN).due_on == date(2024, 7, 13)
+
+
+def test_a_pause_does_not_move_the_season() -> None:
+    life = Life().to_stable()
+    pause(life, date(2024, 11, 20), date(2025, 1, 20))
+    paused, unpaused = life.facts(), Life().to_stable().facts()
+
+    day = date(2025, 1, 10)
+    assert season.window(paused, XIAOXIAN, day) == season.window(unpaused, XIAOXIAN, day)
+    assert season.running(paused, XIAOXIAN, day) is True
+    assert paused.clock_start == unpaused.clock_start
+
+
+def test_a_pause_moves_no_answer_that_is_owed() -> None:
+    life = Life().to_construction()
+    life.fact(FactKind.COMPLAINT, date(2024, 6, 1), what="x")
+    pause(life, date(2024, 6, 2), date(2024, 6, 30))
+
+    assert [one.due_on for one in deadlines.deadlines(life.facts(), XIAOXIAN)] == [
+        WORKS,
+        date(2024, 6, 16),
+    ]
+
+
+def test_several_clocks_run_at_once_the_states_own_first() -> None:
+    life = rejected()
+    reject = life.events[-1].seq
+    objection = life.fact(FactKind.NOTICE, date(2024, 6, 6), objection="面积不符")
+    complaint = life.fact(FactKind.COMPLAINT, date(2024, 6, 7), what="没人来修")
+    violation = life.fact(
+        FactKind.VIOLATION, date(2024, 6, 8), type="kang_sealed", by="村委会", what="封火炕"
+    )
+
+    found = deadlines.deadlines(life.facts(), XIAOXIAN)
+
+    assert found == (
+        Deadline(Clock.PUT_RIGHT, reject, date(2024, 6, 20)),
+        Deadline(Clock.OBJECTION, objection, date(2024, 6, 11)),
+        Deadline(Clock.COMPLAINT, complaint, date(2024, 6, 22)),
+        Deadline(Clock.RESTITUTION, violation, date(2024, 6, 11)),
+    )
+    assert [one.name for one in found] == [
+        f"put_right:{reject}",
+        f"objection:{objection}",
+        f"complaint:{complaint}",
+        f"restitution:{violation}",
+    ]
+
+
+def test_the_clock_of_a_phase_is_called_by_the_phase() -> None:
+    found = deadlines.deadlines(Life().to_construction().facts(), XIAOXIAN)
+
+    assert [one.name for one in found] == ["works"]
+
+
+def test_an_answer_ends_its_clock_and_the_others_run_on() -> None:
+    life = Life().to_construction()
+    complaint = life.fact(FactKind.COMPLAINT, date(2024, 6, 7), what="x")
+    other = life.fact(FactKind.COMPLAINT, date(2024, 6, 8), what="y")
+    life.fact(FactKind.RESOLVE, date(2024, 6, 9), id=complaint, outcome="unfounded")
+
+    assert [one.seq for one in deadlines.deadlines(life.facts(), XIAOXIAN)] == [None, other]
+
+
+def test_a_matter_is_due_so_many_days_after_it_was_recorded() -> None:
+    life = Life().to_construction()
+    life.fact(FactKind.COMPLAINT, date(2024, 6, 1), recorded=date(2024, 6, 10), what="x")
+
+    assert deadlines.deadlines(life.facts(), XIAOXIAN)[-1].due_on == date(2024, 6, 25)
+
+
+def test_what_nobody_has_to_undo_or_answer_by_a_day_has_no_clock() -> None:
+    life = Life().to_construction()
+    life.fact(FactKind.VIOLATION, date(2024, 6, 1), type="other", by="x", what="x")
+    life.fact(FactKind.FINDING, date(2024, 6, 1), what="x", severity="serious")
+
+    assert [one.of for one in deadlines.deadlines(life.facts(), XIAOXIAN)] == [Clock.WORKS]
+
+
+@pytest.mark.parametrize("kind", ["kang_sealed", "stove_removed", "coal_confiscated"])
+def test_what_the_notice_forbids_by_name_is_to_be_undone(kind: str) -> None:
+    life = Life().to_stable()
+    life.fact(FactKind.VIOLATION, date(2024, 7, 5), type=kind, by="x", what="x")
+
+    assert [(d.of, d.due_on) for d in deadlines.deadlines(life.facts(), XIAOXIAN)] == [
+        (Clock.RESTITUTION, date(2024, 7, 8))
+    ]
+
+
+def test_a_closed_case_still_owes_its_answers() -> None:
+    life = Life().to_construction()
+    life.fact(FactKind.COMPLAINT, date(2024, 6, 7), what="x")
+    life.step(Trigger.CLOSE, date(2024, 6, 10), cause="withdrawn")
+
+    assert [d.of for d in deadlines.deadlines(life.facts(), XIAOXIAN)] == [Clock.COMPLAINT]
+
+
+@pytest.mark.parametrize(
+    ("on", "days"), [(date(2024, 8, 31), 0), (date(2024, 9, 1), 1), (date(2024, 9, 20), 20)]
+)
+def test_late_work_is_late_by_the_days_after_its_deadline(on: date, days: int) -> None:
+    life = Life().to_construction()
+    before = life.facts()
+    life.complete(on)
+
+    assert deadlines.late_days(before, life.events[-1], XIAOXIAN) == days
+
+
+def test_work_within_an_extension_is_not_late() -> None:
+    life = Life().to_construction()
+    life.fact(FactKind.EXTENSION, date(2024, 8, 1), due_on=date(2024, 9, 10), requested_by="x")
+    before = life.facts()
+    life.complete(date(2024, 9, 11))
+
+    assert deadlines.late_days(before, life.events[-1], XIAOXIAN) == 1
+
+
+def test_an_answer_after_its_day_is_late_too() -> None:
+    life = Life().to_construction()
+    matter = life.fact(FactKind.COMPLAINT, date(2024, 6, 1), what="x")
+    other = life.fact(FactKind.COMPLAINT, date(2024, 6, 5), what="y")
+    before = life.facts()
+    for answered, days in ((matter, 2), (other, 0)):
+        life.fact(FactKind.RESOLVE, date(2024, 6, 18), id=answered, outcome="resolved")
+
+        assert deadlines.late_days(before, life.events[-1], XIAOXIAN) == days
+
+
+@pytest.mark.parametrize("trigger", [Trigger.SEND_BACK, Trigger.CLOSE])
+def test_only_a_step_forward_is_ever_late(trigger: Trigger) -> None:
+    life = Life().to_construction()
+    before = life.facts()
+    life.step(trigger, date(2025, 1, 1), cause="withdrawn")
+
+    assert deadlines.late_days(before, life.events[-1], XIAOXIAN) == 0
+
+
+def test_what_has_no_deadline_is_never_late() -> None:
+    life = rejected()
+    pause(life, date(2024, 6, 10))
+    before = life.facts()
+    life.complete(date(2024, 12, 1))
+
+    assert deadlines.late_days(before, life.events[-1], XIAOXIAN) == 0
+
+
+@given(
+    st.sampled_from(list(deadlines.STEPS_TO_GO)),
+    st.dates(date(2023, 8, 1), date(2023, 12, 31)),
+    st.integers(-90, 10),
+)
+def test_a_case_is_at_risk_exactly_after_its_latest_start(
+    state: State, due_on: date, offset: int
+) -> None:
+    as_of = due_on + offset * DAY
+    latest = deadlines.latest_start(state, due_on, WUTAI)
+
+    assert latest is not None
+    expected = latest < as_of <= due_on
+    assert deadlines.at_risk(state, due_on, as_of, WUTAI) is expected
+
+
+def test_what_has_no_deadline_has_no_latest_start() -> None:
+    assert deadlines.latest_start(S.STABLE_SEASON, None, WUTAI) is None
+
+
+def test_a_deadline_is_provisional_while_the_holidays_of_its_year_are_not_known() -> None:
+    entered = Holidays(2099, "x", frozenset({date(2099, 9, 30)}), frozenset())
+    known = WUTAI.counting_by(Calendar((entered,)))
+    day = date(2099, 9, 30)
+
+    assert deadlines.provisional(day, WUTAI)
+    assert not deadlines.provisional(day, known)
+    assert not deadlines.provisional(date(2023, 9, 30), WUTAI)
+    assert deadlines.target_on(day, WUTAI) == day
+    assert deadlines.target_on(day, known) == date(2099, 9, 29)
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20)), max_size=4))
+def test_pauses_move_a_date_by_no_more_than_the_days_they_lasted(
+    pauses: list[tuple[int, int]],
+) -> None:
+    life = rejected()
+    days: set[date] = set()
+    for start, length in pauses:
+        on = date(2024, 5, 20) + start * DAY
+        pause(life, on, on + length * DAY)
+        days |= {on + n * DAY for n in range(length)}
+
+    due_on = deadlines.due(life.facts(), XIAOXIAN).due_on
+
+    assert due_on is not None
+    assert date(2024, 6, 20) <= due_on
+    assert due_on - date(2024, 6, 20) <= len([d for d in days if d >= date(2024, 6, 5)]) * DAY
 
 
 @pytest.mark.parametrize(

@@ -555,6 +555,39 @@ def test_registers_and_plans_need_their_evidence(
     assert found in integrity(lines)
 
 
+HOLIDAYS: Line = {
+    "year": 2024,
+    "source": "国办发明电〔2023〕7号",
+    "off": ["2024-05-01"],
+    "working": ["2024-05-11"],
+}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "found"),
+    [
+        (HOLIDAYS, set()),
+        ({**HOLIDAYS, "working": []}, set()),
+        ({**HOLIDAYS, "year": 2023}, {"evidence_malformed"}),
+        ({**HOLIDAYS, "year": None}, {"evidence_malformed"}),
+        ({**HOLIDAYS, "source": ""}, {"evidence_malformed"}),
+        ({**HOLIDAYS, "off": ["2024-02-30"]}, {"evidence_malformed"}),
+        ({**HOLIDAYS, "off": [20240501]}, {"evidence_malformed"}),
+        ({**HOLIDAYS, "working": None}, {"evidence_malformed"}),
+    ],
+)
+def test_a_years_holidays_must_be_readable(evidence: Line, found: set[str]) -> None:
+    step = Step("holidays_entered", PERMIT_DAY, "zhang", evidence, stream="calendar")
+
+    assert integrity(make(*story(step))) == found
+
+
+def test_holidays_are_the_county_offices_to_enter() -> None:
+    step = Step("holidays_entered", PERMIT_DAY, "wang", HOLIDAYS, stream="calendar")
+
+    assert integrity(make(*story(step))) == {"role_not_allowed"}
+
+
 def test_every_event_beside_the_cases_names_the_plan_too() -> None:
     step = Step("catalogue_imported", PERMIT_DAY, "zhang", {"rows": []}, stream="catalogue")
 

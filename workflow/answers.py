@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 
-from states import evidence, lifecycle, safety
+from states import deadlines, evidence, lifecycle, safety
 from states.errors import CaseError, Reason
 from states.facts import CaseFacts, Event, Matter
 from states.identity import PersonalData
@@ -24,15 +24,18 @@ from workflow.cases import Position
 from workflow.certificate import Certificate
 from workflow.checkpoint import Made, Seen, Status
 from workflow.engine import Receipt
+from workflow.holidays import Entered, Known, Moved
 from workflow.keyring import OfficerKey
 from workflow.ledger import Import
 from workflow.models import instant_text
 from workflow.oddities import Odd
 from workflow.overdue import Check, Todo
+from workflow.progress import Progress, UnitProgress
 from workflow.quarantine import Quarantine
 from workflow.register import Gate, Officer
 from workflow.reports import Count, LedgerTotals
-from workflow.revision import Fate, Impact, Moved, Revised
+from workflow.revision import Fate, Impact, Revised
+from workflow.revision import Moved as MovedCases
 from workflow.sample import Draw, Results, Size, Standing, Terms, row_of
 from workflow.verify import Finding, Report
 from workflow.violations import Entry
@@ -104,6 +107,7 @@ def case(
     *,
     drill: bool,
     as_of: date,
+    plan: Plan,
 ) -> Document:
     """`case show`: the position, what is on record beside the line, and what may come next.
 
@@ -122,6 +126,19 @@ def case(
         "connection_point": facts.connection_point,
         "clock_start": _day(facts.clock_start),
         "permission_in_force": None if permission is None else permission.seq,
+        "clocks": [
+            {
+                "clock": one.of,
+                "label": one.of.label,
+                "seq": one.seq,
+                "due_on": _day(one.due_on),
+                "days_left": (one.due_on - as_of).days,
+                "overdue": deadlines.overdue(one.due_on, as_of),
+                "provisional": deadlines.provisional(one.due_on, plan),
+            }
+            for one in deadlines.deadlines(facts, plan)
+        ],
+        "historic_missed": deadlines.missed_historic(facts.state, facts.select_on, plan, as_of),
         "tracks": _tracks(facts),
         "next": [str(trigger) for trigger in lifecycle.legal_from(facts.state)],
     }
@@ -205,8 +222,8 @@ def _matter(matter: Matter) -> Document:
     }
 
 
-def history(events: Iterable[Event]) -> list[Document]:
-    """`case history`."""
+def history(events: Iterable[Event], late: Mapping[int, int]) -> list[Document]:
+    """`case history`; `late` are the days by which events came late, by seq."""
     return [
         {
             "seq": event.seq,
@@ -221,6 +238,7 @@ def history(events: Iterable[Event]) -> list[Document]:
             "evidence": dict(event.evidence),
             "event_hash": event.hash,
             "version": event.version,
+            "late_days": late.get(event.seq, 0),
             "attachments": [{"name": a.name, "sha256": a.sha256} for a in event.attachments],
         }
         for event in events
@@ -257,6 +275,7 @@ def receipt(done: Receipt) -> Document:
         "drill": done.drill,
         "unverified": list(done.unverified),
         "warning": done.warning,
+        "late_days": done.late_days,
     }
 
 
@@ -271,6 +290,7 @@ def todo(items: Iterable[Todo]) -> list[Document]:
             "due_on": _day(item.due_on),
             "days_left": item.days_left,
             "missing": list(item.missing),
+            "provisional": item.provisional,
         }
         for item in items
     ]
@@ -299,6 +319,18 @@ def check(found: Check, *, drill: bool, quarantined: Sequence[str] = ()) -> Docu
         "overdue_cases": [position(p) for p in found.late],
         "at_risk_cases": [position(p) for p in found.risky],
         "quarantined": list(quarantined),
+        "matters": [
+            {
+                "code": matter.code,
+                "unit": matter.unit,
+                "clock": matter.deadline.of,
+                "seq": matter.deadline.seq,
+                "due_on": _day(matter.deadline.due_on),
+                "days_late": (found.as_of - matter.deadline.due_on).days,
+            }
+            for matter in found.matters
+        ],
+        "calendar_missing": found.calendar_missing,
     }
 
 
@@ -386,6 +418,7 @@ def batch(found: Batch, *, applied: bool) -> Document:
                     "event_hash": done.event_hash,
                     "repeated": done.repeated,
                     "warning": done.warning,
+                    "late_days": done.late_days,
                 }
                 for row, done in found.done
                 if found.written
@@ -537,8 +570,8 @@ def revision(found: Impact, *, apply: bool, revised: Revised | None = None) -> D
         "blocked": [_fate(fate) for fate in found.blocked],
         "permitted": [_fate(fate) for fate in found.permitted],
         "questioned": [_fate(fate) for fate in found.questioned],
-        "deadlines": [_moved(one) for one in found.moved],
-        "earliest": [_moved(one) for one in found.later],
+        "deadlines": [_moved_cases(one) for one in found.moved],
+        "earliest": [_moved_cases(one) for one in found.later],
         "annex_exceeded": [
             {"unit": e.unit, "task": e.task, "households": e.households, "cases": e.cases}
             for e in found.exceeded
@@ -553,12 +586,103 @@ def _fate(fate: Fate) -> Document:
     return {"code": fate.code, "unit": fate.unit, "state": fate.state, "why": fate.why}
 
 
-def _moved(one: Moved) -> Document:
+def _moved_cases(one: MovedCases) -> Document:
     return {
         "was": _day(one.was),
         "now": _day(one.now),
         "cases": one.cases,
         "units": list(one.units),
+    }
+
+
+def progress(found: Progress, plan: Plan, *, drill: bool) -> Document:
+    """`plan schedule`."""
+
+    def steps(line: UnitProgress) -> Document:
+        return {
+            str(trigger): {
+                "target_on": _day(step.target_on),
+                "planned": step.planned,
+                "done": step.done,
+                "behind": step.behind,
+                "by_month": dict(step.by_month),
+            }
+            for trigger, step in line.steps.items()
+        }
+
+    names = {unit.code: unit.name for unit in plan.units}
+    return {
+        "as_of": _day(found.as_of),
+        "drill": drill,
+        "by_unit": {
+            code: {"unit_name": names[code], "task": line.task, "steps": steps(line)}
+            for code, line in found.by_unit.items()
+        },
+        "total": {"task": found.total.task, "steps": steps(found.total)},
+    }
+
+
+def holidays_entered(found: Entered) -> Document:
+    """`calendar import`; of what moves, only what is other than before."""
+    return {
+        "file": found.file,
+        "year": found.holidays.year,
+        "source": found.holidays.source,
+        "off": [_day(day) for day in sorted(found.holidays.off)],
+        "working": [_day(day) for day in sorted(found.holidays.working)],
+        "dry_run": found.dry_run,
+        "seq": found.seq,
+        "differing": [_day(day) for day in found.differing],
+        "moved": [_moved(one) for one in found.moved],
+    }
+
+
+def _moved(one: Moved) -> Document:
+    was, becomes = one.was, one.becomes
+    return {
+        "due_on": _day(one.due_on),
+        "cases": one.cases,
+        "units": list(one.units),
+        "target_on": {"was": _day(was.target_on), "becomes": _day(becomes.target_on)},
+        "provisional": {"was": was.provisional, "becomes": becomes.provisional},
+        "latest_start": [
+            {"state": state, "was": _day(day), "becomes": _day(becomes.latest_start[state])}
+            for state, day in was.latest_start.items()
+            if becomes.latest_start[state] != day
+        ],
+        "rungs": [
+            {"rung": rung.name, "was": _day(day), "becomes": _day(becomes.rungs[rung])}
+            for rung, day in was.rungs.items()
+            if becomes.rungs[rung] != day
+        ],
+    }
+
+
+def calendar(found: Known) -> Document:
+    """`calendar list`."""
+    return {
+        "shipped": {
+            "source": found.source,
+            "first_year": found.first_year,
+            "last_year": found.last_year,
+        },
+        "entered": [
+            {
+                "year": entry.holidays.year,
+                "source": entry.holidays.source,
+                "off": [_day(day) for day in sorted(entry.holidays.off)],
+                "working": [_day(day) for day in sorted(entry.holidays.working)],
+                "recorded_at": entry.recorded_at,
+                "actor": entry.actor,
+                "in_force": all(
+                    later.holidays.year != entry.holidays.year
+                    for later in found.entered[place + 1 :]
+                ),
+            }
+            for place, entry in enumerate(found.entered)
+        ],
+        "months": [asdict(month) for month in found.months],
+        "missing": found.missing,
     }
 
 

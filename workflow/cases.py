@@ -9,14 +9,16 @@ from sqlalchemy import Connection, select
 from states import deadlines, guards_permit
 from states.facts import Actor, CaseFacts, Event, fold
 from states.identity import PersonalData
-from states.plan import Plan
-from states.vocabulary import Area, Kind, Path, Quota, State
+from states.plan import LEAD_TRIGGERS, Plan
+from states.vocabulary import Area, FactKind, Kind, Path, Quota, State
 from workflow import journal, register
 from workflow.errors import JournalBroken, NotPermitted
 from workflow.models import CaseRow, PersonalRow
 
 CASE = CaseRow.metadata.tables["household_case"]
 _PERSONAL = PersonalRow.metadata.tables["personal"]
+# What can be late: the steps that meet a deadline, and answers.
+_IN_TIME = (*LEAD_TRIGGERS, FactKind.RESOLVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,18 @@ def facts_of(
     if facts is None or (who is not None and not who.answers_for(facts.unit)):
         raise not_for_you(code)
     return facts, events
+
+
+def lateness(events: Sequence[Event], plan: Plan) -> dict[int, int]:
+    """By how many days each of a case's steps and answers came late, by its seq; only the late."""
+    late = {}
+    for place, event in enumerate(events[1:], start=1):
+        if event.kind in _IN_TIME:
+            before = fold(event.stream.removeprefix("case:"), events[:place])
+            assert before is not None
+            if days := deadlines.late_days(before, event, plan):
+                late[event.seq] = days
+    return late
 
 
 def position(facts: CaseFacts, plan: Plan, as_of: date) -> Position:

@@ -12,8 +12,8 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from states import deadlines, guards_permit, lifecycle, machine, season
 from states import evidence as keys
-from states import guards_permit, lifecycle, machine, season
 from states.errors import CaseError
 from states.facts import Attached, CaseFacts, Event, fold
 from states.plan import Json, Plan
@@ -67,7 +67,8 @@ class Receipt:
     """What was done; `repeated` when the same key had been used before and nothing was written.
 
     `unverified` names what a permission rests on that nobody has verified (演练·未核实); `warning`
-    is what the officer should know about a fact that was taken all the same.
+    is what the officer should know about a fact that was taken all the same; `late_days` is by how
+    much the step, or the answer to a matter, came after its deadline.
     """
 
     code: str
@@ -83,6 +84,7 @@ class Receipt:
     drill: bool = False
     unverified: tuple[str, ...] = ()
     warning: str | None = None
+    late_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +317,7 @@ class Desk:
                     key=order.key, request=_request(order, self.actor.login), seq=event.seq
                 )
             )
-        return self._receipt(event, self._facts[order.code])
+        return self._receipt(event, self._facts[order.code], question.facts)
 
     def _apply(self, event: Event) -> None:
         code = event.stream.removeprefix("case:")
@@ -380,7 +382,9 @@ class Desk:
             if value:
                 self.connection.execute(insert(_KEY).values(kind=kind, value=value, case_code=code))
 
-    def _receipt(self, event: Event, facts: CaseFacts, *, repeated: bool = False) -> Receipt:
+    def _receipt(
+        self, event: Event, facts: CaseFacts, before: CaseFacts, *, repeated: bool = False
+    ) -> Receipt:
         due_on = cases.projection(facts, self.plan)["due_on"]
         permitted = event.kind == Trigger.PERMIT
         return Receipt(
@@ -399,6 +403,7 @@ class Desk:
             if permitted
             else (),
             warning=_warning(event, facts),
+            late_days=deadlines.late_days(before, event, self.plan),
         )
 
     def _repeated(self, order: Order) -> Receipt | None:
@@ -420,9 +425,10 @@ class Desk:
                 code="key_reused",
             )
         events = [event for event in self._events[order.code] if event.seq <= row.seq]
-        facts = fold(order.code, events)
+        facts, before = fold(order.code, events), fold(order.code, events[:-1])
         assert facts is not None
-        return self._receipt(events[-1], facts, repeated=True)
+        assert before is not None
+        return self._receipt(events[-1], facts, before, repeated=True)
 
 
 _PROJECTED = (

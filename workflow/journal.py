@@ -16,7 +16,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from states.facts import Actor, Attached, Event
 from states.plan import Json
-from states.vocabulary import Role, State
+from states.vocabulary import FactKind, Role, State
 from states.workdays import SHANGHAI, local_date
 from workflow.errors import Conflict, JournalBroken
 from workflow.keyring import Hand
@@ -363,6 +363,21 @@ def cases_naming(connection: Connection, hashes: Collection[str]) -> dict[str, s
             if (sha256 := match[1].decode()) in hashes:
                 found.setdefault(sha256, set()).add(stream.removeprefix("case:"))
     return found
+
+
+def cases_with_matters(connection: Connection) -> list[str]:
+    """The codes of the cases that a violation, complaint or objection was recorded of."""
+    kinds = (FactKind.VIOLATION, FactKind.COMPLAINT, FactKind.NOTICE, FactKind.CORRECT)
+    query = select(_TABLE.c.stream, _TABLE.c.kind, _TABLE.c.body).where(
+        _TABLE.c.stream.like("case:%"), _TABLE.c.kind.in_(kinds)
+    )
+    found = {
+        stream.removeprefix("case:")
+        for stream, kind, body in connection.execute(query)
+        # Most 公示 are met with no objection: those need not be read.
+        if kind in kinds[:2] or b'"objection"' in body
+    }
+    return sorted(found)
 
 
 def size(connection: Connection) -> int:

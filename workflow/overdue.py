@@ -7,11 +7,12 @@ from datetime import date
 from sqlalchemy import Connection
 
 from states import alarm, deadlines, evidence, lifecycle, machine
+from states.deadlines import Deadline
 from states.facts import Actor, CaseFacts, fold
 from states.plan import Plan
 from states.question import Question, Surroundings
 from states.vocabulary import FactKind, GateKind, Role, State, Trigger
-from workflow import cases, engine, register
+from workflow import cases, engine, journal, register
 from workflow.cases import Clocks, Position
 
 
@@ -37,6 +38,15 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
+class MatterDue:
+    """An objection, complaint or violation of a case that waits for an answer."""
+
+    code: str
+    unit: str
+    deadline: Deadline
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """The deadline position of the county, or of one unit, on a day."""
 
@@ -49,6 +59,8 @@ class Check:
     by_unit: tuple[UnitPosition, ...]
     late: tuple[Position, ...]
     risky: tuple[Position, ...]
+    matters: tuple[MatterDue, ...]
+    calendar_missing: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,7 @@ class Todo:
     due_on: date | None
     days_left: int | None
     missing: tuple[str, ...]
+    provisional: bool
 
 
 def check(
@@ -102,7 +115,28 @@ def check(
         by_unit=tuple(by_unit),
         late=tuple(late),
         risky=tuple(risky),
+        matters=tuple(
+            matter
+            for matter in matters(connection, plan, clocks, units)
+            if deadlines.overdue(matter.deadline.due_on, clocks.as_of)
+        ),
+        calendar_missing=plan.calendar.missing(clocks.as_of),
     )
+
+
+def matters(
+    connection: Connection, plan: Plan, clocks: Clocks, units: Sequence[str] | None = None
+) -> list[MatterDue]:
+    """The clocks of every open matter of these units, the nearest first; closed cases too."""
+    codes = journal.cases_with_matters(connection)
+    histories = cases.load(connection, codes, known_at=clocks.known_at, checked=False)
+    found = []
+    for code, events in histories.items():
+        facts = fold(code, events, clocks.as_of)
+        if facts is None or (units is not None and facts.unit not in units):
+            continue
+        found += [MatterDue(code, facts.unit, one) for one in deadlines.matters(facts, plan)]
+    return sorted(found, key=lambda matter: (matter.deadline.due_on, matter.code))
 
 
 def _urgency(position: Position) -> tuple[date, str]:
@@ -160,6 +194,7 @@ def todo(
                 due_on,
                 (due_on - as_of).days if due_on else None,
                 tuple(missing),
+                position.provisional,
             )
         )
     return sorted(found, key=lambda item: (item.due_on or date.max, item.code))

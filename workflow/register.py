@@ -13,11 +13,11 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
 from states import plan as plans
-from states.errors import StepRefused, UsageFault
+from states.errors import PlanFault, StepRefused, UsageFault
 from states.facts import Actor, Attached
-from states.plan import Plan
+from states.plan import Json, Plan
 from states.vocabulary import GateKind, Path, Role
-from states.workdays import Calendar, holidays_of, local_date
+from states.workdays import Calendar, Holidays, holidays_of, local_date
 from workflow import journal, keyring
 from workflow.errors import Conflict, JournalBroken, NotPermitted
 from workflow.journal import Draft, Pen
@@ -126,10 +126,57 @@ def plan_of(connection: Connection, hash_: str) -> Plan:
     return _parsed(connection.execute(query).scalar_one()).counting_by(calendar(connection))
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A year's holidays as the journal keeps them."""
+
+    holidays: Holidays
+    recorded_at: str
+    actor: str
+
+
 def calendar(connection: Connection) -> Calendar:
     """The working days the county counts by: those it entered, before the shipped ones."""
-    entered = (event["evidence"] for event in journal.events_of(connection, "calendar"))
-    return Calendar(tuple(holidays_of(e, "calendar") for e in entered if isinstance(e, dict)))
+    return Calendar(tuple(entry.holidays for entry in entered_holidays(connection)))
+
+
+def entered_holidays(connection: Connection) -> tuple[Entry, ...]:
+    """The holidays that the county entered, in its order; the last word on a year counts.
+
+    Raises JournalBroken for an entry that is none.
+    """
+    found = []
+    for event in journal.events_of(connection, "calendar"):
+        evidence = event["evidence"]
+        try:
+            holidays = holidays_of(evidence if isinstance(evidence, dict) else {}, "calendar")
+        except PlanFault as fault:
+            raise JournalBroken(
+                f"日志中的节假日安排读不出来：{fault.message}",
+                place=fault.place,
+                remedy="运行 xianli audit verify，并报县清洁取暖办和审计人员",
+            ) from fault
+        found.append(Entry(holidays, str(event["recorded_at"]), str(event["actor"])))
+    return tuple(found)
+
+
+def enter_holidays(pen: Pen, holidays: Holidays, files: Sequence[Attached]) -> int | None:
+    """Takes a year's holidays over; answers the event's seq, None when they stand there already."""
+    require_county(pen.actor)
+    standing = {entry.holidays.year: entry.holidays for entry in entered_holidays(pen.connection)}
+    if standing.get(holidays.year) == holidays:
+        return None
+    evidence: dict[str, Json] = {
+        "year": holidays.year,
+        "source": holidays.source,
+        "off": [day.isoformat() for day in sorted(holidays.off)],
+        "working": [day.isoformat() for day in sorted(holidays.working)],
+    }
+    event = pen.add(
+        Draft("calendar", "holidays_entered", today_of(pen), evidence, attachments=tuple(files))
+    )
+    pen.write()
+    return event.seq
 
 
 def plan_to_act_on(connection: Connection) -> Plan:

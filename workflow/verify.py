@@ -219,6 +219,7 @@ OTHER_KINDS: dict[tuple[str, str], tuple[str, set[str]]] = {
     ("quarantine", "quarantine_confirmed"): ("确认隔离", COUNTY | {"auditor"}),
     ("gates", "gate_opened"): ("网络就绪", COUNTY),
     ("catalogue", "catalogue_imported"): ("导入中标清单", COUNTY),
+    ("calendar", "holidays_entered"): ("录入节假日", COUNTY),
     ("ledgers", "ledger_imported"): ("导入台账", UNIT | COUNTY),
     ("privacy", "revealed"): ("查看个人信息", ROLES - {"system"}),
     ("privacy", "erased"): ("抹去个人信息", COUNTY),
@@ -1418,6 +1419,7 @@ class Audit:
             "witness_added": self.add_witness, "witness_revoked": self.revoke_witness,
             "quarantine_proposed": self.propose_quarantine,
             "quarantine_confirmed": self.confirm_quarantine,
+            "holidays_entered": self.enter_holidays,
         }  # fmt: skip
         if event.kind != "plan_adopted":
             self.check_plan(event)
@@ -1500,6 +1502,15 @@ class Audit:
             self.fault("evidence_malformed", event, "网络就绪缺少单位、村、类别或日期")
             return
         self.gates[unit, village, kind] = opened
+
+    def enter_holidays(self, event: Event) -> None:
+        """A year's holidays move no rule of section 4; they must be readable, of one year."""
+        given = event.evidence
+        year, off, working = whole(given.get("year")), given.get("off"), given.get("working")
+        listed = [*off, *working] if isinstance(off, list) and isinstance(working, list) else [None]
+        readable = all(day(one) and str(one)[:4] == str(year) for one in listed)
+        if year is None or text(given.get("source")) is None or not readable:
+            self.fault("evidence_malformed", event, "节假日缺少年份、来源，或有日期不是该年的")
 
     def adopt(self, event: Event) -> None:
         """Put a plan in force; the event may name it or the plan it takes over from."""
