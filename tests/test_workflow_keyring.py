@@ -1,5 +1,6 @@
 """Who must sign what: the register of keys, the plan's policy, and what reaches the journal."""
 
+import base64
 import json
 import shutil
 from datetime import date
@@ -435,6 +436,19 @@ def test_a_signature_made_for_a_real_database_says_nothing_in_a_drill(
 ) -> None:
     place, key, seq = signed
     change(place, seq, signing.sign(key, body_of(place, seq), "xianli-event@v1"))
+
+    assert integrity(place) == [("signature_invalid", CODE, seq)]
+
+
+def test_a_signature_that_names_another_purpose_than_it_was_made_for_is_found(
+    signed: tuple[County, FileKey, int],
+) -> None:
+    """The signature itself fits; ssh-keygen, which reads the purpose, would refuse it."""
+    place, _, seq = signed
+    blob = base64.b64decode(signature_of(place, seq))
+    assert blob.count(SPACE.encode()) == 1
+    bent = blob.replace(SPACE.encode(), b"xianli-event@v1")
+    change(place, seq, base64.b64encode(bent).decode())
 
     assert integrity(place) == [("signature_invalid", CODE, seq)]
 

@@ -204,6 +204,15 @@ def test_no_proof_is_accepted_for_another_root_size_or_leaf() -> None:
         assert not verify_inclusion(leaves[index], index, size, path, roots[0])
 
 
+@pytest.mark.parametrize("old", range(1, 8))
+def test_a_proof_that_ends_below_the_root_of_a_larger_tree_is_refused(old: int) -> None:
+    tree = Tree(LEAVES)
+    proof, path = tree.consistency(old, 8), tree.inclusion(old, 8)
+
+    assert not verify_consistency(old, 32, proof, tree.root(old), tree.root())
+    assert not verify_inclusion(LEAVES[old], old, 32, path, tree.root())
+
+
 @given(st.integers(-2, 10), st.integers(-2, 10), st.lists(st.binary(max_size=33), max_size=5))
 def test_nonsense_is_refused_and_raises_nothing(
     first: int, second: int, proof: list[bytes]
