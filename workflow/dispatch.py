@@ -12,6 +12,7 @@ from functools import cache
 
 from sqlalchemy import Connection, bindparam, select, type_coerce, update
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import NullType
 
 from states import alarm, rungs
@@ -23,7 +24,7 @@ from states.workdays import local_date
 from workflow import cases, due, journal, letters, messages, register
 from workflow.db import Database
 from workflow.due import DEADLINE, FLAG, MET, NOTICE, RAISED, SUPERSEDED
-from workflow.errors import JournalBroken
+from workflow.errors import JournalBroken, NotPermitted
 from workflow.journal import Pen
 from workflow.messages import MESSAGE, Document, Matter, Person
 
@@ -96,19 +97,22 @@ class News:
 def news_of(event: Event, before: CaseFacts | None, after: CaseFacts) -> News | None:
     """What others are told of an event, None where it concerns nobody else."""
     roles = _TOLD_OF.get(event.kind, frozenset())
-    told = _label(event)
-    # A violation, complaint or serious finding: what freezes `permit` suspends what was permitted.
-    if (
-        before is not None
-        and after.state is before.state is State.REMOVAL_PERMITTED
-        and before.permitted_on(event.recorded_on) is not None
-        and after.permitted_on(event.recorded_on) is None
-    ):
-        roles, told = roles | _SUSPENDED, f"{told}；拆除许可中止，办结前不得拆除"
+    suspended = _suspends(event, before, after)
+    if suspended:
+        roles |= _SUSPENDED
     if not roles:
         return None
+    told = _label(event) + ("；拆除许可中止，办结前不得拆除" if suspended else "")
     put_right = event.text("put_right_by")
     return News(event, after.unit, roles, f"{told}；整改期限 {put_right}" if put_right else told)
+
+
+def _suspends(event: Event, before: CaseFacts | None, after: CaseFacts) -> bool:
+    """Whether a permission was in force and is not, though nobody took it back."""
+    if before is None or not before.state is after.state is State.REMOVAL_PERMITTED:
+        return False
+    today = event.recorded_on
+    return before.permitted_on(today) is not None and after.permitted_on(today) is None
 
 
 def _label(event: Event) -> str:
@@ -574,8 +578,10 @@ def round_(database: Database, now: datetime) -> Round:
     return Round(swept, tuple(digests(database, now)))
 
 
-def rehearse(database: Database, now: datetime) -> list[Document]:
-    """The messages that a round would queue now; nothing of it is kept."""
+def rehearse(
+    database: Database, now: datetime, units: Sequence[str] | None = None
+) -> list[Document]:
+    """The messages that a round would queue now to people of these units; none of it is kept."""
     with database.transaction() as connection:
         before = set(connection.execute(select(MESSAGE.c.key)).scalars())
         undone = connection.begin_nested()
@@ -583,6 +589,57 @@ def rehearse(database: Database, now: datetime) -> list[Document]:
             _sweep_unit(connection, unit, keys, now)
         for person in _persons_waiting(connection):
             _digest(connection, person, now)
-        found = [one for one in messages.outbox(connection) if one["key"] not in before]
+        found = [one for one in listed(connection, None, units) if one["key"] not in before]
         undone.rollback()
     return found
+
+
+# Looking --------------------------------------------------------------------------------------
+
+
+def listed(
+    connection: Connection,
+    person: str | None,
+    units: Sequence[str] | None,
+    *,
+    everything: bool = False,
+) -> list[Document]:
+    """The messages to this person and to people of these units (None: all).
+
+    Without `everything` only those that have not been sent.
+    """
+    wanted = [] if everything else [MESSAGE.c.status != messages.SENT]
+    if person is not None:
+        wanted.append(MESSAGE.c.person == person)
+    return messages.outbox(connection, *wanted, *_to(connection, units))
+
+
+def _to(connection: Connection, units: Sequence[str] | None) -> list[ColumnElement[bool]]:
+    """That a message is to people of these units; nothing where all are asked for."""
+    if units is None:
+        return []
+    people = {o.person for o in register.officers(connection) if o.unit in units}
+    return [MESSAGE.c.person.in_(people)]
+
+
+def message(connection: Connection, key: str, units: Sequence[str] | None) -> Document:
+    """One message. Raises NotPermitted when there is none of this key for people of these units."""
+    found = messages.outbox(connection, MESSAGE.c.key == key, *_to(connection, units))
+    if not found:
+        raise NotPermitted(
+            f"没有键为 {key} 的消息，或不在您的范围内",
+            place=key,
+            remedy="xianli notify list --all 列出消息",
+        )
+    return found[0]
+
+
+def letters_listed(
+    connection: Connection, units: Sequence[str] | None, *, everything: bool
+) -> list[letters.Letter]:
+    """The letters to these units (None: all); without `everything` those not answered."""
+    return [
+        letter
+        for letter in letters.letters(connection)
+        if (units is None or letter.unit in units) and (everything or letter.replied_on is None)
+    ]

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, select, type_coerce
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import NullType
 
 from states import lifecycle
@@ -21,7 +22,7 @@ from workflow import cases
 from workflow.models import MessageRow, instant_text
 
 MESSAGE = MessageRow.metadata.tables["message"]
-QUEUED = "queued"
+QUEUED, SENT = "queued", "sent"
 Document = dict[str, Json]
 
 
@@ -261,11 +262,9 @@ def queue(
     return [key for key, _, _ in addressed if key in new]
 
 
-def outbox(connection: Connection, *, key: str | None = None) -> list[Document]:
-    """The messages in the order in which they were queued: what `notify list` answers of each."""
-    query = select(MESSAGE).order_by(MESSAGE.c.created_at, MESSAGE.c.key)
-    if key is not None:
-        query = query.where(MESSAGE.c.key == key)
+def outbox(connection: Connection, *wanted: ColumnElement[bool]) -> list[Document]:
+    """These messages in the order in which they were queued: what `notify list` says of each."""
+    query = select(MESSAGE).where(*wanted).order_by(MESSAGE.c.created_at, MESSAGE.c.key)
     return [
         {
             "key": row.key,
