@@ -60,7 +60,8 @@ class Household:
 
     code: str
     state: str = "construction"
-    extended: dict[tuple[str, int | None], date] = field(default_factory=dict)
+    extended: dict[tuple[str, int | None], tuple[int, date]] = field(default_factory=dict)
+    pauses: list[tuple[int, date, date | None]] = field(default_factory=list)
     put_right: tuple[int, date] | None = None
     matters: dict[int, tuple[str, date]] = field(default_factory=dict)
 
@@ -79,12 +80,22 @@ class Household:
             return running
         end = WORKS_END if phase == "works" else ACCEPTANCE_END
         seq, by = self.put_right or (None, None)
-        extension = self.extended.get((phase, seq))
-        if seq is not None and by is not None and (phase == "works" or by > end):
-            running[f"put_right:{seq}"] = extension or by
-        else:
-            running[phase] = extension or end
+        if seq is None or by is None or (phase == "acceptance" and by <= end):
+            running[phase] = self.extended.get((phase, seq), (0, end))[1]
+            return running
+        since, due = self.extended.get((phase, seq), (seq, by))
+        for paused, on, resumed in self.pauses:
+            if paused > since and on <= due:
+                if resumed is None:
+                    return running
+                due += resumed - on
+        running[f"put_right:{seq}"] = due
         return running
+
+    @property
+    def rests(self) -> str | None:
+        """The clock that a pause may hold up."""
+        return f"put_right:{self.put_right[0]}" if self.put_right else None
 
 
 class Watch:
@@ -113,7 +124,11 @@ class Watch:
             case "extension":
                 phase = "works" if case.state == "construction" else "acceptance"
                 of = case.put_right[0] if case.put_right else None
-                case.extended[phase, of] = day + timedelta(days=number)
+                case.extended[phase, of] = (seq, day + timedelta(days=number))
+            case "pause":
+                case.pauses.append((seq, day, None))
+            case "resume":
+                case.pauses[-1] = (*case.pauses[-1][:2], day)
             case "objection" | "complaint" | "restitution":
                 case.matters[seq] = (what, day)
             case "resolve":
@@ -127,7 +142,8 @@ class Watch:
             if after.get(name) == due:
                 self.flags[flag] = "raised"
             elif before.get(name) == due:
-                moved = name in after or case.state == "closed"
+                held_up = what == "pause" and name == case.rests
+                moved = name in after or case.state == "closed" or held_up
                 self.flags[flag] = "void" if moved else "met"
 
     def sweep(self, day: date) -> None:
