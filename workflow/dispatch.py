@@ -470,7 +470,9 @@ def _tell_of(
         if not due_now:
             continue
         pen = pen or Pen(connection, register.SYSTEM, now, plan.hash)
-        found = [Matter(row.code, row.name, row.due_on, rung.label) for row, rung, _ in due_now]
+        found = [
+            Matter(row.code, row.name, row.due_on, rung.level.label) for row, rung, _ in due_now
+        ]
         number, document = letters.issue(pen, plan, unit, level, found, drill=drill)
         readers = {person.person: person for _, _, to in due_now for person in to}
         addressed = [(letters.message_key(number, p), p, document) for p in readers.values()]
@@ -486,7 +488,9 @@ def _tell_of(
             "deadline": due.key(row.name, row.due_on),
             "rung": rung.name,
             "due_on": row.due_on,
-            "told": rung.label,
+            # How many days it is before the deadline the day of telling says: a clock that began
+            # late has passed its first reminders.
+            "told": rung.level.label,
             "created_at": now,
             "message": letters.message_key(numbers[rung.level], person)
             if rung.level in numbers
