@@ -1,9 +1,9 @@
 """What a sweep costs: with what is due, not with all that is there.
 
 `python benchmarks/sweep.py --rows 3966 --rows 1000000` prints one JSON line for each size: so many
-running deadlines, one in a hundred of them due for its next reminder. The floor is the same by hand
-in plain SQL on a copy of the same file: one `UPDATE … RETURNING`, then the flags and notices put in
-with `executemany`. The second sweep finds nothing new.
+running deadlines, one in a hundred of them due for its first reminder. The floor is the same by
+hand in plain SQL on a copy of the same file: one `UPDATE … RETURNING`, then the flags and notices
+put in with `executemany`. The second sweep finds nothing new.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from states.vocabulary import Role
 from workflow import db, dispatch, journal, register, setup
 
 LOGIN = "county"
-FOUNDED, TODAY = date(2023, 5, 20), date(2023, 9, 27)
+FOUNDED, TODAY = date(2023, 5, 20), date(2023, 8, 31)
 DUE_ON = date(2023, 9, 30)
 ONE_IN = 100
 
@@ -52,11 +52,11 @@ def make(rows: int, file: Path) -> None:
 
 
 def days(number: int) -> tuple[str, str]:
-    """When a deadline is due, and its next rung: one in a hundred is due for its reminder today."""
+    """When a deadline is due, and its next rung: today's for one in a hundred."""
     if number % ONE_IN == 0:
         return str(DUE_ON), str(TODAY)
     later = DUE_ON + timedelta(days=10 + number % 50)
-    return str(later), str(later - timedelta(days=7))
+    return str(later), str(later - timedelta(days=30))
 
 
 def by_hand(file: Path) -> float:
@@ -66,19 +66,19 @@ def by_hand(file: Path) -> float:
     began = time.perf_counter()
     connection.execute("BEGIN IMMEDIATE")
     due = connection.execute(
-        "UPDATE deadline SET next_rung_on = '2023-09-29' WHERE next_rung_on <= ?"
+        "UPDATE deadline SET next_rung_on = '2023-09-16' WHERE next_rung_on <= ?"
         " RETURNING case_code, unit, due_on",
         (str(TODAY),),
     ).fetchall()
-    now = "2023-09-27T04:00:00.000000Z"
+    now = "2023-08-31T04:00:00.000000Z"
     connection.executemany(
-        "INSERT INTO flag VALUES (?, 'works@' || ?, 'remind_3', ?, ?, 'raised', ?, ?, NULL)"
+        "INSERT INTO flag VALUES (?, 'works@' || ?, 'remind_30', ?, ?, 'raised', ?, ?, NULL)"
         " ON CONFLICT DO NOTHING",
         ((code, due_on, unit, due_on, str(TODAY), now) for code, unit, due_on in due),
     )
     connection.executemany(
-        "INSERT INTO notice VALUES (? || '|works@' || ? || '|remind_3|' || ?, ?, ?, ?,"
-        " 'works@' || ?, 'remind_3', ?, '提醒', ?, NULL, 0)",
+        "INSERT INTO notice VALUES (? || '|works@' || ? || '|remind_30|' || ?, ?, ?, ?,"
+        " 'works@' || ?, 'remind_30', ?, '提醒', ?, NULL, 0)",
         (
             (code, due_on, f"jb-{unit}", f"jb-{unit}", code, unit, due_on, due_on, now)
             for code, unit, due_on in due

@@ -307,7 +307,6 @@ class _Due:
     unit: str
     clock: Clock
     due_on: date
-    next_rung_on: date
 
 
 def _sweep_unit(connection: Connection, unit: str, keys: Sequence[_Key], now: datetime) -> Swept:
@@ -357,7 +356,6 @@ def _still_due(
                         row.unit,
                         messages.clock_of(row.name),
                         _day(row.due_on),
-                        _day(row.next_rung_on),
                     )
                 )
             except ValueError as error:
@@ -408,21 +406,14 @@ def _climb(
 ) -> list[tuple[_Due, rungs.Rung]]:
     """Claims the rungs reached: the highest is to be told, those before it are superseded."""
 
-    @cache
-    def ladder(due_on: date) -> tuple[tuple[date, rungs.Rung], ...]:
-        return rungs.ladder(due_on, plan)
-
     today = local_date(now)
+    standing = cache(lambda due_on: rungs.standing(due_on, today, plan))
     flags: list[dict[str, object]] = []
     highest: list[tuple[_Due, rungs.Rung]] = []
     for row in rows:
-        steps = ladder(row.due_on)
-        reached = [rung for on, rung in steps if row.next_rung_on <= on <= today]
-        next_on = next((on for on, _ in steps if on > today), None)
-        next_days.append({"of": row.code, "clock": row.name, "next_on": next_on})
-        if not reached:
-            continue
-        highest.append((row, reached[-1]))
+        stands: rungs.Standing = standing(row.due_on)
+        next_days.append({"of": row.code, "clock": row.name, "next_on": stands.next_on})
+        highest += [(row, rung) for rung in stands.reached[-1:]]
         flags += (
             {
                 "case_code": row.code,
@@ -430,12 +421,12 @@ def _climb(
                 "rung": rung.name,
                 "unit": row.unit,
                 "due_on": row.due_on,
-                "status": RAISED if rung is reached[-1] else SUPERSEDED,
+                "status": RAISED if rung is stands.reached[-1] else SUPERSEDED,
                 "raised_on": today,
                 "raised_at": now,
                 "why": None,
             }
-            for rung in reached
+            for rung in stands.reached
         )
     claimed = _claim(connection, flags)
     raised = [

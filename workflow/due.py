@@ -4,9 +4,10 @@ A clock that is over or moved takes its flags with it, and what nobody was told 
 be told any more. When the next rung comes is the sweep's own to say (`workflow.dispatch`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -63,6 +64,7 @@ def follow(connection: Connection, plan: Plan, changes: Sequence[Change]) -> Non
     over: list[dict[str, object]] = []
     begun: list[dict[str, object]] = []
     became: dict[tuple[str, str], str] = {}
+    first = _first_rung(plan)
     for change in changes:
         facts, before, after = change.facts, change.before or {}, change.after
         for name, due_on in before.items():
@@ -71,7 +73,7 @@ def follow(connection: Connection, plan: Plan, changes: Sequence[Change]) -> Non
                 became[facts.code, key(name, due_on)] = _fate(facts, plan, name, after)
         for name, due_on in after.items():
             if before.get(name) != due_on:
-                begun.append(_row(facts, name, due_on, plan))
+                begun.append(_row(facts, name, due_on, first))
                 if change.before is not None:
                     became[facts.code, key(name, due_on)] = RAISED
     if over:
@@ -89,15 +91,26 @@ def _fate(facts: CaseFacts, plan: Plan, name: str, after: Running) -> str:
     return VOID if name in after or rests or facts.state is State.CLOSED else MET
 
 
-def _row(facts: CaseFacts, name: str, due_on: date, plan: Plan) -> dict[str, object]:
-    # The day may be past: then the next sweep finds it.
-    first = due_on if name == Clock.HEAT else rungs.ladder(due_on, plan)[0][0]
+def _first_rung(plan: Plan) -> Callable[[date], date]:
+    """The day of a deadline's first rung; many cases share a few deadlines."""
+
+    @cache
+    def first(due_on: date) -> date:
+        return rungs.ladder(due_on, plan)[0][0]
+
+    return first
+
+
+def _row(
+    facts: CaseFacts, name: str, due_on: date, first: Callable[[date], date]
+) -> dict[str, object]:
     return {
         "case_code": facts.code,
         "name": name,
         "unit": facts.unit,
         "due_on": due_on,
-        "next_rung_on": first,
+        # This may be past: then the next sweep finds it.
+        "next_rung_on": due_on if name == Clock.HEAT else first(due_on),
     }
 
 
@@ -162,19 +175,20 @@ def rebuild(connection: Connection, plan: Plan) -> int:
     for row in connection.execute(select(DEADLINE)):
         kept.setdefault(row.case_code, {})[row.name] = row.due_on
     changes = []
-    first: list[dict[str, object]] = []
+    rows: list[dict[str, object]] = []
+    first = _first_rung(plan)
     for code, events in journal.read_cases(connection, register.persons(connection)):
         facts = fold(code, events)
         assert facts is not None
         before, after = kept.pop(code, {}), running(facts, plan)
         if before != after:
             changes.append(Change(before, after, facts))
-        first += [_row(facts, name, due_on, plan) for name, due_on in after.items()]
+        rows += [_row(facts, name, due_on, first) for name, due_on in after.items()]
     for code in kept:
         connection.execute(delete(DEADLINE).where(DEADLINE.c.case_code == code))
     follow(connection, plan, changes)
-    if first:
-        connection.execute(_PUT, first)
+    if rows:
+        connection.execute(_PUT, rows)
     return len(changes) + len(kept)
 
 
