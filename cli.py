@@ -1214,12 +1214,21 @@ def batch_apply(desk: Desk, file: Path, partial: bool, key: str | None) -> None:
 @AS_OF
 @KNOWN_AT
 @click.option("--unit", help="责任单位编码或名称")
+@click.option("--notify", is_flag=True, help="并按今天发出到期的提醒、预警、函件和每人的汇总")
 @pass_desk
-def check(desk: Desk, as_of: date | None, known_at: datetime | None, unit: str | None) -> None:
-    """各责任单位逾期多少、将要逾期多少；新旧取暖都没有的户最先列出。"""
-    from workflow import answers, overdue, quarantine, register
+def check(
+    desk: Desk, as_of: date | None, known_at: datetime | None, unit: str | None, notify: bool
+) -> None:
+    """各责任单位逾期多少、将要逾期多少；新旧取暖都没有的户最先列出。
 
+    加 --notify 办一轮提醒：系统自己的事，不必写 --as；有没办成的，退出码为 4 或 6。
+    """
+    from workflow import answers, dispatch, overdue, quarantine, register
+
+    if notify and (as_of is not None or known_at is not None):
+        raise click.UsageError("--notify 按今天办，不能与 --as-of、--known-at 同用")
     database = desk.database()
+    done = dispatch.round_(database, desk.instant(database)) if notify else None
     clocks = _clocks(desk, database, as_of, known_at, outlook=True)
     units = _visible(desk.reader(database), _units(desk, database, unit))
     with database.reading() as connection:
@@ -1229,7 +1238,81 @@ def check(desk: Desk, as_of: date | None, known_at: datetime | None, unit: str |
             drill=register.is_drill(connection),
             quarantined=quarantine.codes(connection),
         )
-    desk.answer(document, lambda screen: screen.check(document))
+    if done is None:
+        desk.answer(document, lambda screen: screen.check(document))
+        return
+    told = answers.round_(done)
+    document["notified"] = told
+    desk.answer(document, lambda screen: f"{screen.check(document)}\n{screen.round(told)}")
+    if done.swept.status:
+        raise click.exceptions.Exit(done.swept.status)
+
+
+# 提醒和函件 ------------------------------------------------------------------------------------
+
+
+@cli.group()
+def notify() -> None:
+    """提醒、预警、函件：看发给谁、发了没有，登记回执。"""
+
+
+@notify.command("list")
+@click.option("--person", help="只看发给这个人（人员标识）的消息")
+@click.option("--unit", help="只看这个责任单位的人和函件")
+@click.option("--all", "everything", is_flag=True, help="已发出、已回执的也列出")
+@pass_desk
+def notify_list(desk: Desk, person: str | None, unit: str | None, everything: bool) -> None:
+    """列出消息和办理状态、函件和回执；默认只列未发出的消息、未回执的函件。"""
+    from workflow import answers, dispatch, register
+
+    database = desk.database()
+    day, units = desk.day(database), _visible(desk.reader(database), _units(desk, database, unit))
+    with database.reading() as connection:
+        messages = dispatch.listed(connection, person, units, everything=everything)
+        found = dispatch.letters_listed(connection, units, everything=everything)
+        plan, drill = register.plan_in_force(connection), register.is_drill(connection)
+    document = answers.notify(messages, found, plan, day.today, drill=drill)
+    desk.answer(document, lambda screen: screen.notify(document))
+
+
+@notify.command("preview")
+@click.argument("key", required=False)
+@pass_desk
+def notify_preview(desk: Desk, key: str | None) -> None:
+    """显示消息 KEY 的内容；不写 KEY 就显示现在办一轮会发出什么。不写入任何内容。"""
+    from workflow import dispatch
+
+    database = desk.database()
+    units = _visible(desk.reader(database), None)
+    if key is None:
+        messages = dispatch.rehearse(database, desk.viewing_instant(database), units)
+    else:
+        with database.reading() as connection:
+            messages = [dispatch.message(connection, key, units)]
+    document: dict[str, Json] = {"messages": [*messages]}
+    desk.answer(document, lambda screen: screen.letters_to_come(document))
+
+
+@notify.command("reply")
+@click.argument("number")
+@ATTACH
+@REASON
+@pass_desk
+def notify_reply(desk: Desk, number: str, attach: Sequence[Path], reason: str | None) -> None:
+    """登记函件 NUMBER 的回执（由该单位或县清洁取暖办，须附回执）；事项是否逾期不因此改变。"""
+    from states import evidence
+    from workflow import answers, letters, register
+
+    database = desk.database()
+    text = evidence.plain(reason, "--reason") if reason else None
+    now = desk.instant(database)
+    found = letters.reply(
+        database, number, _files(attach), login=desk.writer(), now=now, reason=text
+    )
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+    document = answers.letter(found, plan, desk.day(database).today)
+    desk.answer(document, lambda screen: f"已登记 {number} 的回执（{document['replied_on']}）")
 
 
 @cli.group()

@@ -526,6 +526,101 @@ class Screen:
         headings = ("编号", "事项", "事件编号", "期限", "逾期天数")
         return [self.table(headings, rows, title=title, numbers=(2, 4))]
 
+    def round(self, found: Answer) -> str:
+        """What `check --notify` raised and queued."""
+        alarms, failures = found["alarms"], found["failures"]
+        assert isinstance(alarms, list)
+        assert isinstance(failures, list)
+        letters, digests = _strings(found["letters"]), _strings(found["digests"])
+        parts = [
+            f"本轮到期 {found['total']} 件：新发提醒和预警 {found['raised']} 件，"
+            f"越级不发 {found['superseded']} 件，紧急 {len(alarms)} 户，"
+            f"函件 {len(letters)} 份，汇总提醒 {len(digests)} 人"
+        ]
+        parts += [f"  紧急 {one['code']}：{clean(one['why'])}" for one in alarms]
+        parts += [f"  函件 {number}" for number in letters]
+        if failures:
+            parts.append(f"没有办成 {len(failures)}/{found['total']} 件，下一轮再办：")
+            parts += [
+                f"  {clean(one['code'])} {clean(one['deadline'])}：{clean(one['message'])}"
+                for one in failures
+            ]
+        return "\n".join(parts)
+
+    def notify(self, found: Answer) -> str:
+        """`notify list`: messages with their status, letters with their slips."""
+        messages, letters = found["messages"], found["letters"]
+        assert isinstance(messages, list)
+        assert isinstance(letters, list)
+        parts = [f"截至 {found['as_of']}{_drill(found)}"]
+        if messages:
+            rows = [
+                (
+                    one["key"],
+                    MESSAGE_KINDS.get(one["kind"], one["kind"]),
+                    one["person"],
+                    _local(one["created_at"]),
+                    MESSAGE_STATUS.get(one["status"], one["status"]),
+                    clean(one["last_error"] or ""),
+                )
+                for one in messages
+            ]
+            headings = ("消息", "种类", "收件人", "生成", "状态", "出错")
+            parts.append(self.table(headings, rows, title="消息"))
+        else:
+            parts.append("没有消息")
+        if letters:
+            letter_rows = [
+                (
+                    one["number"],
+                    MESSAGE_KINDS.get(one["kind"], one["kind"]),
+                    one["unit_name"],
+                    one["issued_on"],
+                    one["matters"],
+                    one["reply_by"],
+                    one["replied_on"] or ("逾期未回执" if one["unanswered"] else "待回执"),
+                )
+                for one in letters
+            ]
+            columns = ("文号", "种类", "责任单位", "发出", "事项", "回执期限", "回执")
+            parts.append(self.table(columns, letter_rows, title="函件", numbers=(4,)))
+        else:
+            parts.append("没有函件")
+        return "\n".join(parts)
+
+    def letters_to_come(self, found: Answer) -> str:
+        """`notify preview`: what was sent under a key, or what a round would send now."""
+        messages = found["messages"]
+        assert isinstance(messages, list)
+        if not messages:
+            return "没有要发的消息"
+        return "\n\n".join(self._message(one) for one in messages)
+
+    def _message(self, message: Answer) -> str:
+        document = message["document"]
+        assert isinstance(document, Mapping)
+        parts = [clean(message["subject"]), f"致 {clean(document['person'])}（{document['role']}）"]
+        if "number" in document:
+            parts.append(f"{clean(document['number'])}  主送：{clean(document['unit_name'])}")
+        if "why" in document:
+            parts.append(
+                f"{clean(document['unit_name'])} {document['code']}（{clean(document['village'])}，"
+                f"{document['state']}）：{clean(document['why'])}；{document['next_step']}"
+            )
+        for one in _rows(document.get("rows")):
+            late = f"{one['matter']} {one['due_on']} {_days(one['days'])}"
+            parts.append(
+                f"  {one['code']} {clean(one['village'])} {one['state']}｜{late}｜{one['told']}"
+                f"｜下一步：{one['next_step'] or '-'}"
+            )
+        parts += [
+            f"  {one['code']} {clean(one['village'])} {one['state']}｜{clean(one['told'])}"
+            for one in _rows(document.get("events"))
+        ]
+        if "reply_by" in document:
+            parts.append(f"请于 {document['reply_by']} 前办结并回执")
+        return "\n".join(parts)
+
     def _nearest(self, name: str, cases: object) -> list[str]:
         assert isinstance(cases, list)
         if not cases:
@@ -1187,6 +1282,14 @@ TRACKS = {
     "extensions": "延期",
     "permissions": "许可",
 }
+MESSAGE_KINDS = {
+    "digest": "汇总提醒",
+    "urge": "催办单",
+    "supervise": "督办通知",
+    "bulletin": "通报",
+    "alarm": "紧急",
+}
+MESSAGE_STATUS = {"queued": "待发", "sending": "正在发", "sent": "已发", "given_up": "发不出"}
 COLUMNS = {
     "id": "编号",
     "on": "日期",
@@ -1370,6 +1473,15 @@ def _unverified(answer: Answer) -> list[str]:
 
 def _strings(value: object) -> list[str]:
     return [clean(one) for one in value] if isinstance(value, list) else []
+
+
+def _rows(value: object) -> list[Answer]:
+    return list(value) if isinstance(value, list) else []
+
+
+def _days(days: object) -> str:
+    assert isinstance(days, int)
+    return f"逾期 {days} 天" if days > 0 else f"还有 {-days} 天"
 
 
 def _named(value: object) -> list[str]:

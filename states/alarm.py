@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from states import season
-from states.facts import CaseFacts
+from states.facts import GONE, SEALING, CaseFacts
 from states.plan import Plan
+from states.workdays import ONE_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +37,29 @@ def gravest(facts: CaseFacts, plan: Plan, as_of: date) -> Gravest | None:
         return None
     since, what = outage
     return Gravest(f"原取暖设施已拆除或封存，{what}", f"{winter}:{since}")
+
+
+def without_heat_since(facts: CaseFacts, plan: Plan) -> date | None:
+    """Since when this household has been without both heats, in season or not; None if it is not.
+
+    Outside a season nobody need be alarmed, but it has to be looked at when one begins.
+    """
+    if not facts.facility_gone:
+        return None
+    days = [record.on for record in facts.facility_status.values() if record.status in GONE]
+    days += [matter.on for matter in facts.open_matters if matter.type in SEALING]
+    if facts.working_since is None:
+        return min(days)
+    outage = season.outage_open(facts, plan)
+    return max(min(days), outage[0]) if outage else None
+
+
+def next_look(facts: CaseFacts, plan: Plan, as_of: date) -> date:
+    """The first day after `as_of` on which `gravest` may answer otherwise though nothing happens.
+
+    A season begins or ends, or the year turns by which a season without dates goes.
+    """
+    days = [date(as_of.year + 1, 1, 1)]
+    for known in season.known_seasons(facts, plan):
+        days += [known.first_day, known.last_day + ONE_DAY]
+    return min(day for day in days if day > as_of)

@@ -31,6 +31,7 @@ from states.vocabulary import (
 from states.workdays import local_date
 
 GONE = (FacilityStatus.SEALED, FacilityStatus.REMOVED)
+SEALING = (ViolationType.KANG_SEALED, ViolationType.STOVE_REMOVED)
 _TRIGGERS = {str(trigger): trigger for trigger in Trigger}
 _FACTS = {str(kind): kind for kind in FactKind}
 
@@ -288,8 +289,7 @@ class CaseFacts:
         """Whether an old facility is removed or sealed, or an open violation says so."""
         if any(record.status in GONE for record in self.facility_status.values()):
             return True
-        sealed = (ViolationType.KANG_SEALED, ViolationType.STOVE_REMOVED)
-        return any(matter.type in sealed for matter in self.open_matters)
+        return any(matter.type in SEALING for matter in self.open_matters)
 
     @property
     def open_matters(self) -> list[Matter]:

@@ -209,6 +209,7 @@ class Rules(_Part):
     signatures: Parameter[tuple[Literal["accept", "permit", "revoke", "all"], ...]] = _unless_given(
         ()
     )
+    reply_days: Parameter[Days] = _unless_given(5)
 
 
 class _Document(_Part):
@@ -217,6 +218,7 @@ class _Document(_Part):
     title: Text
     document: Text
     county: Text
+    letter_mark: Text | None = None
     year: Annotated[int, Field(strict=True, ge=2000, le=2100)]
     effective_from: Day
     phases: tuple[Phase, ...]
@@ -266,6 +268,8 @@ class Plan:
         self.title = document.title
         self.document = document.document
         self.county = document.county
+        # 发文机关代字, with which the numbers of letters begin; the notice itself gives none.
+        self.letter_mark = document.letter_mark or f"{document.county}清办"
         self.year = document.year
         self.effective_from = document.effective_from
         self.phases = document.phases

@@ -156,7 +156,7 @@ def outage_open(facts: CaseFacts, plan: Plan) -> tuple[date, str] | None:
 
 def winter(facts: CaseFacts, plan: Plan, today: date) -> str | None:
     """The label of the season that runs today; None where none does, or none is known to."""
-    for season in _known(facts, plan):
+    for season in known_seasons(facts, plan):
         if season.first_day <= today <= season.last_day:
             return season.label
     return None
@@ -195,7 +195,7 @@ def running(facts: CaseFacts, plan: Plan, today: date) -> bool | None:
     years of its label.
     """
     seasons = plan.seasons_of(facts.area, facts.path)
-    known = _known(facts, plan)
+    known = known_seasons(facts, plan)
     if any(season.first_day <= today <= season.last_day for season in known):
         return True
     for season in seasons:
@@ -209,7 +209,8 @@ def running(facts: CaseFacts, plan: Plan, today: date) -> bool | None:
     return False if seasons else None
 
 
-def _known(facts: CaseFacts, plan: Plan) -> list[Dated]:
+def known_seasons(facts: CaseFacts, plan: Plan) -> list[Dated]:
+    """The seasons of this area and path whose dates are known, in order."""
     return [
         season
         for season in map(dated, plan.seasons_of(facts.area, facts.path))
@@ -219,7 +220,7 @@ def _known(facts: CaseFacts, plan: Plan) -> list[Dated]:
 
 def _runs(facts: CaseFacts, plan: Plan) -> Iterator[tuple[Dated, ...]]:
     """Every run of the required number of consecutive known seasons, in order."""
-    seasons = _known(facts, plan)
+    seasons = known_seasons(facts, plan)
     number = plan.rules.required_seasons.value
     for index in range(len(seasons) - number + 1):
         run = tuple(seasons[index : index + number])
@@ -229,7 +230,7 @@ def _runs(facts: CaseFacts, plan: Plan) -> Iterator[tuple[Dated, ...]]:
 
 def _latest_ended(facts: CaseFacts, plan: Plan, today: date) -> tuple[Dated, ...] | None:
     """The most recent required seasons, all ended before today; None when they are not known."""
-    last = max((s.last_day for s in _known(facts, plan) if s.last_day < today), default=None)
+    last = max((s.last_day for s in known_seasons(facts, plan) if s.last_day < today), default=None)
     for run in _runs(facts, plan):
         if run[-1].last_day == last:
             return run

@@ -1,9 +1,10 @@
 from datetime import date
 
 import pytest
-from factories import DAY, XIAOXIAN, Life
+from factories import DAY, XIAOXIAN, Life, with_seasons
 
 from states import alarm
+from states.plan import Plan
 from states.vocabulary import FactKind, Kind, Path, RemovedBy, State, Trigger
 
 IN_SEASON = date(2024, 12, 10)
@@ -197,3 +198,46 @@ def test_it_says_what_is_wrong() -> None:
     assert told is not None
     assert str(seq) in told.why
     assert "故障" in told.why
+
+
+# Which households have to be looked at, and when ---------------------------------------------
+
+ONE_UNKNOWN = with_seasons(
+    XIAOXIAN,
+    ("2023-2024", "2023-11-01", "2024-03-15"),
+    ("2024-2025", None, None),
+    ("2025-2026", "2025-11-01", "2026-03-15"),
+)
+FAULTY = Life().to_stable()
+FAULTY.heat(date(2024, 7, 2))
+FAULTY.fault(date(2024, 8, 1))
+
+
+@pytest.mark.parametrize("of", [XIAOXIAN, ONE_UNKNOWN, with_seasons(XIAOXIAN)])
+@pytest.mark.parametrize("life", [Life(), gone(), Life().to_stable(), gone(life=FAULTY)])
+def test_between_two_looks_the_alarm_does_not_change_its_mind(life: Life, of: Plan) -> None:
+    facts = life.facts()
+    look = day = date(2024, 9, 1)
+    said = alarm.gravest(facts, of, day)
+
+    while day < date(2026, 5, 1):
+        if day == look:
+            said, look = alarm.gravest(facts, of, day), alarm.next_look(facts, of, day)
+        assert alarm.gravest(facts, of, day) == said, day
+        assert said is None or alarm.without_heat_since(facts, of)
+        day += DAY
+
+
+@pytest.mark.parametrize(
+    ("life", "since"),
+    [
+        (Life(), None),
+        (gone(), date(2024, 5, 1)),
+        (gone(life=Life().to_stable()), None),
+        (gone(life=FAULTY), date(2024, 8, 1)),
+    ],
+)
+def test_a_household_is_without_heat_since_the_later_of_both_went(
+    life: Life, since: date | None
+) -> None:
+    assert alarm.without_heat_since(life.facts(), XIAOXIAN) == since

@@ -1892,3 +1892,93 @@ def test_a_season_that_has_begun_takes_only_verified_dates(last_day: str) -> Non
     right = story(proposed(later, "zhang"), revised(later, "lin", proposed="@proposal"))
     assert integrity(make(*right)) == set()
     assert integrity(make(*story(before, unverified))) == {"plan_loosened"}
+
+
+# ---------------------------------------------------------------- official letters
+
+
+def letter(count: int, on: str, by: str = "system", **over: object) -> Step:
+    matter = {"case": CODE, "deadline": "works", "due_on": "2023-09-30"}
+    evidence: Line = {
+        "number": f"甲清办催〔{on[:4]}〕{count}号",
+        "kind": "urge",
+        "unit": "103",
+        "level": "orange",
+        "reply_by": on,
+        "matters": [matter],
+        **over,
+    }
+    role = {"role": "system"} if by == "system" else {}
+    return Step("letter_issued", on, by, evidence, stream="letters", over=role)
+
+
+def slip(number: str, on: str, by: str) -> Step:
+    return Step("letter_answered", on, by, {"number": number}, stream="letters", attach=("回执",))
+
+
+ISSUED = letter(1, "2023-10-09")
+NUMBER = "甲清办催〔2023〕1号"
+
+
+@pytest.mark.parametrize("by", ["wang", "zhao", "zhang"])
+def test_a_letter_of_the_program_and_its_slip_verify_clean(by: str) -> None:
+    steps = story(ISSUED, letter(2, "2023-10-11"), slip(NUMBER, "2023-10-12", by))
+
+    assert integrity(make(*steps)) == set()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (letter(2, "2023-10-09"), "evidence_malformed"),
+        (letter(1, "2023-10-09", number="甲清办催〔2022〕1号"), "evidence_malformed"),
+        (letter(1, "2023-10-09", matters=[{"case": "103-9999"}]), "reference_unknown"),
+        (letter(1, "2023-10-09", unit=None), "evidence_malformed"),
+        (letter(1, "2023-10-09", by="zhang"), "role_not_allowed"),
+        (slip(NUMBER, "2023-10-12", "wang"), "reference_unknown"),
+    ],
+)
+def test_a_letter_that_is_not_as_it_must_be_is_a_finding(wrong: Step, code: str) -> None:
+    assert integrity(make(*story(wrong))) == {code}
+
+
+@pytest.mark.parametrize(
+    ("by", "code"), [("qian", "role_not_allowed"), ("sun", "role_not_allowed")]
+)
+def test_a_slip_is_its_units_or_the_countys(by: str, code: str) -> None:
+    assert integrity(make(*story(ISSUED, slip(NUMBER, "2023-10-12", by)))) == {code}
+
+
+def test_a_letter_is_answered_once() -> None:
+    twice = slip(NUMBER, "2023-10-12", "wang"), slip(NUMBER, "2023-10-13", "zhao")
+
+    assert integrity(make(*story(ISSUED, *twice))) == {"reference_unknown"}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Step("works", "2023-10-09", "system", {"started_on": "2023-08-01"}),
+        Step("revealed", "2023-10-09", "system", {"codes": []}, stream="privacy"),
+        Step("gate_opened", "2023-10-09", "system", {"unit": "103", "village": "甲", "kind": "grid",
+             "opened_on": "2023-08-01"}, stream="gates"),
+        slip(NUMBER, "2023-10-09", "system"),
+    ],
+)  # fmt: skip
+def test_the_program_itself_may_issue_letters_and_nothing_else(event: Step) -> None:
+    of_system = replace(event, over={"role": "system"})
+
+    assert "role_not_allowed" in integrity(make(*story(of_system)))
+
+
+def test_nobody_issues_letters_in_the_name_of_the_program() -> None:
+    as_program = replace(ISSUED, by="zhang", over={"role": "system"})
+
+    assert "role_mismatch" in integrity(make(*story(as_program)))
+
+
+def test_nobody_is_registered_as_the_program() -> None:
+    evidence = {"login": "system", "name": "某", "person": "x", "role": "county_office"}
+    entered = Step("officer_added", "2023-10-09", "zhang", evidence, stream="officers")
+
+    assert "evidence_malformed" in integrity(make(*story(entered)))

@@ -23,10 +23,12 @@ from workflow.batch import Batch, Refused
 from workflow.cases import Position
 from workflow.certificate import Certificate
 from workflow.checkpoint import Made, Seen, Status
+from workflow.dispatch import Round
 from workflow.engine import Receipt
 from workflow.holidays import Entered, Known, Moved
 from workflow.keyring import OfficerKey
 from workflow.ledger import Import
+from workflow.letters import Letter
 from workflow.models import instant_text
 from workflow.oddities import Odd
 from workflow.overdue import Check, Todo
@@ -331,6 +333,67 @@ def check(found: Check, *, drill: bool, quarantined: Sequence[str] = ()) -> Docu
             for matter in found.matters
         ],
         "calendar_missing": found.calendar_missing,
+    }
+
+
+def round_(found: Round) -> Document:
+    """What `check --notify` raised and queued."""
+    swept = found.swept
+    return {
+        "as_of": _day(swept.as_of),
+        "total": swept.due,
+        "failed": len(swept.failures),
+        "raised": swept.raised,
+        "superseded": swept.superseded,
+        "alarms": [{"code": a.code, "unit": a.unit, "why": a.why} for a in swept.alarms],
+        "letters": list(swept.letters),
+        "digests": list(found.digests),
+        "failures": [
+            {
+                "code": one.code,
+                "deadline": one.deadline,
+                "status": one.error.status,
+                "message": one.error.message,
+            }
+            for one in swept.failures
+        ],
+    }
+
+
+def notify(
+    messages: Sequence[Document],
+    letters: Iterable[Letter],
+    plan: Plan,
+    as_of: date,
+    *,
+    drill: bool,
+) -> Document:
+    """`notify list`: what goes out to whom, and the official letters."""
+    shown: list[Json] = [
+        {key: value for key, value in one.items() if key != "document"} for one in messages
+    ]
+    return {
+        "as_of": _day(as_of),
+        "drill": drill,
+        "messages": shown,
+        "letters": [letter(one, plan, as_of) for one in letters],
+    }
+
+
+def letter(found: Letter, plan: Plan, as_of: date) -> Document:
+    """A line of the register of letters."""
+    named, rows = plan.unit(found.unit), found.document["rows"]
+    return {
+        "number": found.number,
+        "kind": found.kind,
+        "unit": found.unit,
+        "unit_name": named.name if named else found.unit,
+        "level": found.level,
+        "issued_on": _day(found.issued_on),
+        "matters": len(rows) if isinstance(rows, list) else 0,
+        "reply_by": _day(found.reply_by),
+        "replied_on": _day(found.replied_on),
+        "unanswered": found.unanswered(as_of),
     }
 
 

@@ -16,11 +16,22 @@ from sqlalchemy.types import NullType
 from states import plan as plans
 from states.facts import fold
 from states.identity import PersonalData
-from workflow import cases, checkpoint, journal, privacy, register, triggers, verify
+from workflow import (
+    cases,
+    checkpoint,
+    due,
+    journal,
+    letters,
+    privacy,
+    register,
+    triggers,
+    verify,
+)
 from workflow.errors import BadFile, JournalBroken
 from workflow.models import (
     AttachmentRow,
     CatalogueRow,
+    LetterRow,
     PersonalRow,
     PlanRow,
     metadata,
@@ -198,7 +209,7 @@ def _missing_triggers(connection: Connection) -> Iterator[Finding]:
 
 
 def _county_tables_off(connection: Connection) -> Iterator[Finding]:
-    """The plan and the catalogue, where they are not what their streams make of them."""
+    """Plan, catalogue and letters, where they are not what their streams make of them."""
     adoptions: dict[object, object] = {}
     for event in journal.events_of(connection, "plan", ["plan_adopted"]):
         evidence = event["evidence"]
@@ -228,6 +239,12 @@ def _county_tables_off(connection: Connection) -> Iterator[Finding]:
         (row.model, row.path): (row.brand, row.lot) for row in connection.execute(select(table))
     }
     yield from _compared("catalogue", "中标设备清单", models, listed)
+    table = LetterRow.metadata.tables["letter"]
+    sent: dict[object, object] = {
+        row.number: (row.kind, row.unit, row.level, _plain(row.issued_on), _plain(row.replied_on))
+        for row in connection.execute(select(table))
+    }
+    yield from _compared(letters.STREAM, "函件", letters.in_journal(connection), sent)
 
 
 def _compared(
@@ -275,6 +292,13 @@ def _projections_off(connection: Connection) -> Iterator[Finding]:
     # Broken chains are found already: what they say is compared all the same.
     histories = dict(journal.read_cases(connection, people, checked=False))
     papers = _papers(connection)
+    clocks: dict[str, dict[str, tuple[object, object]]] = {}
+    for kept in _raw(connection, "deadline", "case_code"):
+        of = clocks.setdefault(str(kept["case_code"]), {})
+        of[str(kept["name"])] = kept["unit"], kept["due_on"]
+    for code in sorted(clocks.keys() - histories.keys()):
+        message = f"{code} 有期限而日志中没有这一户"
+        yield Finding("projection_differs", f"case:{code}", code, None, message)
     for code, events in histories.items():
         committed = {event.personal for event in events}
         for version, digest in papers.get(code, ()):
@@ -289,8 +313,10 @@ def _projections_off(connection: Connection) -> Iterator[Finding]:
         row = rows.get(code)
         if facts is None or row is None:
             continue
+        stream, seq = f"case:{code}", events[-1].seq
+        for message in due.off(clocks, facts, plan):
+            yield Finding("projection_differs", stream, code, seq, message)
         for name, value in cases.projection(facts, plan).items():
             if row[name] != _plain(value):
                 message = f"{code} 的 {name} 在表中为 {row[name]}，按日志应为 {value}"
-                stream, seq = f"case:{code}", events[-1].seq
                 yield Finding("projection_differs", stream, code, seq, message)

@@ -20,9 +20,10 @@ from states.plan import Json, Plan
 from states.question import Question, Surroundings
 from states.vocabulary import FacilityStatus, FactKind, GateKind, Path, Quota, State, Trigger
 from states.workdays import local_date
-from workflow import attachments, cases, journal, quarantine, register
+from workflow import attachments, cases, dispatch, due, journal, quarantine, register
 from workflow.attachments import File
 from workflow.db import Database
+from workflow.due import Change, Running
 from workflow.errors import Conflict, JournalBroken
 from workflow.journal import Draft, Head, Pen
 from workflow.models import KeyRow, PermissionRow, PersonalRow, ReceiptRow
@@ -108,7 +109,9 @@ class Desk:
         self._events: dict[str, list[Event]] = {}
         self._facts: dict[str, CaseFacts] = {}
         self._written: dict[str, int] = {}
-        self._touched: dict[str, None] = {}
+        # The clocks of each case that was touched as they were before; None where it is new.
+        self._touched: dict[str, Running | None] = {}
+        self._news: list[dispatch.News] = []
         self._permissions: list[dict[str, object]] = []
         self._serials: dict[str, str] = {}
         self._chains_checked = False
@@ -157,7 +160,24 @@ class Desk:
             self.connection.execute(insert(cases.CASE), new)
         if moved and self.connection.execute(_UPDATE, moved).rowcount != len(moved):
             raise Conflict("有户在此期间已被他人办理", remedy="重新查看后再办；没有写入任何内容")
+        self._dispatch()
         self._touched = {}
+
+    def _dispatch(self) -> None:
+        """The clocks that the steps moved, what others are to be told, and the gravest alarm."""
+        changes = [
+            Change(was, due.running(self._facts[code], self.plan), self._facts[code])
+            for code, was in self._touched.items()
+        ]
+        due.follow(self.connection, self.plan, changes)
+        cold = [change.facts for change in changes if change.cold]
+        if not self._news and not cold:
+            return
+        people, now = dispatch.People(self.connection), self.pen.now
+        dispatch.tell(self.connection, people, self._news, now)
+        self._news = []
+        for facts in cold:
+            dispatch.ring(self.connection, people, facts, self.plan, now, drill=self.drill)
 
     def clear(self) -> None:
         """Takes every case off the desk once it is written; `read` lays it there again."""
@@ -321,11 +341,16 @@ class Desk:
 
     def _apply(self, event: Event) -> None:
         code = event.stream.removeprefix("case:")
+        before = self._facts.get(code)
+        if code not in self._touched:
+            self._touched[code] = due.running(before, self.plan) if before else None
         self._events.setdefault(code, []).append(event)
         facts = fold(code, self._events[code])
         assert facts is not None
         self._facts[code] = facts
-        self._touched[code] = None
+        news = dispatch.news_of(event, before, facts)
+        if news is not None:
+            self._news.append(news)
 
     def _permission(self, event: Event, question: Question) -> dict[str, object]:
         facts = question.facts

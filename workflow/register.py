@@ -63,6 +63,10 @@ class Model:
     lot: str
 
 
+# Who issues letters: the program itself. It is in no register and can write nothing else.
+SYSTEM = Actor("system", "system", "系统", Role.SYSTEM)
+
+
 # Who acts when there is nobody yet: the first county officer, in the very events that make him one.
 def found(
     connection: Connection, plan: Plan, *, drill: bool, login: str, name: str, now: datetime

@@ -93,6 +93,8 @@ def _login(login: str) -> str:
         raise UsageFault(
             f"账号“{login}”不合要求", place="LOGIN", remedy="用字母、数字、汉字和 . _ -"
         )
+    if login == register.SYSTEM.login:
+        raise UsageFault(f"“{login}”是程序自用的账号", place="LOGIN", remedy="换一个账号")
     return login
 
 

@@ -225,6 +225,8 @@ OTHER_KINDS: dict[tuple[str, str], tuple[str, set[str]]] = {
     ("privacy", "erased"): ("抹去个人信息", COUNTY),
     ("samples", "sample_drawn"): ("抽样", {"auditor"}),
     ("samples", "sample_results"): ("抽查结果", {"auditor"}),
+    ("letters", "letter_issued"): ("发函", {"system"}),
+    ("letters", "letter_answered"): ("函件回执", UNIT | COUNTY),
 }
 GENESIS = (("database", "init"), ("plan", "plan_adopted"), ("officers", "officer_added"))
 
@@ -1120,6 +1122,8 @@ class Audit:
         self.plan: str | None = None
         self.officers: dict[str, Officer] = {}
         self.gates: dict[tuple[str, str, str], str] = {}
+        self.letters: dict[str, str] = {}  # number -> unit, as long as it is not answered
+        self.series: dict[tuple[str, int], int] = {}
         self.cases: dict[str, Case] = {}
         self.keys: dict[str, Key] = {}  # by the key itself, revoked ones too
         self.unchecked = False
@@ -1420,6 +1424,7 @@ class Audit:
             "quarantine_proposed": self.propose_quarantine,
             "quarantine_confirmed": self.confirm_quarantine,
             "holidays_entered": self.enter_holidays,
+            "letter_issued": self.issue_letter, "letter_answered": self.answer_letter,
         }  # fmt: skip
         if event.kind != "plan_adopted":
             self.check_plan(event)
@@ -1462,6 +1467,9 @@ class Audit:
         if event.role == event.actor == "system":
             return  # the program itself, which is in no register
         officer = self.officers.get(event.actor)
+        if (event.actor, event.role) == ("system", "system"):
+            # The program itself: in no register, and `judge` lets it issue letters only.
+            return
         if officer is None:
             self.fault("actor_unknown", event, f"经办人 {show(event.actor)} 不在人员名册")
             return
@@ -1475,7 +1483,7 @@ class Audit:
     def add_officer(self, event: Event) -> None:
         """Enter an officer into the register; without a person the login is the person."""
         login, role = text(event.evidence.get("login")), text(event.evidence.get("role"))
-        if login is None or role not in ROLES:
+        if login in (None, "system") or role not in ROLES - {"system"}:
             self.fault("evidence_malformed", event, "人员登记缺少登录名，或角色不明")
             return
         person = text(event.evidence.get("person")) or login
@@ -1483,6 +1491,33 @@ class Audit:
             self.fault("person_changed", event, f"登录名 {show(login)} 原是另一人的")
         name, unit = text(event.evidence.get("name")), text(event.evidence.get("unit"))
         self.officers[login] = Officer(login, name, person, role or "", unit, active=True)
+
+    def issue_letter(self, event: Event) -> None:
+        """An official letter: numbered through its year without a gap, about known cases."""
+        number, kind = text(event.evidence.get("number")), text(event.evidence.get("kind"))
+        unit, matters = text(event.evidence.get("unit")), event.evidence.get("matters")
+        year = date.fromordinal(event.day).year
+        if number is None or kind is None or unit is None or not isinstance(matters, list):
+            self.fault("evidence_malformed", event, "函件缺少文号、种类、单位或事项")
+            return
+        self.series[kind, year] = self.series.get((kind, year), 0) + 1
+        if not number.endswith(f"〔{year}〕{self.series[kind, year]}号"):
+            words = f"文号 {show(number)} 不是本年此类第 {self.series[kind, year]} 号"
+            self.fault("evidence_malformed", event, words)
+        for matter in matters:
+            code = matter.get("case") if isinstance(matter, dict) else None
+            if not isinstance(code, str) or code not in self.cases:
+                self.fault("reference_unknown", event, f"函件所列 {show(code)} 不是已登记的户")
+        self.letters[number] = unit
+
+    def answer_letter(self, event: Event) -> None:
+        """The slip of a letter, once, by its unit or the county office."""
+        number = text(event.evidence.get("number")) or ""
+        unit, officer = self.letters.pop(number, None), self.officers.get(event.actor)
+        if unit is None:
+            self.fault("reference_unknown", event, f"没有待回执的函件 {show(number)}")
+        elif officer is not None and officer.unit not in (None, unit):
+            self.fault("role_not_allowed", event, f"函件发给 {show(unit)}，不由此人回执")
 
     def disable_officer(self, event: Event) -> None:
         """Take an officer out of service; the line stays in the register."""
