@@ -82,8 +82,8 @@ class Reach:
 class Settings:
     """A configuration that was read and checked; `file` is None where the defaults hold.
 
-    `channels` are by name: `outbox` always, `smtp`, `dingtalk.NAME`, `wecom.NAME`; `people` by login
-    or person, `units` by code, name or alias, as the file writes them.
+    `channels` are by name: `outbox` always, `smtp`, `dingtalk.NAME`, `wecom.NAME`; `people` are by
+    login or person, `units` by code, name or alias, as the file writes them.
     """
 
     file: Path | None
@@ -96,7 +96,7 @@ class Settings:
     times: Times
 
     def check_names(self, connection: Connection) -> None:
-        """Raises BadFile for people and units that the database does not know: a slip of the pen."""
+        """Raises BadFile for people and units that the database does not know."""
         if self.file is None:
             return
         logins = register.persons(connection)
@@ -171,8 +171,9 @@ class _Reader:
     def fault(self, place: str, told: str) -> None:
         self.faults.append(f"{place}：{told}")
 
-    def table(self, parent: Table, place: str) -> Table:
-        value = parent.pop(place.rpartition(".")[2], {})
+    def table(self, parent: Table, place: str, key: str | None = None) -> Table:
+        """A section; `key` where a name of people's own choice may hold a dot."""
+        value = parent.pop(key or place.rpartition(".")[2], {})
         if isinstance(value, dict):
             return dict(value)
         self.fault(place, f"应是一节，写作 [{place}]")
@@ -271,14 +272,12 @@ def _channels(reader: _Reader, table: Table) -> dict[str, Channel]:
     reader.rest(outbox, "channels.outbox")
     found: dict[str, Channel] = {"outbox": Folder(reader.beside / folder)}
     if "smtp" in table:
-        smtp = _smtp(reader, reader.table(table, "channels.smtp"))
-        if smtp is not None:
-            found["smtp"] = smtp
+        found["smtp"] = _smtp(reader, reader.table(table, "channels.smtp"))
     for kind in ("dingtalk", "wecom"):
         robots = reader.table(table, f"channels.{kind}")
         for name in list(robots):
             place = f"channels.{kind}.{name}"
-            robot = reader.table(robots, place)
+            robot = reader.table(robots, place, name)
             url = _address(reader, robot, f"{place}.url_env")
             if kind == "dingtalk":
                 secret = reader.secret(robot, f"{place}.secret_env")
@@ -300,21 +299,19 @@ def _address(reader: _Reader, robot: Table, place: str) -> str:
     return url
 
 
-def _smtp(reader: _Reader, table: Table) -> Smtp | None:
+def _smtp(reader: _Reader, table: Table) -> Smtp:
     place = "channels.smtp"
-    host = reader.text(table, f"{place}.host", needed=True)
+    host = reader.text(table, f"{place}.host", needed=True) or ""
     security = _security(reader, table)
     port = reader.number(table, f"{place}.port", PORTS[security], 65535)
-    sender = reader.text(table, f"{place}.sender", needed=True)
-    if sender is not None and not _EMAIL.fullmatch(sender):
+    sender = reader.text(table, f"{place}.sender", needed=True) or ""
+    if sender and not _EMAIL.fullmatch(sender):
         reader.fault(f"{place}.sender", "应是邮箱地址，例如 qjb@example.gov.cn")
     sender_name = reader.text(table, f"{place}.sender_name") or "县清洁取暖办"
     user = reader.text(table, f"{place}.user")
     password = reader.secret(table, f"{place}.password_env", needed=user is not None)
     ca_file = _ca_file(reader, table)
     reader.rest(table, place)
-    if host is None or sender is None:
-        return None
     if security is Security.NONE and user is not None and host not in LOOPBACK:
         reader.fault(f"{place}.security", '要登录就不能不加密；写 "starttls" 或 "ssl"')
     return Smtp(host, port, security, sender, sender_name, user, password, ca_file)
@@ -350,7 +347,7 @@ def _people(reader: _Reader, table: Table, channels: Mapping[str, Channel]) -> M
     found = {}
     for name in list(table):
         place = f"people.{name}"
-        person = reader.table(table, place)
+        person = reader.table(table, place, name)
         email = reader.text(person, f"{place}.email")
         if email is not None and not _EMAIL.fullmatch(email):
             reader.fault(f"{place}.email", "应是邮箱地址，例如 wang@example.gov.cn")
@@ -370,7 +367,7 @@ def _units(reader: _Reader, table: Table, channels: Mapping[str, Channel]) -> Ma
     found = {}
     for name in list(table):
         place = f"units.{name}"
-        unit = reader.table(table, place)
+        unit = reader.table(table, place, name)
         key = f"{place}.channel"
         channel = _known(reader, reader.text(unit, key, needed=True), key, channels)
         if channel == "smtp":
