@@ -27,6 +27,7 @@ GATES = {
     "python_calamine": {"workflow/spreadsheet.py"},
     "xlsxwriter": {"workflow/spreadsheet.py"},
     "openpyxl": set(),
+    "apscheduler": {"workflow/scheduler.py"},
     "click": {"cli.py"},
 }
 

@@ -17,6 +17,8 @@ from workflow.db import Database
 from workflow.errors import BadFile
 
 LIST = "backups.json"
+# The contents in SHA-256 that a copy of ours may have: two while the day's second takes its place.
+Made = dict[str, list[str]]
 
 
 def backup(database: Database, folder: Path, now: datetime, keep: int) -> Path:
@@ -25,7 +27,7 @@ def backup(database: Database, folder: Path, now: datetime, keep: int) -> Path:
     A second copy on one day takes the place of the first. Raises BadFile when the copy could not be
     written whole; the earlier ones then stay as they are.
     """
-    source = Path(str(database.engine.url.database))
+    source = database.file
     copy = folder / f"{source.stem}-{local_date(now)}.db"
     part = copy.with_name(f"{copy.name}.part")
     try:
@@ -33,10 +35,12 @@ def backup(database: Database, folder: Path, now: datetime, keep: int) -> Path:
         made = _made(folder)
         _refuse_foreign(copy, made)
         _copy(source, part)
-        made[copy.name] = _digest(part)
+        content = _digest(part)
         # The list comes first: a copy that is on it and not there is harmless, the reverse is not.
+        made[copy.name] = [*made.get(copy.name, []), content]
         _write_list(folder, made)
         part.replace(copy)
+        made[copy.name] = [content]
         _thin_out(folder, made, source.stem, keep)
     except (OSError, sqlite3.Error) as error:
         raise BadFile(
@@ -69,8 +73,8 @@ def _copy(source: Path, part: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _refuse_foreign(copy: Path, made: dict[str, str]) -> None:
-    if copy.exists() and made.get(copy.name) != _digest(copy):
+def _refuse_foreign(copy: Path, made: Made) -> None:
+    if copy.exists() and _digest(copy) not in made.get(copy.name, []):
         raise BadFile(
             f"{copy.name} 已在备份目录里，却不是本程序所写，或写后被改过",
             place=str(copy),
@@ -79,25 +83,25 @@ def _refuse_foreign(copy: Path, made: dict[str, str]) -> None:
         )
 
 
-def _thin_out(folder: Path, made: dict[str, str], stem: str, keep: int) -> None:
+def _thin_out(folder: Path, made: Made, stem: str, keep: int) -> None:
     """Deletes the oldest of our own copies; one that was changed since is left, and forgotten."""
     ours = sorted(name for name in made if name[: -len("-YYYY-MM-DD.db")] == stem)
     for name in ours[:-keep]:
         old = folder / name
-        if old.exists() and _digest(old) == made[name]:
+        if old.exists() and _digest(old) in made[name]:
             old.unlink()
         del made[name]
     _write_list(folder, made)
 
 
-def _made(folder: Path) -> dict[str, str]:
+def _made(folder: Path) -> Made:
     try:
         found = json.loads((folder / LIST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError:
         found = None
-    if isinstance(found, dict) and all(isinstance(one, str) for one in found.values()):
+    if isinstance(found, dict) and all(isinstance(one, list) for one in found.values()):
         return found
     raise BadFile(
         f"备份清单 {LIST} 读不懂",
@@ -107,7 +111,7 @@ def _made(folder: Path) -> dict[str, str]:
     )
 
 
-def _write_list(folder: Path, made: dict[str, str]) -> None:
+def _write_list(folder: Path, made: Made) -> None:
     part = folder / f"{LIST}.part"
     with part.open("w", encoding="utf-8") as file:
         json.dump(made, file, indent=1, sort_keys=True)

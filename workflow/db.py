@@ -35,6 +35,11 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
+    @property
+    def file(self) -> Path:
+        """Where it lies."""
+        return Path(str(self.engine.url.database))
+
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A write transaction: all of it or nothing. Raises Conflict when it waited in vain."""
