@@ -120,11 +120,8 @@ def deliver(
 
 def standing(connection: Connection) -> Queue:
     """How much waits, how much was given up, and the latest error among them."""
-    count: dict[str, int] = dict(
-        connection.execute(
-            select(_MESSAGE.c.status, func.count()).group_by(_MESSAGE.c.status)
-        ).tuples()
-    )
+    rows = connection.execute(select(_MESSAGE.c.status, func.count()).group_by(_MESSAGE.c.status))
+    count: dict[str, int] = dict(rows.tuples().all())
     last = connection.execute(
         select(_MESSAGE.c.last_error)
         .where(_MESSAGE.c.status != "sent", _MESSAGE.c.last_error.is_not(None))
