@@ -129,7 +129,7 @@ class Folder:
 
 
 def _fit_for_a_file(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", name).strip("._")[:80]
+    return re.sub(r"[^\w.-]+", "_", name).strip("._")[:60]
 
 
 def _write_whole(path: Path, content: bytes) -> None:
@@ -337,6 +337,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 # No proxy from the environment, no files, no FTP: http(s) to the address that was configured.
 _OPENER = urllib.request.OpenerDirector()
 for _handler in (
+    urllib.request.UnknownHandler(),
     urllib.request.HTTPHandler(),
     urllib.request.HTTPSHandler(),
     urllib.request.HTTPErrorProcessor(),
