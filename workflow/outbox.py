@@ -121,7 +121,7 @@ def deliver(
 def standing(connection: Connection) -> Queue:
     """How much waits, how much was given up, and the latest error among them."""
     rows = connection.execute(select(_MESSAGE.c.status, func.count()).group_by(_MESSAGE.c.status))
-    count: dict[str, int] = dict(rows.tuples().all())
+    count: dict[str, int] = {row[0]: row[1] for row in rows}
     last = connection.execute(
         select(_MESSAGE.c.last_error)
         .where(_MESSAGE.c.status != "sent", _MESSAGE.c.last_error.is_not(None))
@@ -167,8 +167,8 @@ class _PostRoom:
             settings,
             first,
             register.is_drill(connection),
-            # Of a person's logins one in use stands for the person.
-            {one.person: one for one in sorted(officers, key=lambda one: one.active)},
+            # Of a person's several logins one in use and of a unit stands for the person.
+            {one.person: one for one in sorted(officers, key=lambda o: (o.active, bool(o.unit)))},
             {persons.get(name, name): reach for name, reach in settings.people.items()},
             {codes[name]: channel for name, channel in settings.units.items() if name in codes},
         )
