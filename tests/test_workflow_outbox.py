@@ -108,7 +108,6 @@ def test_each_person_is_reached_by_the_own_way_the_mail_the_units_or_the_folder(
     text = mail_config(mail, "wang") + ROBOT + '[people.head]\nchannel = "outbox"\n'
     for person in ("wang", "head", "qian", "nobody-known"):
         queue(database, f"digest:{person}", person=person)
-    queue(database, "digest:101", person="carrier")
     with robot_server(robot) as url:
         deliver(database, configured(database, text, ROBOT=url))
 
@@ -383,12 +382,16 @@ def test_a_service_that_stops_begins_no_further_letter(database: Database) -> No
     assert (done.sent, done.waiting) == (1, 2)
 
 
-def test_urgent_letters_go_first(database: Database, inbox: Inbox, mail: int) -> None:
+def test_urgent_letters_go_first(database: Database) -> None:
     queue(database, "a", at=MORNING - timedelta(hours=1))
     queue(database, "b", urgent=True, kind="alarm")
-    deliver(database, configured(database, mail_config(mail, "wang")))
+    asked = iter([False, True])
 
-    rows = messages(database)
-    assert inbox.ids[0] != inbox.ids[1]
-    assert {row.status for row in rows.values()} == {"sent"}
-    assert [row.key for row in rows.values() if row.urgent] == ["b"]
+    outbox.deliver(
+        database, configured(database, ""), lambda: MORNING, stopping=lambda: next(asked)
+    )
+
+    assert {key: row.status for key, row in messages(database).items()} == {
+        "a": "queued",
+        "b": "sent",
+    }
