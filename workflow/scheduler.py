@@ -34,7 +34,7 @@ LEASE = timedelta(seconds=30)
 BEAT = timedelta(seconds=5)
 RETRY = timedelta(minutes=15)
 ONE_DAY = timedelta(days=1)
-LEAST_GRACE = timedelta(minutes=10)
+LEAST_GRACE = timedelta(hours=1)
 NAME = "scheduler"
 ZONE = ZoneInfo("Asia/Shanghai")
 _LEASE = LeaseRow.metadata.tables["lease"]
@@ -68,7 +68,7 @@ class Job:
         return found
 
     def grace(self, due: datetime) -> timedelta:
-        """How late a run may be before people are told: its period, ten minutes to a day."""
+        """How late a run may be before people are told: its period, an hour to a day."""
         period = self.due_after(due) - due
         return min(max(period, LEAST_GRACE), ONE_DAY)
 
