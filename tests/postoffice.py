@@ -183,6 +183,10 @@ def robot_server(robot: Robot) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(answer)
 
+        def do_GET(self) -> None:
+            robot.asked.append((self.path, {}))
+            self.send_error(405)
+
         def log_message(self, *_: object) -> None:
             pass
 

@@ -155,3 +155,23 @@ def test_a_damaged_database_does_not_become_a_backup(tmp_path: Path) -> None:
         backup.backup(place.database, folder, NIGHT, keep=1)
 
     assert not list(folder.glob("*.db"))
+
+
+def test_a_copy_whose_index_does_not_fit_its_table_is_no_backup(tmp_path: Path) -> None:
+    """Damage that a copy takes over without a word: only the check of the copy finds it."""
+    place, folder = county.fresh(tmp_path), tmp_path / "backups"
+    good = backup.backup(place.database, folder, NIGHT, keep=1)
+    place.database.close()
+    connection = sqlite3.connect(place.database.file)
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute(
+        "UPDATE sqlite_master SET sql = replace(sql, '(unit)', '(village)') "
+        "WHERE name = 'ix_household_case_unit'"
+    )
+    connection.commit()
+    connection.close()
+
+    with pytest.raises(BadFile, match="不完好"):
+        backup.backup(place.database, folder, NIGHT + ONE_DAY, keep=1)
+
+    assert list(folder.glob("*.db")) == [good]
