@@ -283,6 +283,18 @@ class Desk:
 
         return config.writing_instant(database, self.today, datetime.now(UTC))
 
+    def clock(self, database: "Database") -> Callable[[], datetime]:
+        """The clock of what writes for long; a drill's stands still on its day."""
+        from workflow import register
+
+        with database.reading() as connection:
+            drill = register.is_drill(connection)
+        if drill:
+            return lambda: self.instant(database)
+        # Refuses a --today.
+        self.instant(database)
+        return lambda: datetime.now(UTC)
+
     def viewing_instant(self, database: "Database") -> datetime:
         """As of when a command that writes nothing decides: a drill's day need not be given."""
         from workflow import journal
@@ -1018,12 +1030,12 @@ def notify_send(desk: Desk, at_once: bool, again: bool) -> None:
     from workflow import answers, outbox
 
     database = desk.county()
-    settings = desk.settings(database)
+    settings, clock = desk.settings(database), desk.clock(database)
     with database.reading() as connection:
         settings.check_names(connection)
     if again:
-        outbox.requeue(database, desk.instant(database))
-    done = outbox.deliver(database, settings, lambda: desk.instant(database), at_once=at_once)
+        outbox.requeue(database, clock())
+    done = outbox.deliver(database, settings, clock, at_once=at_once)
     document = answers.delivered(done)
     desk.answer(document, lambda screen: screen.delivered(document))
 
@@ -1037,7 +1049,7 @@ def scheduler() -> None:
 @click.option("--once", is_flag=True, help="只把到时未做的任务各做一次就结束；供 cron 或演练使用")
 @pass_desk
 def scheduler_run(desk: Desk, once: bool) -> None:
-    """运行调度服务，直到按 Ctrl+C 或收到停止信号；可在几台电脑上同时运行，只有一个主持。
+    """运行调度服务，直到按 Ctrl+C 或收到停止信号；可同时运行几个，只有一个主持。
 
     加 --once 时有任务没有做成，退出码为 1。
     """
@@ -1047,9 +1059,7 @@ def scheduler_run(desk: Desk, once: bool) -> None:
     from workflow import scheduler as service
 
     database, stop = desk.county(), Event()
-    room = service.Room(
-        database, desk.settings(database), lambda: desk.instant(database), stop.is_set
-    )
+    room = service.Room(database, desk.settings(database), desk.clock(database), stop.is_set)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     if not once:

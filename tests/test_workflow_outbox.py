@@ -6,8 +6,11 @@ from pathlib import Path
 
 import county
 import pytest
+from office import make_office
 from postoffice import (
     MORNING,
+    PASSWORD,
+    USER,
     Inbox,
     Robot,
     configured,
@@ -20,7 +23,7 @@ from postoffice import (
     said,
 )
 
-from workflow import outbox
+from workflow import db, outbox
 from workflow.db import Database
 from workflow.outbox import BACK_OFF, CLAIM, TRIES, Delivered
 from workflow.settings import Settings
@@ -395,3 +398,45 @@ def test_urgent_letters_go_first(database: Database) -> None:
         "a": "queued",
         "b": "sent",
     }
+
+
+def test_the_command_takes_configuration_and_password_from_the_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, inbox = make_office(tmp_path, capsys), Inbox()
+    queue(db.connect(str(office.database)), "digest", person="county")
+    file = tmp_path / "elsewhere.toml"
+    monkeypatch.setenv("XIANLI_CONFIG", str(file))
+    monkeypatch.setenv("MIMA", PASSWORD)
+    with mail_server(inbox, login=True) as port:
+        login = f'user = "{USER}"\npassword_env = "MIMA"\n[people.county]'
+        text = mail_config(port, "county").replace("[people.county]", login)
+        file.write_text(text, encoding="utf-8")
+        done = office.run("notify", "send", "--now")
+
+    assert done.answer["sent"] == 1, done.text
+    assert inbox.logins == [USER.encode()]
+    assert str(inbox.letters[0]["To"]) == "县办 <county@example.gov.cn>"
+    assert office.run("scheduler", "status").answer["messages"] == {
+        "waiting": 0,
+        "given_up": 0,
+        "last_error": None,
+    }
+
+
+def test_what_was_not_sent_is_shown_to_people(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office, inbox = make_office(tmp_path, capsys), Inbox({"RCPT": "550 no such user"})
+    queue(db.connect(str(office.database)), "digest", person="county")
+    with mail_server(inbox) as port:
+        text = mail_config(port, "county")
+        (tmp_path / "xianli.toml").write_text(text, encoding="utf-8")
+        sent = office.run("notify", "send", "--now", as_json=False)
+        inbox.answers.clear()
+        again = office.run("notify", "send", "--now", "--again", as_json=False)
+
+    assert sent.status == again.status == 0
+    assert "放弃 digest：" in sent.text
+    assert "no such user" in sent.text
+    assert again.text.startswith("发出 1 件")

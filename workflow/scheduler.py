@@ -1,4 +1,4 @@
-"""The service: wakes the jobs at their times, on one computer or several, one of which leads.
+"""The service: wakes the jobs at their times, in one process or several, one of which leads.
 
 APScheduler only says when; the jobs themselves find what is to be done and may run again at any
 time. What must outlive the process stands in the tables `lease` and `job`: who leads and until
