@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import traceback
 import unicodedata
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from workflow.config import Day
     from workflow.db import Database
     from workflow.engine import Order
+    from workflow.settings import Settings
     from workflow.signing import Signer
 
 AnyWord = TypeVar("AnyWord", bound=Word)
@@ -259,6 +261,7 @@ class Desk:
     today: date | None
     as_json: bool
     key_file: Path | None = None
+    config: Path | None = None
 
     def database(self, *, signs: bool = True) -> "Database":
         """The database, which must exist.
@@ -319,6 +322,18 @@ class Desk:
 
         return config.writing_instant(database, self.today, datetime.now(UTC))
 
+    def clock(self, database: "Database") -> Callable[[], datetime]:
+        """The clock of what writes for long; a drill's stands still on its day."""
+        from workflow import register
+
+        with database.reading() as connection:
+            drill = register.is_drill(connection)
+        if drill:
+            return lambda: self.instant(database)
+        # Refuses a --today.
+        self.instant(database)
+        return lambda: datetime.now(UTC)
+
     def viewing_instant(self, database: "Database") -> datetime:
         """As of when a command that writes nothing decides: a drill's day need not be given."""
         from workflow import journal
@@ -327,6 +342,22 @@ class Desk:
             return self.instant(database)
         day = self.day(database)
         return journal.noon(day.today) if day.drill else datetime.now(UTC)
+
+    def settings(self, database: "Database") -> "Settings":
+        """The configuration file, or what holds without one."""
+        from workflow import settings
+
+        return settings.load(self.config, database.file, os.environ)
+
+    def county(self) -> "Database":
+        """The database, for the county office or who holds the file itself."""
+        from workflow import register
+
+        database = self.database()
+        who = self.reader(database)
+        if who is not None:
+            register.require_county(who)
+        return database
 
     def day(self, database: "Database") -> "Day":
         """The day that reading stands on."""
@@ -393,6 +424,12 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     envvar="XIANLI_KEY",
     help="签名用的私钥文件（XIANLI_KEY）；ssh-agent 里有就不必给出",
 )
+@click.option(
+    "--config",
+    envvar="XIANLI_CONFIG",
+    type=FILE,
+    help="配置文件（XIANLI_CONFIG）；默认为数据库旁的 xianli.toml，没有也可以",
+)
 @click.option("--json", "as_json", is_flag=True, help="输出 JSON，供程序读取")
 @click.version_option(package_name="xianli", prog_name="xianli")
 @click.pass_context
@@ -402,13 +439,14 @@ def cli(
     login: str | None,
     today: date | None,
     key_file: Path | None,
+    config: Path | None,
     as_json: bool,
 ) -> None:
     """先立后破：清洁取暖改造逐户管理，从确村确户到允许拆除原设施。
 
     新的取暖设施稳定运行满一个采暖季之前，绝不允许拆除原有取暖设施。
     """
-    context.obj = Desk(url, login, today, as_json, key_file)
+    context.obj = Desk(url, login, today, as_json, key_file, config)
 
 
 # 建库与演示 ------------------------------------------------------------------------------------
@@ -1313,6 +1351,79 @@ def notify_reply(desk: Desk, number: str, attach: Sequence[Path], reason: str | 
         plan = register.plan_in_force(connection)
     document = answers.letter(found, plan, desk.day(database).today)
     desk.answer(document, lambda screen: f"已登记 {number} 的回执（{document['replied_on']}）")
+
+
+# 信件与调度 ------------------------------------------------------------------------------------
+
+
+@notify.command("send")
+@click.option("--now", "at_once", is_flag=True, help="不等静默时段过去，也不等下次重试的时间")
+@click.option("--again", is_flag=True, help="先把已放弃的放回待发；改好配置以后用")
+@pass_desk
+def notify_send(desk: Desk, at_once: bool, again: bool) -> None:
+    """把待发的信发一轮：按配置文件走邮件、群机器人，或放进发件箱文件夹。"""
+    from workflow import answers, outbox
+
+    database = desk.county()
+    settings, clock = desk.settings(database), desk.clock(database)
+    with database.reading() as connection:
+        settings.check_names(connection)
+    if again:
+        outbox.requeue(database, clock())
+    done = outbox.deliver(database, settings, clock, at_once=at_once)
+    document = answers.delivered(done)
+    desk.answer(document, lambda screen: screen.delivered(document))
+
+
+@cli.group()
+def scheduler() -> None:
+    """长期运行的调度服务：按时发信、核对日志、备份。"""
+
+
+@scheduler.command("run")
+@click.option("--once", is_flag=True, help="只把到时未做的任务各做一次就结束；供 cron 或演练使用")
+@pass_desk
+def scheduler_run(desk: Desk, once: bool) -> None:
+    """运行调度服务，直到按 Ctrl+C 或收到停止信号；可同时运行几个，只有一个主持。
+
+    加 --once 时有任务没有做成，退出码为 1。
+    """
+    from threading import Event
+
+    from workflow import answers
+    from workflow import scheduler as service
+
+    database, stop = desk.county(), Event()
+    room = service.Room(database, desk.settings(database), desk.clock(database), stop.is_set)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    if not once:
+        service.run(room, stop, _log)
+        return
+    well = service.run_once(room, _log)
+    with database.reading() as connection:
+        document = answers.scheduler(service.status(connection, room.settings, room.clock()))
+    desk.answer(document, lambda screen: screen.scheduler(document))
+    if not well:
+        raise click.exceptions.Exit(1)
+
+
+def _log(line: str) -> None:
+    click.echo(f"{datetime.now(UTC).astimezone():%Y-%m-%d %H:%M:%S} {line}", err=True)
+
+
+@scheduler.command("status")
+@pass_desk
+def scheduler_status(desk: Desk) -> None:
+    """谁在主持、各任务上次和下次运行、有没有逾时；没有人主持时警告。"""
+    from workflow import answers
+    from workflow import scheduler as service
+
+    database = desk.whole_county()
+    settings, now = desk.settings(database), desk.viewing_instant(database)
+    with database.reading() as connection:
+        document = answers.scheduler(service.status(connection, settings, now))
+    desk.answer(document, lambda screen: screen.scheduler(document))
 
 
 @cli.group()

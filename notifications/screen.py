@@ -1231,6 +1231,49 @@ class Screen:
         head = f"{clean(found['file'])}：读到 {found['rows']} 户，新登记 {len(recorded)} 户的结果"
         return f"{head}\n{self.sample_standing(sample)}"
 
+    def delivered(self, done: Answer) -> str:
+        """`notify send`."""
+        lines = [
+            f"发出 {done['sent']} 件；将再试 {done['retried']} 件，放弃 {done['given_up']} 件，"
+            f"待发共 {done['waiting']} 件"
+        ]
+        problems = done["problems"]
+        assert isinstance(problems, list)
+        for one in problems:
+            what = "放弃" if one["given_up"] else "再试"
+            lines.append(f"  - {what} {clean(one['key'])}：{clean(one['error'])}")
+        if done["given_up"]:
+            lines.append("放弃的信在发件箱文件夹里，请人工送达；改好配置后可用 notify send --again")
+        return "\n".join(lines)
+
+    def scheduler(self, found: Answer) -> str:
+        """`scheduler status`."""
+        jobs, messages = found["jobs"], found["messages"]
+        assert isinstance(jobs, list)
+        assert isinstance(messages, Mapping)
+        leader = clean(found["leader"]) if found["leader"] else "无"
+        table = self.table(
+            ("任务", "上次开始", "上次做成", "下次", "结果"),
+            [
+                (
+                    job["label"],
+                    *(_local(job[key]) if job[key] else "-" for key in _JOB_INSTANTS),
+                    ("【逾时】" if job["overdue"] else "") + (job["outcome"] or "-"),
+                )
+                for job in jobs
+            ],
+            title="调度任务",
+        )
+        lines = [
+            f"主持：{leader}",
+            f"信件：待发 {messages['waiting']} 件，放弃 {messages['given_up']} 件",
+        ]
+        if messages["last_error"]:
+            lines.append(f"  最近一次没有发出：{clean(messages['last_error'])}")
+        if found["warning"]:
+            lines.append(f"【警告】{clean(found['warning'])}")
+        return "\n".join([table.rstrip("\n"), *lines])
+
     def proof(self, found: Answer) -> str:
         """`safety`."""
         walked = (
@@ -1422,6 +1465,9 @@ def _some(names: object) -> str:
 def _rung(name: object) -> str:
     level, _, days = str(name).partition("_")
     return f"{label('level', level)}{f'（前 {days} 天）' if days else ''}"
+
+
+_JOB_INSTANTS = ("started_at", "succeeded_at", "next_at")
 
 
 def _local(instant: object) -> str:

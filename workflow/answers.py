@@ -7,7 +7,8 @@ answers in Chinese.
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from states import deadlines, evidence, lifecycle, safety
 from states.errors import CaseError, Reason
@@ -42,6 +43,11 @@ from workflow.sample import Draw, Results, Size, Standing, Terms, row_of
 from workflow.verify import Finding, Report
 from workflow.violations import Entry
 from workflow.witness import Witnessed
+
+if TYPE_CHECKING:
+    # Only their types: mail servers and the scheduler are not loaded to list cases.
+    from workflow.outbox import Delivered
+    from workflow.scheduler import Standing as ServiceStanding
 
 Document = dict[str, Json]
 
@@ -786,6 +792,50 @@ def gates(found: Iterable[Gate]) -> list[Document]:
         {"unit": g.unit, "village": g.village, "kind": g.kind, "opened_on": _day(g.opened_on)}
         for g in found
     ]
+
+
+def _instant(instant: datetime | None) -> str | None:
+    return None if instant is None else instant_text(instant)
+
+
+def delivered(done: "Delivered") -> Document:
+    """`notify send`."""
+    return {
+        "sent": done.sent,
+        "retried": done.retried,
+        "given_up": done.given_up,
+        "waiting": done.waiting,
+        "problems": [
+            {"key": one.key, "given_up": one.given_up, "error": one.error} for one in done.problems
+        ],
+    }
+
+
+def scheduler(found: "ServiceStanding") -> Document:
+    """`scheduler status`, and what `scheduler run --once` leaves."""
+    return {
+        "leader": found.leader,
+        "lease_until": _instant(found.lease_until),
+        "jobs": [
+            {
+                "name": job.name,
+                "label": job.label,
+                "started_at": _instant(job.started_at),
+                "finished_at": _instant(job.finished_at),
+                "succeeded_at": _instant(job.succeeded_at),
+                "outcome": job.outcome,
+                "next_at": _instant(job.next_at),
+                "overdue": job.overdue,
+            }
+            for job in found.jobs
+        ],
+        "messages": {
+            "waiting": found.messages.waiting,
+            "given_up": found.messages.given_up,
+            "last_error": found.messages.last_error,
+        },
+        "warning": found.warning,
+    }
 
 
 def verification(found: Verification) -> Document:

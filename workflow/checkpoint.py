@@ -14,9 +14,8 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from states.errors import UsageFault
-from states.facts import Actor, Attached
+from states.facts import Attached
 from states.plan import Json
-from states.vocabulary import Role
 from states.workdays import local_date
 from workflow import attachments, journal, note, register
 from workflow.attachments import File
@@ -29,7 +28,6 @@ from workflow.tree import Tree
 
 STREAM, MADE = "checkpoints", "checkpoint_made"
 WITNESSES, ADDED, REVOKED = "witnesses", "witness_added", "witness_revoked"
-SYSTEM = Actor("system", "system", "系统", Role.SYSTEM)
 # A tail that nobody outside has seen for longer than this is warned of.
 OVERDUE = timedelta(hours=24)
 _JOURNAL = JournalRow.metadata.tables["journal"]
@@ -123,7 +121,7 @@ def make(database: Database, now: datetime) -> Made:
         if before is not None and before.checkpoint.size + 1 == size:
             return before
         found = Checkpoint(origin(connection), size, tree(connection).root())
-        pen = Pen(connection, SYSTEM, now, register.plan_in_force(connection).hash)
+        pen = Pen(connection, register.SYSTEM, now, register.plan_in_force(connection).hash)
         evidence: dict[str, Json] = {
             "origin": found.origin,
             "size": found.size,

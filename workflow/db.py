@@ -41,6 +41,11 @@ class Database:
         self.engine = engine
         self.unlock: Callable[[], Signer | None] = lambda: None
 
+    @property
+    def file(self) -> Path:
+        """Where it lies."""
+        return Path(str(self.engine.url.database))
+
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A write transaction: all of it or nothing. Raises Conflict when it waited in vain."""

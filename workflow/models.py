@@ -292,7 +292,8 @@ class MessageRow(SQLModel, table=True):
     """What goes out to one person: the outbox. Its key is sent once.
 
     `document` is what the letter says, as JSON, without personal data of households. `status` is
-    `queued`, `sending` (an attempt began), `sent` or `given_up`.
+    `queued`, `sending` (an attempt began), `sent` or `given_up`; `channel` and `tried_at` are those
+    of the last attempt.
     """
 
     __tablename__ = "message"
@@ -312,6 +313,7 @@ class MessageRow(SQLModel, table=True):
     next_try_at: datetime | None = Field(default=None, sa_column=Column(Instant))
     last_error: str | None = Field(default=None)
     channel: str | None = Field(default=None)
+    tried_at: datetime | None = Field(default=None, sa_column=Column(Instant))
     sent_at: datetime | None = Field(default=None, sa_column=Column(Instant))
 
 

@@ -79,6 +79,7 @@ def upgrade() -> None:
         _instant("next_try_at", nullable=True),
         _text("last_error", nullable=True),
         _text("channel", nullable=True),
+        _instant("tried_at", nullable=True),
         _instant("sent_at", nullable=True),
         sa.PrimaryKeyConstraint("key"),
     )

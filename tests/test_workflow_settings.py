@@ -1,0 +1,181 @@
+"""The configuration file: what it says, and that all its faults are told at once."""
+
+from datetime import UTC, datetime, time
+from pathlib import Path
+
+import county
+import pytest
+from postoffice import configured
+
+from notifications.channels import DingTalk, Folder, Security, Smtp, WeCom
+from workflow import settings
+from workflow.errors import BadFile
+from workflow.settings import At, Quiet
+
+EXAMPLE = Path(__file__).parent.parent / "docs" / "example" / "xianli.toml"
+SECRETS = {
+    "XIANLI_SMTP_PASSWORD": "p",
+    "XIANLI_DINGTALK_COUNTY": "https://oapi.dingtalk.com/robot/send?access_token=t",
+    "XIANLI_DINGTALK_COUNTY_SECRET": "SEC1",
+    "XIANLI_WECOM_101": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k",
+}
+
+
+def read(folder: Path, text: str, **environment: str) -> settings.Settings:
+    file = folder / "xianli.toml"
+    file.write_text(text, encoding="utf-8")
+    return settings.load(None, folder / "xianli.db", environment)
+
+
+def faults(folder: Path, text: str, **environment: str) -> str:
+    with pytest.raises(BadFile) as failure:
+        read(folder, text, **environment)
+    assert failure.value.place == str(folder / "xianli.toml")
+    return failure.value.message
+
+
+def test_without_a_file_letters_go_to_a_folder_beside_the_database(tmp_path: Path) -> None:
+    found = settings.load(None, tmp_path / "xianli.db", {})
+
+    assert found.file is None
+    assert found.outbox == Folder(tmp_path / "outbox")
+    assert found.quiet == Quiet(time(21), time(7))
+    assert found.times.backup_folder == tmp_path / "backups"
+    assert found.times.digest == At(8, 0)
+
+
+def test_the_example_is_a_configuration() -> None:
+    found = settings.load(EXAMPLE, Path("xianli.db"), SECRETS)
+
+    assert isinstance(found.channels["smtp"], Smtp)
+    assert found.channels["smtp"].security is Security.STARTTLS
+    assert isinstance(found.channels["dingtalk.county"], DingTalk)
+    assert isinstance(found.channels["wecom.town-101"], WeCom)
+    assert found.times.bulletin == At(9, 0, "mon")
+
+
+def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match="读不到"):
+        settings.load(tmp_path / "none.toml", tmp_path / "xianli.db", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[delivery]\nquiet = ['21:00']", "delivery.quiet"),
+        ("[delivery]\nquiet = ['21:00', '21:00']", "delivery.quiet"),
+        ("[delivery]\nquiet = ['25:00', '07:00']", "delivery.quiet"),
+        ("[delivery]\nquiet = 'never'", "delivery.quiet"),
+        ("[delivery]\ndrill = 1", "delivery.drill"),
+        ("[delivery]\nqiuet = []", "delivery.qiuet"),
+        ("[delievery]", "delievery"),
+        ("delivery = 3", "delivery"),
+        ("[channels.fax]", "channels.fax"),
+        ("[channels.outbox]\nfolder = 3", "channels.outbox.folder"),
+        ("[channels.smtp]\nsender = 'a@b'", "channels.smtp.host"),
+        ("[channels.smtp]\nhost = 'h'", "channels.smtp.sender"),
+        ("[channels.smtp]\nhost = 'h'\nsender = 'nobody'", "channels.smtp.sender"),
+        ("[channels.smtp]\nhost = 'h'\nsender = 'a@b'\nport = 0", "channels.smtp.port"),
+        ("[channels.smtp]\nhost = 'h'\nsender = 'a@b'\nport = true", "channels.smtp.port"),
+        ("[channels.smtp]\nhost = 'h'\nsender = 'a@b'\nsecurity = 'tls'", "channels.smtp.security"),
+        ("[channels.smtp]\nhost = 'h'\nsender = 'a@b'\nuser = 'u'", "channels.smtp.password_env"),
+        (
+            "[channels.smtp]\nhost = 'h'\nsender = 'a@b'\nuser = 'u'\npassword_env = 'UNSET'",
+            "UNSET",
+        ),
+        (
+            "[channels.smtp]\nhost = 'h'\nsender = 'a@b'\nuser = 'u'\npassword_env = 'SET'\n"
+            "security = 'none'",
+            "channels.smtp.security",
+        ),
+        ("[channels.smtp]\nhost = 'h'\nsender = 'a@b'\npassword = 'x'", "password_env"),
+        (
+            "[channels.smtp]\nhost = 'h'\nsender = 'a@b'\nca_file = 'no.pem'",
+            "channels.smtp.ca_file",
+        ),
+        ("[channels.dingtalk.county]", "channels.dingtalk.county.url_env"),
+        ("[channels.dingtalk.county]\nurl_env = 'SET'", "https://"),
+        ("[channels.wecom.town]\nurl = 'https://x'", "url_env"),
+        ("[people.wang]\nemail = 'wang@x'", "people.wang.email"),
+        ("[people.wang]\nemail = 'wang'", "people.wang.email"),
+        ("[people.wang]\nchannel = 'smtp'", "people.wang.channel"),
+        ("[people.wang]\nphone = '1'", "people.wang.phone"),
+        ('[people."zhang.san"]\nchannel = "fax"', "people.zhang.san.channel"),
+        ("[units.101]\nchannel = 'wecom.none'", "units.101.channel"),
+        ("[units.101]", "units.101.channel"),
+        ("[scheduler]\nsweep = '7:30'", "scheduler.sweep"),
+        ("[scheduler]\nsweep = 'mon 07:30'", "scheduler.sweep"),
+        ("[scheduler]\nbulletin = '09:00'", "scheduler.bulletin"),
+        ("[scheduler]\nbulletin = 'monday 09:00'", "scheduler.bulletin"),
+        ("[scheduler]\nkeep = 0", "scheduler.keep"),
+        ("[scheduler]\nbackups = 'x'", "scheduler.backups"),
+    ],
+)
+def test_a_fault_names_its_key(tmp_path: Path, text: str, told: str) -> None:
+    message = faults(tmp_path, text, SET="secret-value")
+
+    assert told in message
+    assert "secret-value" not in message
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    message = faults(
+        tmp_path, "[delivery]\nquiet = 1\n[channels.smtp]\nport = 'x'\n[scheduler]\nkeep = -1"
+    )
+
+    for key in ("quiet", "host", "port", "sender", "keep"):
+        assert key in message
+
+
+@pytest.mark.parametrize("content", [b"[delivery\n", b"\xff\xfe\x00", "[通道]".encode("gbk")])
+def test_what_is_no_toml_or_no_utf8_is_said_to_be_so(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "xianli.toml").write_bytes(content)
+
+    with pytest.raises(BadFile) as failure:
+        settings.load(None, tmp_path / "xianli.db", {})
+
+    assert failure.value.place == str(tmp_path / "xianli.toml")
+
+
+def test_a_file_saved_by_notepad_is_read(tmp_path: Path) -> None:
+    (tmp_path / "xianli.toml").write_text("[scheduler]\nkeep = 3\n", encoding="utf-8-sig")
+
+    assert settings.load(None, tmp_path / "xianli.db", {}).times.keep == 3
+
+
+def test_people_and_units_that_the_database_does_not_know_are_told(tmp_path: Path) -> None:
+    place = county.fresh(tmp_path)
+    text = (
+        "[people.wang]\nchannel = 'outbox'\n[people.wnag]\nchannel = 'outbox'\n"
+        "[units.101]\nchannel = 'outbox'\n[units.甲镇]\nchannel = 'outbox'\n"
+        "[units.999]\nchannel = 'outbox'\n"
+    )
+    found = configured(place.database, text.replace("units.甲镇", 'units."甲镇"'))
+
+    with place.database.reading() as connection, pytest.raises(BadFile) as failure:
+        found.check_names(connection)
+
+    assert "people.wnag" in failure.value.message
+    assert "units.999" in failure.value.message
+    assert "2 处" in failure.value.message
+
+
+@pytest.mark.parametrize(
+    ("quiet", "clock", "holds"),
+    [
+        (Quiet(time(21), time(7)), "20:59", False),
+        (Quiet(time(21), time(7)), "21:00", True),
+        (Quiet(time(21), time(7)), "00:00", True),
+        (Quiet(time(21), time(7)), "06:59", True),
+        (Quiet(time(21), time(7)), "07:00", False),
+        (Quiet(time(12), time(14)), "11:59", False),
+        (Quiet(time(12), time(14)), "12:00", True),
+        (Quiet(time(12), time(14)), "14:00", False),
+    ],
+)
+def test_quiet_hours_are_the_countys_first_minute_in_and_last_out(
+    quiet: Quiet, clock: str, holds: bool
+) -> None:
+    instant = datetime.fromisoformat(f"2023-06-01T{clock}:00+08:00").astimezone(UTC)
+
+    assert quiet.holds(instant) is holds

@@ -1,0 +1,125 @@
+"""Backups: a whole copy of the database, by SQLite's own backup API, while others work.
+
+A list beside the copies says which this program made, and with which content: nothing else is ever
+replaced or deleted.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from states.workdays import local_date
+from workflow.db import Database
+from workflow.errors import BadFile
+
+LIST = "backups.json"
+# The contents in SHA-256 that a copy of ours may have: two while the day's second takes its place.
+Made = dict[str, list[str]]
+
+
+def backup(database: Database, folder: Path, now: datetime, keep: int) -> Path:
+    """Writes the day's copy, sees that it is sound, and keeps the newest `keep` of its own.
+
+    A second copy on one day takes the place of the first. Raises BadFile when the copy could not be
+    written whole; the earlier ones then stay as they are.
+    """
+    source = database.file
+    copy = folder / f"{source.stem}-{local_date(now)}.db"
+    part = copy.with_name(f"{copy.name}.part")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        made = _made(folder)
+        _refuse_foreign(copy, made)
+        _copy(source, part)
+        content = _digest(part)
+        # The list comes first: a copy that is on it and not there is harmless, the reverse is not.
+        made[copy.name] = [*made.get(copy.name, []), content]
+        _write_list(folder, made)
+        part.replace(copy)
+        made[copy.name] = [content]
+        _thin_out(folder, made, source.stem, keep)
+    except (OSError, sqlite3.Error) as error:
+        raise BadFile(
+            f"备份没有写成：{error}",
+            place=str(folder),
+            remedy="检查备份目录的权限和磁盘空间；原数据库没有受影响",
+            code="backup",
+        ) from error
+    return copy
+
+
+def _copy(source: Path, part: Path) -> None:
+    part.unlink(missing_ok=True)
+    # Personal data in the clear: the copy is nobody else's to read.
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    address = f"{source.resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True)) as ours, closing(sqlite3.connect(part)) as its:
+        ours.backup(its)
+        # One file that stands alone, without the two that WAL would put beside it.
+        its.execute("PRAGMA journal_mode = DELETE")
+        faults = [row[0] for row in its.execute("PRAGMA integrity_check")]
+    if faults != ["ok"]:
+        raise BadFile(
+            f"备份不完好：{faults[0]}",
+            place=str(part),
+            remedy="运行 xianli audit verify 查看原数据库；以前的备份都还在",
+            code="backup",
+        )
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _refuse_foreign(copy: Path, made: Made) -> None:
+    if copy.exists() and _digest(copy) not in made.get(copy.name, []):
+        raise BadFile(
+            f"{copy.name} 已在备份目录里，却不是本程序所写，或写后被改过",
+            place=str(copy),
+            remedy="把它移到别处，再备份一次",
+            code="backup",
+        )
+
+
+def _thin_out(folder: Path, made: Made, stem: str, keep: int) -> None:
+    """Deletes the oldest of our own copies; one that was changed since is left, and forgotten."""
+    ours = sorted(name for name in made if name[: -len("-YYYY-MM-DD.db")] == stem)
+    for name in ours[:-keep]:
+        old = folder / name
+        if old.exists() and _digest(old) in made[name]:
+            old.unlink()
+        del made[name]
+    _write_list(folder, made)
+
+
+def _made(folder: Path) -> Made:
+    try:
+        found = json.loads((folder / LIST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        found = None
+    if isinstance(found, dict) and all(isinstance(one, list) for one in found.values()):
+        return found
+    raise BadFile(
+        f"备份清单 {LIST} 读不懂",
+        place=str(folder / LIST),
+        remedy="把它移到别处；此后旧的备份由人清理",
+        code="backup",
+    )
+
+
+def _write_list(folder: Path, made: Made) -> None:
+    part = folder / f"{LIST}.part"
+    with part.open("w", encoding="utf-8") as file:
+        json.dump(made, file, indent=1, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(folder / LIST)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

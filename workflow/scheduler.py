@@ -1,0 +1,419 @@
+"""The service: wakes the jobs at their times, in one process or several, one of which leads.
+
+APScheduler only says when; the jobs themselves find what is to be done and may run again at any
+time. What must outlive the process stands in the tables `lease` and `job`: who leads and until
+when, and when each job last went well.
+"""
+
+import logging
+import os
+import socket
+import traceback
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from queue import SimpleQueue
+from threading import Event
+from zoneinfo import ZoneInfo
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from states.errors import CaseError, UsageFault
+from workflow import backup, journal, outbox, quarantine, register
+from workflow.db import Database
+from workflow.errors import Conflict
+from workflow.models import JobRow, LeaseRow
+from workflow.outbox import Clock, Queue
+from workflow.settings import At, Settings
+
+LEASE = timedelta(seconds=30)
+BEAT = timedelta(seconds=5)
+RETRY = timedelta(minutes=15)
+ONE_DAY = timedelta(days=1)
+LEAST_GRACE = timedelta(hours=1)
+NAME = "scheduler"
+ZONE = ZoneInfo("Asia/Shanghai")
+_LEASE = LeaseRow.metadata.tables["lease"]
+_JOB = JobRow.metadata.tables["job"]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a job works with; `stopping` says that the service wants to end."""
+
+    database: Database
+    settings: Settings
+    clock: Clock
+    stopping: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One of the service's jobs; `run` answers in a few words what it did."""
+
+    name: str
+    label: str
+    trigger: CronTrigger
+    run: Callable[[Room], str]
+
+    def due_after(self, instant: datetime) -> datetime:
+        """The first time it is due after an instant."""
+        found = self.trigger.get_next_fire_time(None, instant + timedelta(microseconds=1))
+        assert isinstance(found, datetime)
+        return found
+
+    def grace(self, due: datetime) -> timedelta:
+        """How late a run may be before people are told: its period, an hour to a day."""
+        period = self.due_after(due) - due
+        return min(max(period, LEAST_GRACE), ONE_DAY)
+
+
+def jobs(settings: Settings) -> tuple[Job, ...]:
+    """The jobs in the order in which they run when several are due."""
+    times = settings.times
+    return (
+        Job("deliver", "发出信件", CronTrigger(minute="*", timezone=ZONE), _deliver),
+        Job("journal_check", "核对日志", _trigger(times.journal_check), _check_journal),
+        Job("backup", "备份", _trigger(times.backup), _back_up),
+    )
+
+
+def _trigger(at: At) -> CronTrigger:
+    return CronTrigger(day_of_week=at.weekday, hour=at.hour, minute=at.minute, timezone=ZONE)
+
+
+def _deliver(room: Room) -> str:
+    done = outbox.deliver(room.database, room.settings, room.clock, stopping=room.stopping)
+    told = f"发出 {done.sent} 件，待发 {done.waiting} 件"
+    for problem in done.problems:
+        told += f"；{'放弃' if problem.given_up else '再试'} {problem.key}：{problem.error}"
+    return told
+
+
+def _check_journal(room: Room) -> str:
+    with room.database.reading() as connection:
+        quarantine.check_whole(connection)
+        return f"日志 {journal.size(connection)} 条，哈希链完好"
+
+
+def _back_up(room: Room) -> str:
+    times = room.settings.times
+    copy = backup.backup(room.database, times.backup_folder, room.clock(), times.keep)
+    return f"备份到 {copy}"
+
+
+# Leading --------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Lease:
+    """The right to lead: held by whoever renews it, and taken over once nobody does.
+
+    A standby also takes it over when it saw the same lease for a whole lease's time: a clock that
+    was set back would otherwise keep a dead leader in office.
+    """
+
+    database: Database
+    holder: str
+    length: timedelta
+    beat: timedelta
+    _seen: datetime | None = None
+    _beats: int = 0
+
+    def hold(self, now: datetime) -> bool:
+        """Takes or renews the lease; whether it is ours now."""
+        with self.database.transaction() as connection:
+            row = connection.execute(select(_LEASE).where(_LEASE.c.name == NAME)).first()
+            until = now + self.length
+            if row is None:
+                connection.execute(
+                    insert(_LEASE).values(name=NAME, holder=self.holder, until=until)
+                )
+                return True
+            if row.holder != self.holder and row.until > now and not self._is_dead(row.until):
+                return False
+            connection.execute(
+                update(_LEASE).where(_LEASE.c.name == NAME).values(holder=self.holder, until=until)
+            )
+            return True
+
+    def is_ours(self, connection: Connection, now: datetime) -> bool:
+        """Whether the lease is ours and has not run out."""
+        row = connection.execute(select(_LEASE).where(_LEASE.c.name == NAME)).first()
+        return row is not None and row.holder == self.holder and row.until > now
+
+    def _is_dead(self, until: datetime) -> bool:
+        self._beats = self._beats + 1 if until == self._seen else 0
+        self._seen = until
+        return self._beats * self.beat > self.length
+
+    def release(self, now: datetime, *, forget: bool = False) -> None:
+        """Lets another lead at once; `forget` leaves no trace that anybody led."""
+        ours = (_LEASE.c.name == NAME) & (_LEASE.c.holder == self.holder)
+        with self.database.transaction() as connection:
+            if forget:
+                connection.execute(delete(_LEASE).where(ours))
+            else:
+                connection.execute(update(_LEASE).where(ours).values(until=now))
+
+
+def _myself() -> str:
+    return f"{socket.gethostname()} {os.getpid()} {uuid.uuid4().hex[:8]}"
+
+
+# Running --------------------------------------------------------------------------------------
+
+
+def run(room: Room, stop: Event, say: Say, *, lease: timedelta = LEASE) -> None:
+    """Serves until `stop` is set: leads, or stands by to lead. Raises UsageFault in a drill.
+
+    Who leads runs what was missed, then each job at its time. `lease` is how long a leader that
+    died stays in office.
+    """
+    with room.database.reading() as connection:
+        if register.is_drill(connection):
+            raise UsageFault(
+                "演练库的日期由 --today 指定，调度服务不能在上面长期运行",
+                remedy="用 xianli --today 日期 scheduler run --once，每次做一轮",
+            )
+        room.settings.check_names(connection)
+    # What it says of runs that were left out is no news here: the jobs find all that is to be done.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    held = _Lease(room.database, _myself(), lease, min(BEAT, lease / 6))
+    _Service(room, jobs(room.settings), held, say).serve(stop)
+
+
+def run_once(room: Room, say: Say) -> bool:
+    """Runs each job that is due, once, and ends; whether all of them went well.
+
+    Raises Conflict when a service leads. In a drill, where none can, no lease is taken.
+    """
+    with room.database.reading() as connection:
+        room.settings.check_names(connection)
+        drill = register.is_drill(connection)
+    lease = None if drill else _Lease(room.database, _myself(), LEASE, BEAT)
+    everything = jobs(room.settings)
+    well = True
+    try:
+        for job in due(room.database, everything, room.clock()):
+            if lease is not None and not lease.hold(room.clock()):
+                raise Conflict(
+                    "另有调度服务在主持",
+                    remedy="不必再运行 --once；用 xianli scheduler status 查看",
+                )
+            well = run_job(room, job, lease, say) and well
+    finally:
+        if lease is not None:
+            lease.release(room.clock(), forget=True)
+    return well
+
+
+def due(database: Database, of: Sequence[Job], now: datetime) -> list[Job]:
+    """The jobs whose time has come since they last went well; those that never did, too."""
+    with database.reading() as connection:
+        last = {row.name: row.succeeded_at for row in connection.execute(select(_JOB))}
+    return [
+        job
+        for job in of
+        if (succeeded := last.get(job.name)) is None or job.due_after(succeeded) <= now
+    ]
+
+
+def run_job(room: Room, job: Job, lease: _Lease | None, say: Say) -> bool:
+    """Runs a job and records how it went; whether it went well. Whatever it raises is recorded."""
+    try:
+        if not _began(room, job, lease):
+            return False
+        try:
+            outcome, well = job.run(room), True
+        except CaseError as error:
+            outcome, well = error.message, False
+        except Exception as error:
+            # Our bug, and still no reason to leave the other jobs undone.
+            say(traceback.format_exc())
+            outcome, well = f"程序出错：{type(error).__name__}: {error}", False
+        _ended(room, job, outcome, well=well)
+    except CaseError as error:
+        # The database could not be written, so neither could this.
+        say(f"{job.label}：{error.message}")
+        return False
+    say(f"{job.label}：{'' if well else '没有做成：'}{outcome}")
+    return well
+
+
+def _began(room: Room, job: Job, lease: _Lease | None) -> bool:
+    now = room.clock()
+    values = {"started_at": now, "finished_at": None, "next_at": job.due_after(now)}
+    with room.database.transaction() as connection:
+        # Who slept and lost the lease meanwhile must not wake up and begin.
+        if lease is not None and not lease.is_ours(connection, now):
+            return False
+        known = connection.execute(update(_JOB).where(_JOB.c.name == job.name).values(**values))
+        if known.rowcount == 0:
+            connection.execute(insert(_JOB).values(name=job.name, **values))
+    return True
+
+
+def _ended(room: Room, job: Job, outcome: str, *, well: bool) -> None:
+    now = room.clock()
+    values: dict[str, object] = {"finished_at": now, "outcome": outcome}
+    if well:
+        values["succeeded_at"] = now
+    with room.database.transaction() as connection:
+        connection.execute(update(_JOB).where(_JOB.c.name == job.name).values(**values))
+
+
+class _Service:
+    """One process that serves; all but the jobs themselves happens in the thread of `serve`."""
+
+    def __init__(self, room: Room, jobs: tuple[Job, ...], lease: _Lease, say: Say) -> None:
+        self.room, self.jobs, self.lease, self.say = room, jobs, lease, say
+        self.leading = False
+        self.failed: SimpleQueue[Job] = SimpleQueue()
+        self.last = room.clock()
+        # One worker: the jobs run one after another, and none waits for another's transaction.
+        self.scheduler = BackgroundScheduler(
+            timezone=ZONE,
+            executors={"default": ThreadPoolExecutor(1)},
+            # No run is too late: the machine may have slept for days. Of several missed, one.
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+
+    def serve(self, stop: Event) -> None:
+        self.scheduler.start()
+        self.say("调度服务已启动")
+        try:
+            while not stop.is_set():
+                try:
+                    self._beat(self.room.clock())
+                except CaseError as error:
+                    # The database is busy or the disk is full: the next beat tries again.
+                    self.say(f"租约没有续上：{error.message}")
+                stop.wait(self.lease.beat.total_seconds())
+        finally:
+            self.say("正在停止，先做完手头的任务")
+            self.scheduler.shutdown(wait=True)
+            if self.leading:
+                self.lease.release(self.room.clock())
+            self.say("调度服务已停止")
+
+    def _beat(self, now: datetime) -> None:
+        held = self.lease.hold(now)
+        if held and not self.leading:
+            self._take_office(now)
+        elif self.leading and not held:
+            self.scheduler.remove_all_jobs()
+            self.say("另一进程已接手，本进程待命")
+        elif held and now < self.last:
+            # The clock was set back: the next runs, planned by the old one, are too far off.
+            for job in self.jobs:
+                self.scheduler.modify_job(job.name, next_run_time=job.due_after(now))
+        self.leading, self.last = held, now
+        while not self.failed.empty():
+            self._try_again(self.failed.get(), now + RETRY)
+
+    def _take_office(self, now: datetime) -> None:
+        missed = due(self.room.database, self.jobs, now)
+        self.say("由本进程主持；补做：" + ("、".join(job.label for job in missed) or "无"))
+        for place, job in enumerate(self.jobs):
+            # What was missed runs in the order of the list, each after the one before.
+            first = now + timedelta(milliseconds=place) if job in missed else job.due_after(now)
+            self.scheduler.add_job(self._run, job.trigger, [job], id=job.name, next_run_time=first)
+
+    def _try_again(self, job: Job, at: datetime) -> None:
+        planned = self.scheduler.get_job(job.name)
+        if planned is not None and planned.next_run_time > at:
+            planned.modify(next_run_time=at)
+
+    def _run(self, job: Job) -> None:
+        if not run_job(self.room, job, self.lease, self.say):
+            # Not planned anew from here: a scheduler that shuts down waits for this thread.
+            self.failed.put(job)
+
+
+# How it stands -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class JobStanding:
+    """A job's last run, its last good one and its next; `overdue` when it should have gone well."""
+
+    name: str
+    label: str
+    started_at: datetime | None
+    finished_at: datetime | None
+    succeeded_at: datetime | None
+    outcome: str | None
+    next_at: datetime
+    overdue: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who leads and until when, the jobs, the outbox, and what people must be warned of."""
+
+    leader: str | None
+    lease_until: datetime | None
+    jobs: tuple[JobStanding, ...]
+    messages: Queue
+    warning: str | None
+
+
+def status(connection: Connection, settings: Settings, now: datetime) -> Standing:
+    """How the service stands."""
+    lease = connection.execute(select(_LEASE).where(_LEASE.c.name == NAME)).first()
+    leads = lease is not None and lease.until > now
+    rows = {row.name: row for row in connection.execute(select(_JOB))}
+    found = tuple(_job_standing(job, rows.get(job.name), now) for job in jobs(settings))
+    return Standing(
+        lease.holder if lease is not None and leads else None,
+        lease.until if lease is not None else None,
+        found,
+        outbox.standing(connection),
+        _warned(found, silent_since=lease.until if lease is not None and not leads else None),
+    )
+
+
+def warning(connection: Connection, settings: Settings, now: datetime) -> str | None:
+    """The dead man's warning: nobody leads any more, or a job is overdue.
+
+    None when all is well, and where no service ever ran.
+    """
+    return status(connection, settings, now).warning
+
+
+def _job_standing(job: Job, row: "Row[tuple[object, ...]] | None", now: datetime) -> JobStanding:
+    if row is None:
+        return JobStanding(job.name, job.label, None, None, None, None, job.due_after(now), False)
+    missed = job.due_after(row.succeeded_at or row.started_at)
+    late = missed + job.grace(missed) < now
+    never = row.succeeded_at is None and row.finished_at is not None
+    following = row.next_at if row.next_at is not None and row.next_at > now else job.due_after(now)
+    return JobStanding(
+        job.name,
+        job.label,
+        row.started_at,
+        row.finished_at,
+        row.succeeded_at,
+        row.outcome,
+        following,
+        overdue=late or never,
+    )
+
+
+def _warned(found: Sequence[JobStanding], silent_since: datetime | None) -> str | None:
+    told = []
+    if silent_since is not None:
+        told.append(
+            f"调度服务没有在运行（{silent_since.astimezone(ZONE):%Y-%m-%d %H:%M} 起）："
+            "到期提醒、信件和备份都停了；请启动 xianli scheduler run"
+        )
+    late = [job.label for job in found if job.overdue]
+    if late:
+        told.append(f"逾时没有做成：{'、'.join(late)}；原因见 xianli scheduler status")
+    return "；".join(told) or None
