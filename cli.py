@@ -960,15 +960,43 @@ def batch_apply(desk: Desk, file: Path, partial: bool, key: str | None) -> None:
 @pass_desk
 def check(desk: Desk, as_of: date | None, known_at: datetime | None, unit: str | None) -> None:
     """各责任单位逾期多少、将要逾期多少；新旧取暖都没有的户最先列出。"""
-    from workflow import answers, overdue, register
+    from workflow import answers, forecast, overdue, register
+
+    database = desk.database()
+    clocks = _clocks(desk, database, as_of, known_at, outlook=True)
+    units = _visible(desk.reader(database), _units(desk, database, unit))
+    today = desk.day(database).today
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        foreseen = forecast.foresee(connection, plan, clocks, today, units)
+        found = overdue.check(connection, plan, clocks, units, foreseen.positions)
+        drill = register.is_drill(connection)
+    document = answers.check(found, foreseen.by_unit, drill=drill)
+    desk.answer(document, lambda screen: screen.check(document))
+
+
+@cli.command("forecast")
+@AS_OF
+@KNOWN_AT
+@click.option("--unit", help="责任单位编码或名称")
+@pass_desk
+def show_forecast(
+    desk: Desk, as_of: date | None, known_at: datetime | None, unit: str | None
+) -> None:
+    """各责任单位按期完工、按期验收的概率，预计完工日期，需要的进度和实际的进度。
+
+    按各单位自己的登记推演；最可能误期的单位在前。
+    """
+    from workflow import answers, forecast, register
 
     database = desk.database()
     clocks = _clocks(desk, database, as_of, known_at, outlook=True)
     units = _visible(desk.reader(database), _units(desk, database, unit))
     with database.reading() as connection:
-        found = overdue.check(connection, register.plan_in_force(connection), clocks, units)
-        document = answers.check(found, drill=register.is_drill(connection))
-    desk.answer(document, lambda screen: screen.check(document))
+        plan = register.plan_in_force(connection)
+        found = forecast.foresee(connection, plan, clocks, desk.day(database).today, units)
+        document = answers.forecast(found, plan, drill=register.is_drill(connection))
+    desk.answer(document, lambda screen: screen.forecast(document))
 
 
 @cli.group()

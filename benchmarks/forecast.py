@@ -5,14 +5,13 @@ simulator (`seasons.py`) was written first. What the forecast could not know (it
 probability below which a unit counts as one that will miss) was chosen on the seeds of `--tuning`;
 what is reported comes from others.
 
-On each of `CUTS` the forecast sees what had been entered by then, of units not yet finished. The
-straight line beside it extrapolates the unit's mean pace since its first household, and says yes or
-no; so does the one through the last four weeks.
+On each of `CUTS` the forecast sees what had been entered by then; units already finished count only
+among those that were not warned of. The straight line beside it extrapolates the unit's mean pace
+since its first household, and says yes or no; so does the one through the last four weeks.
 """
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -22,8 +21,9 @@ import seasons
 from seasons import Did
 
 from states.plan import Plan
+from states.vocabulary import State
 from workflow import config, forecast
-from workflow.forecast import STEPS, Outlook, UnitWork
+from workflow.forecast import Household, Outlook, UnitWork
 
 TUNING, REPORTED = range(1000, 1040), range(2000, 2060)
 CUTS = (
@@ -34,6 +34,14 @@ TWO_WEEKS_AHEAD = seasons.WORKS_END - timedelta(days=14)
 # A unit is said to miss when it is less likely than this to finish; chosen on the tuning seeds.
 WARN_BELOW = 0.45
 LARGE = 20
+AFTER = {
+    Did.REGISTERED: State.HOUSEHOLD_CONFIRMATION,
+    Did.CONFIRM: State.EQUIPMENT_SELECTION,
+    Did.SELECT: State.CONSTRUCTION,
+    Did.COMPLETE: State.ACCEPTANCE,
+    Did.REJECT: State.CONSTRUCTION,
+    Did.ACCEPT: State.STABLE_SEASON,
+}
 DID = (Did.CONFIRM, Did.SELECT, Did.COMPLETE, Did.ACCEPT)
 
 
@@ -69,48 +77,25 @@ def _by(day: date | None, end: date) -> bool:
 
 def unit_work(unit: seasons.Unit, cut: date) -> UnitWork:
     """The unit as its ledger showed it on a day: what had been entered by then."""
-    waiting, redoing, rejected, gone, registered = [0, 0, 0, 0], 0, 0, 0, 0
-    done: tuple[Counter[int], ...] = tuple(Counter() for _ in STEPS)
-    finished: date | None = None
-    entered = [
-        (step.entered_on - step.on).days
+    known = (
+        [step for step in household.steps if step.entered_on <= cut]
         for household in unit.households
-        for step in household.steps
-        if step.entered_on <= cut
-    ]
-    seen_on = cut - timedelta(days=round(sum(entered) / len(entered))) if entered else cut
-    for household in unit.households:
-        steps = [step for step in household.steps if step.entered_on <= cut]
-        if not steps:
-            continue
-        registered += 1
-        if any(step.did is Did.CLOSE for step in steps):
-            gone += 1
-            continue
-        first: dict[Did, date] = {}
-        for step in steps:
-            first.setdefault(step.did, step.on)
-        for counts, did in zip(done, DID, strict=True):
-            if did in first:
-                counts[max(0, (seen_on - first[did]).days // 7)] += 1
-        rejected += sum(step.did is Did.REJECT for step in steps)
-        last = steps[-1].did
-        if Did.COMPLETE not in first:
-            waiting[2 if Did.SELECT in first else 1 if Did.CONFIRM in first else 0] += 1
-        else:
-            finished = max(finished or first[Did.COMPLETE], first[Did.COMPLETE])
-            redoing += last is Did.REJECT
-            waiting[3] += last is Did.COMPLETE
-    unregistered = max(0, unit.task - registered)
-    return UnitWork(
-        unit.code,
-        seen_on,
-        households=registered - gone + unregistered,
-        waiting=(waiting[0] + unregistered, waiting[1], waiting[2], waiting[3]),
-        redoing=redoing,
-        done=done,
-        rejected=rejected,
-        finished_on=finished,
+    )
+    households = [_household(steps) for steps in known if steps]
+    return forecast.unit_work(unit.code, unit.task, households, cut, cut)
+
+
+def _household(steps: Sequence[seasons.Step]) -> Household:
+    first: dict[Did, seasons.Step] = {}
+    for step in steps:
+        first.setdefault(step.did, step)
+    complete = first.get(Did.COMPLETE)
+    return Household(
+        State.CLOSED if Did.CLOSE in first else AFTER[steps[-1].did],
+        tuple(first[did].on if did in first else None for did in DID),
+        redone=Did.REJECT in first,
+        planned=True,
+        entered_after=(complete.entered_on - complete.on).days if complete else None,
     )
 
 
@@ -121,14 +106,14 @@ def straight_line(unit: UnitWork, cut: date, weeks: int | None = None) -> date |
         return None
     length = max(done) + 1 if weeks is None else min(weeks, max(done) + 1)
     pace = sum(n for week, n in done.items() if week < length) / (7 * length)
-    left = sum(unit.waiting[:3])
+    left = unit.to_build
     if not pace or left / pace > 3000:
         return None
     return cut + timedelta(days=int(left / pace) + 1)
 
 
 def cases_of(seed: int) -> list[Case]:
-    """Every unit of one season that was not finished, on each of the days."""
+    """Every unit of one season on each of the days."""
     season, plan = seasons.simulate(seed), config.load_plan("wutai-2023")
     return [case for cut in CUTS for case in _on(season, plan, cut)]
 
@@ -137,17 +122,16 @@ def _on(season: seasons.Season, plan: Plan, cut: date) -> Iterator[Case]:
     work = [unit_work(unit, cut) for unit in season.units]
     said = forecast.outlooks(work, plan, cut)
     for unit, seen in zip(season.units, work, strict=True):
-        if sum(seen.waiting[:3]):
-            yield Case(
-                season.seed,
-                cut,
-                seen,
-                said[unit.code],
-                straight_line(seen, cut),
-                straight_line(seen, cut, 4),
-                unit.finished_on,
-                unit.accepted_on,
-            )
+        yield Case(
+            season.seed,
+            cut,
+            seen,
+            said[unit.code],
+            straight_line(seen, cut),
+            straight_line(seen, cut, 4),
+            unit.finished_on,
+            unit.accepted_on,
+        )
 
 
 def coverage(cases: Sequence[Case]) -> float:
@@ -173,11 +157,15 @@ def brier_accepted(cases: Sequence[Case]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Warnings:
-    """Two weeks ahead: how many of those that miss were named, and how many wrongly."""
+    """Two weeks ahead: how many of those that miss were named, and how many wrongly.
+
+    `making` are units unfinished that day which make it, `through` those finished before.
+    """
 
     missing: int
     named: int
     making: int
+    through: int
     wrongly: int
 
     @property
@@ -187,7 +175,12 @@ class Warnings:
 
     @property
     def false_alarms(self) -> float:
-        """Named, of those that make it."""
+        """Named, of all that make it."""
+        return self.wrongly / (self.making + self.through)
+
+    @property
+    def false_alarms_of_open(self) -> float:
+        """Named, of those that make it and were not finished that day."""
         return self.wrongly / self.making
 
     @property
@@ -199,14 +192,21 @@ class Warnings:
 def warnings(cases: Sequence[Case], below: float = WARN_BELOW) -> Warnings:
     """The warnings of two weeks ahead at this probability."""
     ahead = [case for case in cases if case.cut == TWO_WEEKS_AHEAD]
-    missing = [case for case in ahead if not case.made]
-    making = [case for case in ahead if case.made]
+    still = [case for case in ahead if case.work.to_build]
+    missing = [case for case in still if not case.made]
+    making = [case for case in still if case.made]
     return Warnings(
         len(missing),
         sum(case.said.p_construction < below for case in missing),
         len(making),
+        len(ahead) - len(still),
         sum(case.said.p_construction < below for case in making),
     )
+
+
+def unfinished(cases: Sequence[Case]) -> list[Case]:
+    """The cases of units that were not finished on the day of the forecast."""
+    return [case for case in cases if case.work.to_build]
 
 
 def tables(cases: Sequence[Case]) -> Iterator[str]:
@@ -215,11 +215,13 @@ def tables(cases: Sequence[Case]) -> Iterator[str]:
     small = [case for case in cases if case.work.households < LARGE]
     for name, group in ((f"Units of {LARGE} households and more", large), ("Smaller units", small)):
         yield f"\n{name}\n"
-        yield "| as of | units | made it | 80 % interval covers | Brier: forecast |"
-        yield "straight line | line of 4 weeks | acceptance: Brier |"
+        yield (
+            "| as of | unfinished units | of them made it | 80 % interval covers | "
+            "Brier: forecast | straight line | line of 4 weeks | Brier, acceptance |"
+        )
         yield "|---|---:|---:|---:|---:|---:|---:|---:|"
         for cut in (*CUTS, None):
-            part = [case for case in group if cut in (None, case.cut)]
+            part = [case for case in unfinished(group) if cut in (None, case.cut)]
             if not part:
                 continue
             ours, line, recent = brier(part)
@@ -232,9 +234,10 @@ def tables(cases: Sequence[Case]) -> Iterator[str]:
         if told.missing and told.making:
             yield (
                 f"\nTwo weeks ahead (p < {WARN_BELOW}): {told.named} of {told.missing} units that "
-                f"miss are named (recall {told.recall:.3f}); {told.wrongly} of {told.making} that "
-                f"make it are named too (false alarms {told.false_alarms:.3f}; "
-                f"of all named {told.wrong_share:.3f} make it)"
+                f"miss are named, recall {told.recall:.3f}. {told.wrongly} that make it are named "
+                f"too: {told.false_alarms:.3f} of all that make it, {told.wrong_share:.3f} of all "
+                f"that are named, {told.false_alarms_of_open:.3f} of the {told.making} that make "
+                "it and were unfinished that day."
             )
 
 

@@ -4,7 +4,7 @@ Instants are UTC, dates `YYYY-MM-DD`, identifiers those of the vocabulary. The s
 answers in Chinese.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 
@@ -20,6 +20,7 @@ from workflow.audit import Verification
 from workflow.batch import Batch, Refused
 from workflow.cases import Position
 from workflow.engine import Receipt
+from workflow.forecast import Forecast, Outlook
 from workflow.ledger import Import
 from workflow.models import instant_text
 from workflow.overdue import Check, Todo
@@ -263,8 +264,8 @@ def todo(items: Iterable[Todo]) -> list[Document]:
     ]
 
 
-def check(found: Check, *, drill: bool) -> Document:
-    """`check`."""
+def check(found: Check, outlooks: Mapping[str, Outlook], *, drill: bool) -> Document:
+    """`check`, with what is to be expected of each unit."""
     return {
         "as_of": _day(found.as_of),
         "drill": drill,
@@ -280,11 +281,43 @@ def check(found: Check, *, drill: bool) -> Document:
                 "done": line.done,
                 "overdue": line.overdue,
                 "at_risk": line.at_risk,
+                "p_construction": outlooks[line.unit].p_construction,
+                "p_acceptance": outlooks[line.unit].p_acceptance,
+                "pace_needed": outlooks[line.unit].pace_needed,
+                "pace_shown": outlooks[line.unit].pace_shown,
+                "expected": _day(outlooks[line.unit].expected),
             }
             for line in found.by_unit
         },
         "overdue_cases": [position(p) for p in found.late],
         "at_risk_cases": [position(p) for p in found.risky],
+    }
+
+
+def forecast(found: Forecast, in_force: Plan, *, drill: bool) -> Document:
+    """`forecast`."""
+    units = {unit.code: unit for unit in in_force.units}
+    return {
+        "as_of": _day(found.as_of),
+        "drill": drill,
+        "works_end": _day(in_force.phase("works").end),
+        "acceptance_end": _day(in_force.phase("acceptance").end),
+        "by_unit": {
+            code: {
+                "unit_name": units[code].name,
+                "task": units[code].task,
+                "to_build": one.to_build,
+                "p_construction": one.p_construction,
+                "p_acceptance": one.p_acceptance,
+                "expected": _day(one.expected),
+                "low": _day(one.low),
+                "high": _day(one.high),
+                "pace_needed": one.pace_needed,
+                "pace_shown": one.pace_shown,
+                "binding_state": one.binding_state,
+            }
+            for code, one in found.by_unit.items()
+        },
     }
 
 

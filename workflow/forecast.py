@@ -21,15 +21,21 @@ put right after an inspection run under their own deadline and count for the acc
 docs/forecast.md tells the method, how it was tested and where it is weak.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from math import exp, log
 from random import Random
 
+from sqlalchemy import Connection
+
 from states.plan import Plan
-from states.vocabulary import State, Trigger
-from states.workdays import is_workday, last_workday, workdays_left
+from states.vocabulary import Quota, State, Trigger
+from states.workdays import is_workday, last_workday, local_date, workdays_left
+from workflow import cases, journal
+from workflow.cases import Clocks, Position
+from workflow.journal import Line
 
 RUNS = 200
 HORIZON_WEEKS = 40
@@ -58,18 +64,36 @@ _PLAN_WEIGHT = 3.0  # weeks of one unit that the plan's pace is worth beside the
 _SIZE_POWER = 0.75  # how a unit's pace grows with its households
 _FEW = 2  # that few households may be the ones who are never at home
 _CUT_SHORT = 0.5  # the share of a week told of by one that ended with the work
+_LATEST_ENTRY = 14  # days; what is entered later is a backlog of papers, not the usual lag
 _REJECTED = (1.0, 30.0)  # rejected, of those inspected, before anything is known
 _PUT_RIGHT = 0.5  # chance that rejected works are put right within a week
 
 
 @dataclass(frozen=True, slots=True)
+class Household:
+    """What the forecast wants to know of a case on the clocks asked for.
+
+    `first` holds the first day of each of `STEPS`; `redone` says that its works were once rejected;
+    `planned` that it counts against the annex; `entered_after` how many days after its completion
+    that was entered.
+    """
+
+    state: State
+    first: tuple[date | None, ...]
+    redone: bool
+    planned: bool
+    entered_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class UnitWork:
-    """What a unit has done and has to do, on the clocks asked for.
+    """What a unit has done and has to do.
 
     `waiting` counts households in each of `WAITS_IN`, without rejected ones, which are `redoing`.
     `done` counts for each of `STEPS` the first times, by the week before `seen_on`: 0 is the last
-    seven days and later. `finished_on` is the day of the last first completion. `seen_on` is the
-    day whose work the ledger shows: what is entered late has not been seen yet.
+    seven days and later. `finished_on` and `accepted_on` are the last days of first completions and
+    acceptances. `seen_on` is the day whose work the ledger shows: what is entered late has not been
+    seen yet.
     """
 
     unit: str
@@ -80,6 +104,12 @@ class UnitWork:
     done: tuple[Mapping[int, int], ...]
     rejected: int
     finished_on: date | None
+    accepted_on: date | None
+
+    @property
+    def to_build(self) -> int:
+        """Households not yet completed for the first time."""
+        return sum(self.waiting[:_ACCEPT])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +123,7 @@ class Outlook:
     """
 
     unit: str
+    to_build: int
     p_construction: float
     p_acceptance: float
     expected: date | None
@@ -105,7 +136,8 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What is known of a step of one unit: its level, gamma, and how its weeks vary."""
+    """What is known of a step of one unit: its weekly level, and how sure that is (the standard
+    deviation of its logarithm); whether it has yet to start; whether it did nothing last week."""
 
     level: float
     doubt: float
@@ -130,18 +162,117 @@ class _County:
     rate: tuple[float, ...]
     spread: tuple[float, ...]
     weeks: tuple[tuple[float, ...], ...]
-    last: tuple["_Last", ...]
+    last: tuple[_Last, ...]
     rejected: float
 
 
-def outlooks(work: Sequence[UnitWork], plan: Plan, as_of: date) -> dict[str, Outlook]:
-    """The forecast of each unit; `work` should hold all units of the county, which learn from it.
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The outlook of units on a day, and every case of the county on which it rests."""
+
+    as_of: date
+    by_unit: Mapping[str, Outlook]
+    positions: Sequence[Position]
+
+
+def foresee(
+    connection: Connection,
+    plan: Plan,
+    clocks: Clocks,
+    today: date,
+    units: Sequence[str] | None = None,
+) -> Forecast:
+    """The forecast for these units (None: all) on these clocks.
+
+    An `as_of` after today is looked at from today: what is to come is not known to have stood
+    still.
+    """
+    lines = journal.lines(connection, clocks.known_at)
+    positions = cases.positions(connection, plan, clocks, lines=lines)
+    known = today if clocks.known_at is None else min(today, local_date(clocks.known_at))
+    day = min(clocks.as_of, known)
+    households: dict[str, list[Household]] = {}
+    for position in positions:
+        # A row that the journal knows nothing of is for the audit to find.
+        if line := lines.get(position.code):
+            found = _household(position, line, day)
+            households.setdefault(position.unit, []).append(found)
+    work = [
+        unit_work(unit.code, unit.task, households.get(unit.code, ()), day, known)
+        for unit in plan.units
+    ]
+    return Forecast(clocks.as_of, outlooks(work, plan, clocks.as_of, units), positions)
+
+
+def _household(position: Position, line: Line, day: date) -> Household:
+    first = tuple(on if on is not None and on <= day else None for on in line.first[: len(STEPS)])
+    completed = first[_COMPLETE]
+    heard = line.completed_heard
+    return Household(
+        position.state,
+        first,
+        redone=line.redone_on is not None and line.redone_on <= day,
+        planned=position.quota is Quota.PLANNED,
+        entered_after=(local_date(heard) - completed).days if heard and completed else None,
+    )
+
+
+def unit_work(
+    unit: str, task: int, households: Iterable[Household], day: date, known: date
+) -> UnitWork:
+    """What the unit's households come to on a day, by what was known on another.
+
+    Households of the annex that nobody has registered wait for confirmation; a closed one leaves
+    and opens no gap.
+    """
+    waiting, redoing, rejected, registered, going = [0, 0, 0, 0], 0, 0, 0, []
+    for one in households:
+        registered += one.planned
+        if one.state is State.CLOSED:
+            continue
+        going.append(one)
+        rejected += one.redone
+        if one.state is State.CONSTRUCTION and one.redone and one.first[_COMPLETE]:
+            redoing += 1
+        elif one.state in WAITS_IN:
+            waiting[WAITS_IN.index(one.state)] += 1
+    gap = max(0, task - registered)
+    waiting[0] += gap
+    lags = [min(one.entered_after, _LATEST_ENTRY) for one in going if one.entered_after is not None]
+    unseen = round(sum(lags) / len(lags)) if lags else 0
+    seen_on = day - timedelta(days=max(0, unseen - (known - day).days))
+    done: tuple[Counter[int], ...] = tuple(Counter() for _ in STEPS)
+    for one in going:
+        for counts, on in zip(done, one.first, strict=True):
+            if on is not None:
+                counts[max(0, (seen_on - on).days // 7)] += 1
+    return UnitWork(
+        unit,
+        seen_on,
+        households=len(going) + gap,
+        waiting=(waiting[0], waiting[1], waiting[2], waiting[3]),
+        redoing=redoing,
+        done=done,
+        rejected=rejected,
+        finished_on=max((on for one in going if (on := one.first[_COMPLETE])), default=None),
+        accepted_on=max((on for one in going if (on := one.first[_ACCEPT])), default=None),
+    )
+
+
+def outlooks(
+    work: Sequence[UnitWork], plan: Plan, as_of: date, units: Sequence[str] | None = None
+) -> dict[str, Outlook]:
+    """The outlook of these units (None: all), which learn from the whole county's `work`.
 
     The same question gives the same answer: the draws are seeded by unit and day.
     """
     county = _county(work, plan)
     weeks = {day: _weeks_after(day, plan) for day in {unit.seen_on for unit in work}}
-    return {unit.unit: _outlook(unit, county, weeks[unit.seen_on], plan, as_of) for unit in work}
+    return {
+        unit.unit: _outlook(unit, county, weeks[unit.seen_on], plan, as_of)
+        for unit in work
+        if units is None or unit.unit in units
+    }
 
 
 def _weeks_after(day: date, plan: Plan) -> tuple[tuple[float, float], ...]:
@@ -270,42 +401,51 @@ def _step(unit: UnitWork, county: _County, step: int) -> _Step:
 
 
 def _outlook(
-    unit: UnitWork, county: _County, weeks: Sequence[tuple[float, float]], plan: Plan, as_of: date
+    unit: UnitWork,
+    county: _County,
+    weeks: Sequence[tuple[float, float]],
+    plan: Plan,
+    as_of: date,
 ) -> Outlook:
     works_end, acceptance_end = plan.phase("works").end, plan.phase("acceptance").end
-    to_build = sum(unit.waiting[:_ACCEPT])
+    seen, to_build = unit.seen_on, unit.to_build
     to_accept = to_build + unit.waiting[_ACCEPT] + unit.redoing
-    left = workdays_left(as_of, last_workday(works_end))
-    needed = None if left == 0 and to_build else to_build / (left / 5) if to_build else 0.0
-    shown = sum(unit.done[_COMPLETE].get(week, 0) for week in range(SHOWN_WEEKS)) / SHOWN_WEEKS
     steps = [_step(unit, county, step) for step in range(len(STEPS))]
-    random, seen = Random(f"{unit.unit} {as_of}"), unit.seen_on
-    if not to_accept:
-        ends = [(0.0, 0.0)]
-    else:
-        ends = [
-            _run(unit, steps, county, weeks, (acceptance_end - seen).days, random)
-            for _ in range(RUNS)
-        ]
-    built_by = sum(built < (works_end - seen).days for built, _ in ends) / len(ends)
-    accepted_by = sum(done < (acceptance_end - seen).days for _, done in ends) / len(ends)
+    random = Random(f"{unit.unit} {as_of}")
+    within = (works_end - seen).days, (acceptance_end - seen).days
+    runs = range(RUNS if to_accept else 0)
+    ends = [_run(unit, steps, county, weeks, within[1], random) for _ in runs]
     if to_build:
         built = sorted(built for built, _ in ends)
         low, expected, high = (_day(built, share, seen) for share in (0.1, 0.5, 0.9))
+        p_construction = _chance(sum(day < within[0] for day in built), within[0])
     else:
         low = expected = high = unit.finished_on
-        built_by = float(expected is None or expected <= works_end)
+        p_construction = float(expected is None or expected <= works_end)
+    if to_accept:
+        p_acceptance = _chance(sum(day < within[1] for _, day in ends), within[1])
+    else:
+        p_acceptance = float(unit.accepted_on is None or unit.accepted_on <= acceptance_end)
+    left = workdays_left(as_of, last_workday(works_end))
+    needed = round(5 * to_build / left, 1) if left else None if to_build else 0.0
+    shown = sum(unit.done[_COMPLETE].get(week, 0) for week in range(SHOWN_WEEKS)) / SHOWN_WEEKS
     return Outlook(
         unit.unit,
-        p_construction=round(built_by, 3),
-        p_acceptance=round(accepted_by, 3),
+        to_build=to_build,
+        p_construction=p_construction,
+        p_acceptance=p_acceptance,
         expected=expected,
         low=low,
         high=high,
-        pace_needed=None if needed is None else round(needed, 1),
+        pace_needed=needed,
         pace_shown=round(shown, 1),
         binding_state=_binding(unit, steps),
     )
+
+
+def _chance(runs: int, days_left: int) -> float:
+    """The probability that so many runs speak for; never quite 0 or 1 while days are left."""
+    return round((runs + 0.5) / (RUNS + 1), 3) if days_left > 0 else 0.0
 
 
 def _day(days: Sequence[float], share: float, seen_on: date) -> date | None:
