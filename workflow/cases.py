@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from sqlalchemy import Connection, Row, select
@@ -220,7 +220,7 @@ def _past(
     on = clocks.as_of if clocks.past else None
     saying = journal.cases_saying(connection, (Trigger.CONFIRM, Trigger.ACCEPT), GONE_WORDS)
     # What only went onward still has the marks it was registered with.
-    rows = {row.code: row for row in connection.execute(select(*_MARKS))}
+    rows = {row.code: row for row in connection.execute(select(*_MARKS)).all()}
     folded, onward = [], []
     for code, line in lines.items():
         row = rows.get(code)
@@ -228,24 +228,34 @@ def _past(
             folded.append(code)
         elif (wanted is None or row.unit in wanted) and (on is None or line.begins_on <= on):
             onward.append((row, line, line.registered_on))
+    alike: dict[tuple[object, ...], Position] = {}
+    listed = []
     with _readable():
-        found = [_gone_onward(row, line, registered, on) for row, line, registered in onward]
+        for row, line, registered_on in onward:
+            days = tuple(d if on is None or (d and d <= on) else None for d in line.first)
+            # Many cases stand alike, and the rules look at neither code nor village.
+            key = (*row[1:2], *row[3:], registered_on, days)
+            if key not in alike:
+                alike[key] = position(_gone_onward(row, registered_on, days), plan, clocks.as_of)
+            listed.append(
+                replace(alike[key], code=row.code, village=row.village, version=line.version)
+            )
     histories = load(connection, folded, known_at=clocks.known_at, checked=False)
     for code, events in histories.items():
         facts = fold(code, events, on)
         if facts is not None and (wanted is None or facts.unit in wanted):
-            found.append(facts)
-    return [position(facts, plan, clocks.as_of) for facts in found]
+            listed.append(position(facts, plan, clocks.as_of))
+    return listed
 
 
 def _gone_onward(
-    row: Row[tuple[object, ...]], line: Line, registered_on: date, on: date | None
+    row: Row[tuple[object, ...]], registered_on: date, days: Sequence[date | None]
 ) -> CaseFacts:
-    """The facts that bear on the position of a case that only went onward."""
+    """The facts that bear on the position of a case that took each step of `ONWARD` on its day."""
     state, since = State.HOUSEHOLD_CONFIRMATION, registered_on
     selected: date | None = None
-    for trigger, day in zip(ONWARD, line.first, strict=True):
-        if day is not None and (on is None or day <= on):
+    for trigger, day in zip(ONWARD, days, strict=True):
+        if day is not None:
             state, since = ONWARD[trigger], day
             if trigger is Trigger.SELECT:
                 selected = day
@@ -260,7 +270,6 @@ def _gone_onward(
         registered=0,
         state=state,
         state_since=since,
-        version=line.version,
         select_on=selected,
     )
 
