@@ -1261,7 +1261,7 @@ def check(
 
     加 --notify 办一轮提醒：系统自己的事，不必写 --as；有没办成的，退出码为 4 或 6。
     """
-    from workflow import answers, dispatch, overdue, quarantine, register
+    from workflow import answers, dispatch, forecast, overdue, quarantine, register
 
     if notify and (as_of is not None or known_at is not None):
         raise click.UsageError("--notify 按今天办，不能与 --as-of、--known-at 同用")
@@ -1269,10 +1269,14 @@ def check(
     done = dispatch.round_(database, desk.instant(database)) if notify else None
     clocks = _clocks(desk, database, as_of, known_at, outlook=True)
     units = _visible(desk.reader(database), _units(desk, database, unit))
+    today = desk.day(database).today
     with database.reading() as connection:
-        found = overdue.check(connection, register.plan_in_force(connection), clocks, units)
+        plan = register.plan_in_force(connection)
+        foreseen = forecast.foresee(connection, plan, clocks, today, units)
+        found = overdue.check(connection, plan, clocks, units, foreseen.positions)
         document = answers.check(
             found,
+            foreseen.by_unit,
             drill=register.is_drill(connection),
             quarantined=quarantine.codes(connection),
         )
@@ -1424,6 +1428,30 @@ def scheduler_status(desk: Desk) -> None:
     with database.reading() as connection:
         document = answers.scheduler(service.status(connection, settings, now))
     desk.answer(document, lambda screen: screen.scheduler(document))
+
+
+@cli.command("forecast")
+@AS_OF
+@KNOWN_AT
+@click.option("--unit", help="责任单位编码或名称")
+@pass_desk
+def show_forecast(
+    desk: Desk, as_of: date | None, known_at: datetime | None, unit: str | None
+) -> None:
+    """各责任单位按期完工、按期验收的概率，预计完工日期，需要的进度和实际的进度。
+
+    按各单位自己的登记推演；最可能误期的单位在前。
+    """
+    from workflow import answers, forecast, register
+
+    database = desk.database()
+    clocks = _clocks(desk, database, as_of, known_at, outlook=True)
+    units = _visible(desk.reader(database), _units(desk, database, unit))
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        found = forecast.foresee(connection, plan, clocks, desk.day(database).today, units)
+        document = answers.forecast(found, plan, drill=register.is_drill(connection))
+    desk.answer(document, lambda screen: screen.forecast(document))
 
 
 @cli.group()

@@ -495,16 +495,28 @@ class Screen:
                 _rate(line["done"], line["task"]),
                 line["overdue"],
                 line["at_risk"],
+                _chance(line["p_construction"]),
+                _near(line["expected"], found["as_of"]),
             )
             for code, line in by_unit.items()
         ]
         lines = list(by_unit.values())
         sums = [sum(line[key] for line in lines) for key in ("task", "done", "overdue", "at_risk")]
         rows.append(
-            ("", "合计", sums[0], sums[1], _rate(sums[1], sums[0]), sums[2], sums[3]),
+            ("", "合计", sums[0], sums[1], _rate(sums[1], sums[0]), sums[2], sums[3], "", ""),
         )
-        headings = ("编码", "责任单位", "任务", "已验收", "完成率", "逾期", "有风险")
-        parts.append(self.table(headings, rows, numbers=(2, 3, 4, 5, 6)))
+        headings = (
+            "编码",
+            "责任单位",
+            "任务",
+            "已验收",
+            "完成率",
+            "逾期",
+            "有风险",
+            "按期完工",
+            "预计",
+        )
+        parts.append(self.table(headings, rows, numbers=(2, 3, 4, 5, 6, 7)))
         parts.append(
             f"在办 {found['cases']} 户，逾期 {found['overdue']} 户，有风险 {found['at_risk']} 户；"
             f"错过计划生效前的节点 {found['historic']} 户（历史，不报警）"
@@ -620,6 +632,47 @@ class Screen:
         if "reply_by" in document:
             parts.append(f"请于 {document['reply_by']} 前办结并回执")
         return "\n".join(parts)
+
+    def forecast(self, found: Answer) -> str:
+        """`forecast`: who is most in danger first."""
+        by_unit, as_of = found["by_unit"], found["as_of"]
+        assert isinstance(by_unit, Mapping)
+        in_danger = sorted(
+            by_unit.items(),
+            key=lambda one: (one[1]["p_construction"], one[1]["p_acceptance"], -one[1]["to_build"]),
+        )
+        rows = []
+        for _, line in in_danger:
+            done = not line["to_build"]
+            rows.append(
+                (
+                    line["unit_name"],
+                    line["to_build"],
+                    _chance(line["p_construction"]),
+                    _chance(line["p_acceptance"]),
+                    _near(line["expected"], as_of),
+                    "已完" if done else _near(line["low"], as_of),
+                    "-" if done else _near(line["high"], as_of),
+                    "-" if line["pace_needed"] is None else line["pace_needed"],
+                    line["pace_shown"],
+                    label("state", line["binding_state"]),
+                )
+            )
+        headings = (
+            *("责任单位", "未完工", "完工", "验收", "预计", "早则", "迟则"),
+            *("需要", "近期", "卡在"),
+        )
+        return "\n".join(
+            (
+                f"截至 {as_of}{_drill(found)}",
+                self.table(headings, rows, numbers=(1, 2, 3, 7, 8)),
+                f"完工、验收：{found['works_end']} 前全部完工、{found['acceptance_end']} "
+                "前全部验收的可能性",
+                "预计：最后一户完工的日期；八成可能在“早则”与“迟则”之间",
+                "需要：按期完工每周要完成的户数；近期：近四周平均每周完成的户数",
+                "卡在：最费时间的环节",
+            )
+        )
 
     def _nearest(self, name: str, cases: object) -> list[str]:
         assert isinstance(cases, list)
@@ -1532,6 +1585,24 @@ def _days(days: object) -> str:
 
 def _named(value: object) -> list[str]:
     return [f"{label('trigger', one)}（{one}）" for one in _strings(value)]
+
+
+def _chance(probability: object) -> str:
+    """A probability in whole per cent; what is all but sure is not said to be sure."""
+    assert isinstance(probability, float)
+    if 0 < probability < 0.01:
+        return "<1%"
+    if 0.99 < probability < 1:
+        return ">99%"
+    return f"{probability:.0%}"
+
+
+def _near(day: object, as_of: object) -> str:
+    """A day without its year, which the forecast's horizon leaves no doubt of; None lies beyond."""
+    if day is None:
+        return "更晚"
+    before = str(day) < str(as_of) and str(day)[:4] != str(as_of)[:4]
+    return str(day) if before else str(day)[5:]
 
 
 def _rate(done: object, task: object) -> str:

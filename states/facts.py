@@ -32,6 +32,28 @@ from states.workdays import local_date
 
 GONE = (FacilityStatus.SEALED, FacilityStatus.REMOVED)
 SEALING = (ViolationType.KANG_SEALED, ViolationType.STOVE_REMOVED)
+# What bears on where a case stands (state and its day, deadline, marks, the old facility gone) by
+# its kind and day alone: `fold` reads nothing else of it that does. A case with any other kind, or
+# with one of these steps twice, has to be folded; so has one whose confirmation or acceptance
+# names one of `GONE_WORDS`. A new kind is therefore folded until somebody adds it here.
+ONWARD = {
+    Trigger.CONFIRM: State.EQUIPMENT_SELECTION,
+    Trigger.SELECT: State.CONSTRUCTION,
+    Trigger.COMPLETE: State.ACCEPTANCE,
+    Trigger.ACCEPT: State.STABLE_SEASON,
+    Trigger.PERMIT: State.REMOVAL_PERMITTED,
+}
+BESIDE = (
+    FactKind.WORKS,
+    FactKind.NOTICE,
+    FactKind.FAULT,
+    FactKind.REPAIR,
+    FactKind.VISIT,
+    FactKind.SIGNATURE,
+    FactKind.COMPLAINT,
+    FactKind.FINDING,
+)
+GONE_WORDS = (":sealed", ":removed", ":gone:")
 _TRIGGERS = {str(trigger): trigger for trigger in Trigger}
 _FACTS = {str(kind): kind for kind in FactKind}
 

@@ -17,11 +17,13 @@ from pathlib import Path as FilePath
 import openpyxl
 
 from states import evidence, plan
+from states.facts import fold
 from states.identity import check_digit
 from states.plan import Plan
 from states.vocabulary import FactKind, GateKind, Path, Role, State, Trigger
-from workflow import config, db, engine, journal, ledger, setup
+from workflow import cases, config, db, engine, journal, ledger, register, setup
 from workflow.attachments import File
+from workflow.cases import Clocks, Position
 from workflow.db import Database
 from workflow.engine import Order, Receipt, Refusal
 
@@ -505,6 +507,25 @@ def _copy(template: FilePath, folder: FilePath) -> County:
 def open_at(file: FilePath) -> County:
     """The county whose database is this file."""
     return County(file, db.connect(str(file)))
+
+
+def folded(county: County, clocks: Clocks) -> list[Position]:
+    """Every case on these clocks with all its events read and folded, in the order of codes."""
+    with county.database.reading() as connection:
+        plan_, people = register.plan_in_force(connection), register.persons(connection)
+        histories = journal.read_cases(connection, people, known_at=clocks.known_at)
+        found = [
+            cases.position(facts, plan_, clocks.as_of)
+            for code, events in histories
+            if (facts := fold(code, events, clocks.as_of if clocks.past else None))
+        ]
+    return sorted(found, key=lambda position: position.code)
+
+
+def listed(county: County, clocks: Clocks) -> list[Position]:
+    """The same as the program lists it."""
+    with county.database.reading() as connection:
+        return cases.positions(connection, register.plan_in_force(connection), clocks)
 
 
 def noon(day: date) -> datetime:

@@ -409,6 +409,10 @@ def test_the_parts_of_an_answer_have_the_keys_of_the_design(run: Run) -> None:
         assert expected <= set(keys(entries(member(plan, part))[0]))
     unit = member(check, "by_unit", "101")
     assert {"unit_name", "task", "done", "overdue", "at_risk"} <= set(keys(unit))
+    outlook = {"p_construction", "p_acceptance", "expected", "pace_needed", "pace_shown"}
+    assert outlook <= set(keys(unit))
+    unit = member(answer(run, "forecast"), "by_unit", "101")
+    assert {*outlook, "low", "high", "binding_state"} <= set(keys(unit))
     proof = member(answer(run, "audit", "verify"), "proof")
     assert set(keys(proof)) == {"witnessed", "signed", "clock_only"}
 
@@ -445,7 +449,14 @@ def test_reading_commands_write_nothing(permitted: County, run: Run) -> None:
     before = every_row(permitted)
 
     for command in (
-        *(("todo",), ("check",), ("case", "list"), ("case", "show", CODE), ("case", "why", CODE)),
+        *(
+            ("todo",),
+            ("check",),
+            ("forecast",),
+            ("case", "list"),
+            ("case", "show", CODE),
+            ("case", "why", CODE),
+        ),
         *(("case", "history", CODE), ("plan", "show"), ("audit", "verify"), ("audit", "removal")),
         *(("gate", "list"), ("officer", "list"), ("safety",), ("safety", "--schema")),
         ("--as", "wang", "ledger", "export", "masked.csv"),
@@ -453,6 +464,47 @@ def test_reading_commands_write_nothing(permitted: County, run: Run) -> None:
         assert run(*command)[0] == 0, command
 
     assert every_row(permitted) == before
+
+
+# The forecast --------------------------------------------------------------------------------
+
+
+def test_the_forecast_names_who_is_most_in_danger_first(place: County, run: Run) -> None:
+    county.carry(place, county.TOWN, State.ACCEPTANCE)
+
+    _, out, _ = run("--today", "2023-09-20", "forecast")
+
+    listed = re.findall(r"甲镇|乙乡|热力局", out)
+    assert sorted(listed) == ["乙乡", "热力局", "甲镇"]
+    document = answer(run, "--today", "2023-09-20", "forecast")
+    chances = [
+        member(document, "by_unit", code, "p_construction")
+        for name in listed
+        for code, unit_name in county.UNIT_NAME.items()
+        if unit_name == name
+    ]
+    assert chances == sorted(chances, key=str)
+    assert "2023-09-30" in out
+    assert "确村确户" in out
+
+
+def test_check_and_forecast_say_the_same_of_a_unit(place: County, run: Run) -> None:
+    county.carry(place, county.TOWN[:3], State.ACCEPTANCE)
+
+    for asked in (("--as-of", "2023-08-12"), ("--as-of", "2023-09-15"), ("--as-of", "2023-07-01")):
+        checked = member(answer(run, "check", *asked), "by_unit", "101")
+        said = member(answer(run, "forecast", *asked), "by_unit", "101")
+
+        for key in ("p_construction", "p_acceptance", "expected", "pace_needed", "pace_shown"):
+            assert member(checked, key) == member(said, key), (asked, key)
+
+
+def test_an_officer_of_a_unit_sees_its_own_forecast_only(run: Run) -> None:
+    own = answer(run, "--as", "qian", "forecast")
+    other = answer(run, "--as", "qian", "forecast", "--unit", "101")
+
+    assert keys(member(own, "by_unit")) == ["102"]
+    assert keys(member(other, "by_unit")) == []
 
 
 # `case why … permit` -----------------------------------------------------------------------------

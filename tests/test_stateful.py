@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from states.errors import StepRefused
 from states.vocabulary import FactKind, State, Trigger
 from workflow import audit, engine
+from workflow.cases import Clocks
 from workflow.engine import Order
 from workflow.errors import NotPermitted
 
@@ -180,6 +181,12 @@ class Officers(RuleBasedStateMachine):
         self.permitted = 0
 
     def teardown(self) -> None:
+        # Past days read by columns are what the whole history folds to, on either clock.
+        days = [county.CONFIRMED, county.ACCEPTED, *(self.day - timedelta(days=n) for n in (1, 9))]
+        for day in days:
+            for known_at in (None, county.noon(self.day - timedelta(days=3))):
+                clocks = Clocks(day, True, known_at)
+                assert county.listed(self.place, clocks) == county.folded(self.place, clocks)
         self.place.database.close()
         self.folder.cleanup()
 

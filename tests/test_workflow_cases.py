@@ -7,9 +7,10 @@ import county
 import pytest
 from county import CODE, ONE_DAY, PAPER, County
 
-from states.facts import Actor, CaseFacts
+from states import facts as facts_module
+from states.facts import GONE_WORDS, Actor, CaseFacts
 from states.vocabulary import FactKind, Role, State, Trigger
-from workflow import cases, register
+from workflow import cases, journal, register
 from workflow.cases import Clocks
 from workflow.errors import NotPermitted
 
@@ -89,6 +90,86 @@ def test_the_present_read_from_the_projection_is_the_present_replayed(place: Cou
             replayed = cases.positions(connection, plan, Clocks(day, past=True))
 
             assert projected == replayed
+
+
+@pytest.fixture
+def eventful(tmp_path: Path) -> County:
+    """Every kind of event that could move a deadline, a mark or the old facility, on some case."""
+    place, town = county.fresh(tmp_path), county.TOWN
+    confirm = county.pairs_of(county.confirm(town[1]))
+    sealed = [(k, "kang:sealed" if k == "old_facility" else v) for k, v in confirm]
+    place.advance(town[1], Trigger.CONFIRM, county.CONFIRMED, *sealed)
+    gone = ["102-0001", "102-0002"]
+    place.carry_out([county.confirm(town[3])], "wang", county.CONFIRMED)
+    county.carry(place, gone, State.CONSTRUCTION)
+    place.carry_out([county.complete(code) for code in gone], "qian", county.COMPLETED)
+    place.carry_out([county.accept(code) for code in gone], "zhao", county.ACCEPTED)
+    late = date(2023, 9, 12)
+    right = (("findings", "不合格"), ("put_right_by", "2023-10-20"))
+    place.advance("102-0001", Trigger.OVERTURN, late, *right)
+    stove = (("facility", "stove"), ("status", "removed"), ("by", "unknown"))
+    seen = place.advance("102-0002", FactKind.OLD_FACILITY, late, *stove, on=county.ACCEPTED)
+    place.advance(town[2], Trigger.CLOSE, late, *county.CLOSING)
+    due = (("due_on", "2023-10-08"), ("requested_by", "甲镇"))
+    place.advance(town[3], FactKind.EXTENSION, late, *due, reason="缺货", files=[PAPER])
+    place.advance("RLJ-0001", FactKind.VISIT, late, ("temperature", "12"))
+    violation = (("type", "kang_sealed"), ("by", "村干部"), ("what", "封炕"))
+    place.advance("RLJ-0001", FactKind.VIOLATION, late + ONE_DAY, *violation)
+    status = (("id", str(seen.seq)), ("status", "in_use"))
+    place.advance("102-0002", FactKind.CORRECT, late + 3 * ONE_DAY, *status, files=[PAPER])
+    place.advance(town[2], Trigger.REINSTATE, late + 5 * ONE_DAY, reason="又参加")
+    return place
+
+
+def test_past_days_read_by_columns_are_what_the_histories_fold_to(eventful: County) -> None:
+    days = [county.LEDGER_IN + timedelta(days=n) for n in range(-1, 125, 3)]
+    instants = [None, *(county.noon(day) for day in (HAPPENED, HEARD, date(2023, 9, 13)))]
+
+    for known_at in instants:
+        for clocks in (
+            Clocks(date(2023, 10, 9), known_at=county.noon(date(2023, 12, 1))),
+            *(Clocks(day, True, known_at) for day in days),
+        ):
+            assert county.listed(eventful, clocks) == county.folded(eventful, clocks), clocks
+
+
+def test_only_cases_that_went_onward_are_read_by_columns(eventful: County) -> None:
+    with eventful.database.reading() as connection:
+        onward = {code for code, line in journal.lines(connection, None).items()}
+        simple = {c for c, line in journal.lines(connection, None).items() if line.onward_only}
+        then = journal.lines(connection, county.noon(HEARD))
+        sealed = journal.cases_saying(connection, [Trigger.CONFIRM], GONE_WORDS)
+
+    town = county.TOWN
+    assert onward == set(county.CODES)
+    assert simple == {CODE, town[1], town[4], town[5], "RLJ-0002"}
+    assert sealed == {town[1]}
+    # What was heard later could have changed the marks that the rows show now.
+    assert not then["102-0001"].onward_only
+
+
+def test_a_kind_that_nobody_thought_of_is_folded() -> None:
+    known = {*facts_module.ONWARD, *facts_module.BESIDE}
+
+    assert set(FactKind) - known == {
+        FactKind.OLD_FACILITY,
+        FactKind.VIOLATION,
+        FactKind.PAUSE,
+        FactKind.RESUME,
+        FactKind.EXTENSION,
+        FactKind.RESOLVE,
+        FactKind.CORRECT,
+    }
+    assert set(Trigger) - known == {
+        Trigger.REJECT,
+        Trigger.OVERTURN,
+        Trigger.REPLACE,
+        Trigger.CHANGE_PATH,
+        Trigger.REVOKE,
+        Trigger.SEND_BACK,
+        Trigger.CLOSE,
+        Trigger.REINSTATE,
+    }
 
 
 def test_positions_are_those_of_the_units_asked_for(place: County) -> None:

@@ -26,6 +26,7 @@ from workflow.certificate import Certificate
 from workflow.checkpoint import Made, Seen, Status
 from workflow.dispatch import Round
 from workflow.engine import Receipt
+from workflow.forecast import Forecast, Outlook
 from workflow.holidays import Entered, Known, Moved
 from workflow.keyring import OfficerKey
 from workflow.ledger import Import
@@ -304,8 +305,14 @@ def todo(items: Iterable[Todo]) -> list[Document]:
     ]
 
 
-def check(found: Check, *, drill: bool, quarantined: Sequence[str] = ()) -> Document:
-    """`check`."""
+def check(
+    found: Check,
+    outlooks: Mapping[str, Outlook],
+    *,
+    drill: bool,
+    quarantined: Sequence[str] = (),
+) -> Document:
+    """`check`, with what is to be expected of each unit."""
     return {
         "as_of": _day(found.as_of),
         "drill": drill,
@@ -321,6 +328,11 @@ def check(found: Check, *, drill: bool, quarantined: Sequence[str] = ()) -> Docu
                 "done": line.done,
                 "overdue": line.overdue,
                 "at_risk": line.at_risk,
+                "p_construction": outlooks[line.unit].p_construction,
+                "p_acceptance": outlooks[line.unit].p_acceptance,
+                "pace_needed": outlooks[line.unit].pace_needed,
+                "pace_shown": outlooks[line.unit].pace_shown,
+                "expected": _day(outlooks[line.unit].expected),
             }
             for line in found.by_unit
         },
@@ -400,6 +412,33 @@ def letter(found: Letter, plan: Plan, as_of: date) -> Document:
         "reply_by": _day(found.reply_by),
         "replied_on": _day(found.replied_on),
         "unanswered": found.unanswered(as_of),
+    }
+
+
+def forecast(found: Forecast, in_force: Plan, *, drill: bool) -> Document:
+    """`forecast`."""
+    units = {unit.code: unit for unit in in_force.units}
+    return {
+        "as_of": _day(found.as_of),
+        "drill": drill,
+        "works_end": _day(in_force.phase("works").end),
+        "acceptance_end": _day(in_force.phase("acceptance").end),
+        "by_unit": {
+            code: {
+                "unit_name": units[code].name,
+                "task": units[code].task,
+                "to_build": one.to_build,
+                "p_construction": one.p_construction,
+                "p_acceptance": one.p_acceptance,
+                "expected": _day(one.expected),
+                "low": _day(one.low),
+                "high": _day(one.high),
+                "pace_needed": one.pace_needed,
+                "pace_shown": one.pace_shown,
+                "binding_state": one.binding_state,
+            }
+            for code, one in found.by_unit.items()
+        },
     }
 
 

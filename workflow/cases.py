@@ -1,21 +1,24 @@
 """Cases read from the journal, as of any day and as known at any instant, and their projection."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from states import deadlines, guards_permit
-from states.facts import Actor, CaseFacts, Event, fold
+from states.facts import GONE_WORDS, ONWARD, Actor, CaseFacts, Event, fold
 from states.identity import PersonalData
 from states.plan import LEAD_TRIGGERS, Plan
-from states.vocabulary import Area, FactKind, Kind, Path, Quota, State
+from states.vocabulary import Area, FactKind, Kind, Path, Quota, State, Trigger
 from workflow import journal, register
 from workflow.errors import JournalBroken, NotPermitted
+from workflow.journal import Line
 from workflow.models import CaseRow, PersonalRow
 
 CASE = CaseRow.metadata.tables["household_case"]
+_MARKS = [CASE.c[name] for name in ("code", "unit", "village", "path", "kind", "area", "quota")]
 _PERSONAL = PersonalRow.metadata.tables["personal"]
 # What can be late: the steps that meet a deadline, and answers.
 _IN_TIME = (*LEAD_TRIGGERS, FactKind.RESOLVE)
@@ -210,25 +213,102 @@ def _position(
 
 
 def positions(
-    connection: Connection, plan: Plan, clocks: Clocks, units: Iterable[str] | None = None
+    connection: Connection,
+    plan: Plan,
+    clocks: Clocks,
+    units: Iterable[str] | None = None,
+    lines: Mapping[str, Line] | None = None,
 ) -> list[Position]:
     """Every case of these units (None: all) on these clocks, in the order of codes.
 
     Today's come from the projection, past ones from the journal; both go through the same rules.
+    `lines` are the journal's, where the caller has them already. Raises JournalBroken.
     """
     wanted = None if units is None else set(units)
     if clocks.now:
         found = _projected(connection, plan, clocks.as_of, wanted)
     else:
-        found = []
-        people = register.persons(connection)
-        for code, events in journal.read_cases(
-            connection, people, known_at=clocks.known_at, checked=False
-        ):
-            facts = fold(code, events, clocks.as_of if clocks.past else None)
-            if facts is not None and (wanted is None or facts.unit in wanted):
-                found.append(position(facts, plan, clocks.as_of))
+        if lines is None:
+            lines = journal.lines(connection, clocks.known_at)
+        found = _past(connection, plan, clocks, wanted, lines)
     return sorted(found, key=lambda position: position.code)
+
+
+def _past(
+    connection: Connection,
+    plan: Plan,
+    clocks: Clocks,
+    wanted: set[str] | None,
+    lines: Mapping[str, Line],
+) -> list[Position]:
+    """Cases that only went onward are read by their columns, all others are folded."""
+    on = clocks.as_of if clocks.past else None
+    saying = journal.cases_saying(connection, (Trigger.CONFIRM, Trigger.ACCEPT), GONE_WORDS)
+    # What only went onward still has the marks it was registered with.
+    rows = {row.code: row for row in connection.execute(select(*_MARKS)).all()}
+    folded, onward = [], []
+    for code, line in lines.items():
+        row = rows.get(code)
+        if row is None or not line.onward_only or line.registered_on is None or code in saying:
+            folded.append(code)
+        elif (wanted is None or row.unit in wanted) and (on is None or line.begins_on <= on):
+            onward.append((row, line, line.registered_on))
+    alike: dict[tuple[object, ...], Position] = {}
+    listed = []
+    with _readable():
+        for row, line, registered_on in onward:
+            days = tuple(d if on is None or (d and d <= on) else None for d in line.first)
+            # Many cases stand alike, and the rules look at neither code nor village.
+            key = (*row[1:2], *row[3:], registered_on, days)
+            if key not in alike:
+                alike[key] = position(_gone_onward(row, registered_on, days), plan, clocks.as_of)
+            listed.append(
+                replace(alike[key], code=row.code, village=row.village, version=line.version)
+            )
+    histories = load(connection, folded, known_at=clocks.known_at, checked=False)
+    for code, events in histories.items():
+        facts = fold(code, events, on)
+        if facts is not None and (wanted is None or facts.unit in wanted):
+            listed.append(position(facts, plan, clocks.as_of))
+    return listed
+
+
+def _gone_onward(
+    row: Row[tuple[object, ...]], registered_on: date, days: Sequence[date | None]
+) -> CaseFacts:
+    """The facts that bear on the position of a case that took each step of `ONWARD` on its day."""
+    state, since = State.HOUSEHOLD_CONFIRMATION, registered_on
+    selected: date | None = None
+    for trigger, day in zip(ONWARD, days, strict=True):
+        if day is not None:
+            state, since = ONWARD[trigger], day
+            if trigger is Trigger.SELECT:
+                selected = day
+    return CaseFacts(
+        code=row.code,
+        unit=row.unit,
+        village=row.village,
+        path=Path(row.path),
+        kind=Kind(row.kind),
+        area=Area(row.area),
+        quota=Quota(row.quota),
+        registered=0,
+        state=state,
+        state_since=since,
+        select_on=selected,
+    )
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise JournalBroken(
+            f"户表里有读不出来的值，可能被改动过：{error}",
+            place="household_case",
+            remedy="运行 xianli audit verify 查看哪一户",
+        ) from error
 
 
 def _projected(
@@ -237,7 +317,7 @@ def _projected(
     query = select(CASE)
     if wanted is not None:
         query = query.where(CASE.c.unit.in_(wanted))
-    try:
+    with _readable():
         return [
             _position(
                 row.code,
@@ -255,12 +335,6 @@ def _projected(
             )
             for row in connection.execute(query)
         ]
-    except ValueError as error:
-        raise JournalBroken(
-            f"户表里有读不出来的值，可能被改动过：{error}",
-            place="household_case",
-            remedy="运行 xianli audit verify 查看哪一户",
-        ) from error
 
 
 def personal(

@@ -78,13 +78,21 @@ class Todo:
 
 
 def check(
-    connection: Connection, plan: Plan, clocks: Clocks, units: Sequence[str] | None = None
+    connection: Connection,
+    plan: Plan,
+    clocks: Clocks,
+    units: Sequence[str] | None = None,
+    positions: Sequence[Position] | None = None,
 ) -> Check:
     """What is overdue and at risk on these clocks, per unit; closed cases are left out.
 
-    The gravest alarms look at closed cases too.
+    The gravest alarms look at closed cases too. `positions` are the county's on these clocks, where
+    the caller has them already.
     """
-    everything = cases.positions(connection, plan, clocks, units)
+    if positions is None:
+        everything = cases.positions(connection, plan, clocks, units)
+    else:
+        everything = [p for p in positions if units is None or p.unit in units]
     going = [p for p in everything if p.state is not State.CLOSED]
     late = sorted((p for p in going if p.overdue), key=_urgency)
     risky = sorted((p for p in going if p.at_risk), key=_urgency)
