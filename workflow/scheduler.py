@@ -90,9 +90,10 @@ def _trigger(at: At) -> CronTrigger:
 def _deliver(room: Room) -> str:
     done = outbox.deliver(room.database, room.settings, room.clock, stopping=room.stopping)
     told = f"发出 {done.sent} 件，待发 {done.waiting} 件"
-    for problem in done.problems:
+    # `notify list` shows them all; here a few are enough to see what is wrong.
+    for problem in done.problems[:3]:
         told += f"；{'放弃' if problem.given_up else '再试'} {problem.key}：{problem.error}"
-    return told
+    return told + ("；……" if len(done.problems) > 3 else "")
 
 
 def _check_journal(room: Room) -> str:
