@@ -1332,7 +1332,7 @@ def notify_preview(desk: Desk, key: str | None) -> None:
         with database.reading() as connection:
             messages = [dispatch.message(connection, key, units)]
     document: dict[str, Json] = {"messages": [*messages]}
-    desk.answer(document, lambda screen: screen.letters_to_come(document))
+    desk.answer(document, lambda screen: dispatch.read_out(messages))
 
 
 @notify.command("reply")

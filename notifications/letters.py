@@ -21,6 +21,7 @@ from notifications.notices import (
     Standing,
     Supervision,
 )
+from states.vocabulary import Word
 
 TITLE_LINE = 20  # characters of 二号 on 156 mm
 URGENCY = "特急"  # the higher of the two degrees of GB/T 9704, 7.2.3
@@ -233,7 +234,7 @@ def _digest_table(rows: Sequence[DigestRow], as_of: date, several: bool) -> Tabl
                     row.code,
                     *([row.unit_name] if several else []),
                     row.village,
-                    row.state.label,
+                    _word(row.state),
                     row.matter,
                     row.due_on.isoformat() if row.due_on else NONE,
                     _left(row.due_on, as_of),
@@ -243,6 +244,10 @@ def _digest_table(rows: Sequence[DigestRow], as_of: date, several: bool) -> Tabl
             for row in rows
         ),
     )
+
+
+def _word(word: Word | None) -> str:
+    return word.label if word else NONE
 
 
 def _left(due_on: date | None, as_of: date) -> str:
@@ -325,8 +330,8 @@ def _overdue(notice: Supervision) -> Iterable[Block]:
             str(index),
             one.code,
             one.village,
-            one.path.label,
-            one.state.label,
+            _word(one.path),
+            _word(one.state),
             one.due_on.isoformat(),
             str((notice.as_of - one.due_on).days),
         )

@@ -16,9 +16,10 @@ from typing import ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 from states import evidence, identity
 from states.errors import CaseError
+from states.plan import Json
 from states.vocabulary import Path, Role, State, Word
 
-Plain = None | bool | int | str | list["Plain"] | dict[str, "Plain"]
+Plain = Json
 Document = Mapping[str, Plain]
 One = TypeVar("One")
 
@@ -54,16 +55,20 @@ class Heap(Word):
     YELLOW = "yellow", "逾期·黄色预警"
     COMING = "coming", "将到期"
     OTHER = "other", "其他期限"
+    NEWS = "news", "新情况"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestRow:
-    """A matter that waits for this person; how many days are left follows from `due_on`."""
+    """A matter that waits for this person; how many days are left follows from `due_on`.
+
+    A `state` that cannot be read is None, here as elsewhere: one bad case stops no letter.
+    """
 
     code: str
     unit_name: str
     village: str
-    state: State
+    state: State | None
     matter: str
     due_on: date | None
     next_step: str
@@ -99,8 +104,8 @@ class Matter:
 
     code: str
     village: str
-    path: Path
-    state: State
+    path: Path | None
+    state: State | None
     due_on: date
 
 

@@ -600,39 +600,6 @@ class Screen:
             parts.append("没有函件")
         return "\n".join(parts)
 
-    def letters_to_come(self, found: Answer) -> str:
-        """`notify preview`: what was sent under a key, or what a round would send now."""
-        messages = found["messages"]
-        assert isinstance(messages, list)
-        if not messages:
-            return "没有要发的消息"
-        return "\n\n".join(self._message(one) for one in messages)
-
-    def _message(self, message: Answer) -> str:
-        document = message["document"]
-        assert isinstance(document, Mapping)
-        parts = [clean(message["subject"]), f"致 {clean(document['person'])}（{document['role']}）"]
-        if "number" in document:
-            parts.append(f"{clean(document['number'])}  主送：{clean(document['unit_name'])}")
-        if "why" in document:
-            parts.append(
-                f"{clean(document['unit_name'])} {document['code']}（{clean(document['village'])}，"
-                f"{document['state']}）：{clean(document['why'])}；{document['next_step']}"
-            )
-        for one in _rows(document.get("rows")):
-            late = f"{one['matter']} {one['due_on']} {_days(one['days'])}"
-            parts.append(
-                f"  {one['code']} {clean(one['village'])} {one['state']}｜{late}｜{one['told']}"
-                f"｜下一步：{one['next_step'] or '-'}"
-            )
-        parts += [
-            f"  {one['code']} {clean(one['village'])} {one['state']}｜{clean(one['told'])}"
-            for one in _rows(document.get("events"))
-        ]
-        if "reply_by" in document:
-            parts.append(f"请于 {document['reply_by']} 前办结并回执")
-        return "\n".join(parts)
-
     def forecast(self, found: Answer) -> str:
         """`forecast`: who is most in danger first."""
         by_unit, as_of = found["by_unit"], found["as_of"]

@@ -17,6 +17,7 @@ from datetime import date, timedelta
 from states.deadlines import STEPS_TO_GO, phase_of
 from states.plan import LEAD_TRIGGERS, Plan
 from states.vocabulary import Trigger
+from states.workdays import ONE_DAY
 
 _STATE_OF = {steps[0]: state for state, steps in STEPS_TO_GO.items()}
 
@@ -38,10 +39,16 @@ def targets(plan: Plan) -> Mapping[Trigger, date]:
 
 
 def begins_on(plan: Plan, trigger: Trigger) -> date:
-    """The day after which the first households can have the step behind them."""
+    """The day after which the first households can have the step behind them.
+
+    A phase that the notice begins later begins its last step then: acceptance is a fortnight in
+    October, not a curve from June on.
+    """
     upto = LEAD_TRIGGERS[: LEAD_TRIGGERS.index(trigger) + 1]
     lead = plan.rules.lead_days.value
-    return plan.calendar.after(plan.effective_from, sum(lead[step] for step in upto))
+    begins = plan.calendar.after(plan.effective_from, sum(lead[step] for step in upto))
+    start = plan.phase("acceptance").start if trigger is Trigger.ACCEPT else None
+    return max(begins, start - ONE_DAY) if start else begins
 
 
 def planned(plan: Plan, task: int, trigger: Trigger, day: date) -> int:

@@ -17,9 +17,11 @@ from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import letter_samples
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from sqlalchemy import insert, select
 
+from notifications import notices
 from states.plan import Json
 from workflow import settings
 from workflow.db import Database
@@ -223,6 +225,12 @@ def configured(database: Database, text: str, **environment: str) -> Settings:
     return settings.load(None, database.file, environment)
 
 
+SAID: dict[str, notices.Notice] = {
+    "digest": letter_samples.digest(),
+    "alarm": letter_samples.alarm(),
+}
+
+
 def queue(
     database: Database,
     *keys: str,
@@ -241,7 +249,7 @@ def queue(
                     person=person,
                     subject="每日提醒",
                     urgent=urgent,
-                    document=json.dumps({"cases": ["101-0001"]}),
+                    document=json.dumps(notices.document(SAID[kind])),
                     created_at=at,
                     status="queued",
                     attempts=0,

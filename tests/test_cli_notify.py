@@ -152,8 +152,9 @@ def test_a_preview_shows_what_would_be_sent_and_then_what_was(
     assert rows(answer(place, capsys, "notify", "preview", key), "messages") == [would[0]]
     status, printed = run(place, capsys, "notify", "preview", key)
     assert status == 0
-    assert "【演练】关于甲镇逾期事项的催办单（小县清办催〔2023〕1号，6 件）" in printed
-    assert f"{CODE} 前村 施工｜施工完成 2023-09-30 逾期 9 天｜橙色预警｜下一步：施工完成" in printed
+    assert "【演练】关于甲镇清洁取暖改造逾期事项的催办单（小县清办催〔2023〕1号）" in printed
+    (line,) = [line.split() for line in printed.splitlines() if CODE in line.split()[:2]]
+    assert line == ["1", CODE, "前村", "煤改电", "施工", "2023-09-30", "9"]
     assert run(place, capsys, "--as", "qian", "notify", "preview", key)[0] == 5
     assert run(place, capsys, "notify", "preview", "digest:2023-10-09:nobody")[0] == 5
 
@@ -166,8 +167,10 @@ def test_a_digest_reads_well(place: County, capsys: pytest.CaptureFixture[str]) 
     )
 
     assert status == 0
-    assert "【演练】2023-09-29 提醒：期限 2 件\n致 钱经办（责任单位经办人）" in printed
-    assert "102-0001 后村 施工｜施工完成 2023-09-30 还有 1 天｜提醒｜下一步：施工完成" in printed
+    assert "【演练】清洁取暖每日提要（2023年9月29日）\n致：qian" in printed
+    assert "钱经办（乙乡责任单位经办人）" in printed
+    (line,) = [line.split() for line in printed.splitlines() if "102-0001" in line]
+    assert line == ["102-0001", "后村", "施工", "施工完成", "2023-09-30", "还剩1天", "施工完成"]
 
 
 def test_a_slip_is_taken_once_and_from_who_may_bring_it(

@@ -43,7 +43,8 @@ def test_a_step_begins_when_it_can_be_done_at_the_earliest() -> None:
         Trigger.CONFIRM: date(2023, 5, 31),
         Trigger.SELECT: date(2023, 6, 6),
         Trigger.COMPLETE: date(2023, 6, 25),
-        Trigger.ACCEPT: date(2023, 6, 29),
+        # The notice begins the acceptance on 10-01.
+        Trigger.ACCEPT: date(2023, 9, 30),
     }
 
 

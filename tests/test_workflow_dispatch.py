@@ -66,6 +66,13 @@ def document(place: County, key: str) -> dict[str, object]:
     return found
 
 
+def rows_of(place: County, key: str) -> dict[str, list[dict[str, object]]]:
+    """The rows of a digest by heap."""
+    sections = document(place, key)["sections"]
+    assert isinstance(sections, list)
+    return {str(section["heap"]): section["rows"] for section in sections}
+
+
 def persons(place: County, where: str) -> set[str]:
     return {str(person) for (person,) in place.sql(f"SELECT person FROM notice WHERE {where}")}
 
@@ -318,8 +325,7 @@ def test_what_was_done_before_the_digest_is_not_in_it(place: County) -> None:
 
     digests(place, REMIND_3)
 
-    rows = document(place, "digest:2023-09-27:wang")["rows"]
-    assert isinstance(rows, list)
+    rows = rows_of(place, "digest:2023-09-27:wang")["coming"]
     assert [row["code"] for row in rows] == TOWN[1:]
     assert flags(place)[CODE, "works@2023-09-30", "remind_3"] == "met"
 
@@ -560,9 +566,8 @@ def test_a_person_gets_one_digest_a_day_and_the_rest_the_next_day(place: County)
     tomorrow = digests(place, REMIND_3 + DAY)
 
     assert tomorrow == ["digest:2023-09-28:wang"]
-    told_late = document(place, tomorrow[0])["events"]
-    assert isinstance(told_late, list)
-    assert ["投诉" in one["told"] for one in told_late] == [True]
+    told_late = rows_of(place, tomorrow[0])["news"]
+    assert ["投诉" in str(one["matter"]) for one in told_late] == [True]
 
 
 def test_a_clock_set_back_over_midnight_gives_nobody_a_second_digest(place: County) -> None:
@@ -581,20 +586,20 @@ def test_a_digest_tells_the_latest_rung_of_a_deadline_once(place: County) -> Non
 
     digests(place, YELLOW)
 
-    rows = document(place, "digest:2023-10-01:qian")["rows"]
-    assert rows == [
-        {
-            "code": code,
-            "village": "后村",
-            "state": "施工",
-            "matter": "施工完成",
-            "due_on": "2023-09-30",
-            "days": 1,
-            "told": "黄色预警",
-            "next_step": "施工完成",
-        }
-        for code in ("102-0001", "102-0002")
-    ]
+    assert rows_of(place, "digest:2023-10-01:qian") == {
+        "yellow": [
+            {
+                "code": code,
+                "unit_name": "乙乡",
+                "village": "后村",
+                "state": "construction",
+                "matter": "施工完成",
+                "due_on": "2023-09-30",
+                "next_step": "施工完成",
+            }
+            for code in ("102-0001", "102-0002")
+        ]
+    }
     assert place.sql("SELECT COUNT(*) FROM notice WHERE message IS NULL") == [(0,)]
 
 
@@ -604,9 +609,9 @@ def test_a_digest_says_for_whom_it_is_and_holds_no_personal_data(place: County) 
 
     found = document(place, "digest:2023-10-01:wang")
 
-    assert (found["person"], found["role"], found["drill"]) == ("王经办", "责任单位经办人", True)
+    assert (found["name"], found["role"], found["drill"]) == ("王经办", "unit_officer", True)
     [(subject,)] = place.sql("SELECT subject FROM message WHERE key LIKE '%:wang'")
-    assert subject == "【演练】2023-10-01 提醒：期限 6 件（逾期 6 件）"
+    assert subject == "【演练】清洁取暖每日提要（2023年10月1日）"
     text = json.dumps(found, ensure_ascii=False)
     for name, number in place.sql("SELECT name, id_number FROM personal"):
         assert str(name) not in text
@@ -622,7 +627,7 @@ def test_at_orange_each_unit_gets_one_letter_with_all_its_matters(place: County)
     assert done.letters == [f"小县清办催〔2023〕{n}号" for n in (1, 2, 3)]
     found = document(place, f"letter:{done.letters[0]}:head")
     assert (found["kind"], found["unit_name"], found["reply_by"]) == ("urge", "甲镇", "2023-10-16")
-    rows = found["rows"]
+    rows = found["matters"]
     assert isinstance(rows, list)
     assert [row["code"] for row in rows] == TOWN
     # The letter has told them: nothing is left for the digest.

@@ -400,7 +400,7 @@ def notify(
 
 def letter(found: Letter, plan: Plan, as_of: date) -> Document:
     """A line of the register of letters."""
-    named, rows = plan.unit(found.unit), found.document["rows"]
+    named, rows = plan.unit(found.unit), found.document["matters"]
     return {
         "number": found.number,
         "kind": found.kind,

@@ -15,10 +15,11 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import NullType
 
+from notifications import render
 from states import alarm, rungs
 from states.errors import CaseError
 from states.facts import CaseFacts, Event, fold
-from states.plan import Json, Plan
+from states.plan import Plan
 from states.vocabulary import Clock, FactKind, Level, Role, State, Trigger
 from states.workdays import local_date
 from workflow import cases, due, journal, letters, messages, register
@@ -196,9 +197,8 @@ def ring(
         mine = FLAG.c.case_code == facts.code, FLAG.c.deadline == name
         connection.execute(update(FLAG).where(*mine, FLAG.c.status == MET).values(status=RAISED))
         return None
-    place = messages.Place(facts.village, facts.state)
-    document = messages.alarm(facts.code, facts.unit, place, gravest.why, plan, today, drill=drill)
     to = people.told(facts.unit, EVERYBODY)
+    document = messages.alarm(facts, gravest.why, to, plan, today, drill=drill)
     addressed = [(f"alarm:{facts.code}:{gravest.spell}:{p.person}", p, document) for p in to]
     messages.queue(connection, addressed, now)
     return Rang(facts.code, facts.unit, gravest.why)
@@ -531,16 +531,16 @@ def _digest(connection: Connection, person: str, now: datetime) -> list[str]:
     where = messages.places(connection, (row.case_code for row in found))
     # Of one deadline the rung reached last is told; it comes last here.
     latest: dict[tuple[str, str], Matter] = {}
-    events: list[Json] = []
+    news: list[tuple[str, str]] = []
     for row in found:
         if row.deadline is None:
-            events.append(messages.event(row.case_code, where.get(row.case_code), row.told))
+            news.append((row.case_code, row.told))
             continue
         name = row.deadline.partition("@")[0]
         latest[row.case_code, row.deadline] = Matter(row.case_code, name, row.due_on, row.told)
     plan, drill = register.plan_in_force(connection), register.is_drill(connection)
-    rows = messages.matters(list(latest.values()), where, today)
-    document = messages.digest(plan, today, rows, events, drill=drill)
+    matters = list(latest.values())
+    document = messages.digest(whom, matters, news, where, plan, today, drill=drill)
     key = f"digest:{today}:{person}"
     queued = messages.queue(connection, [(key, whom, document)], now)
     if queued:
@@ -627,6 +627,18 @@ def message(connection: Connection, key: str, units: Sequence[str] | None) -> Do
             remedy="xianli notify list --all 列出消息",
         )
     return found[0]
+
+
+def read_out(found: Sequence[Document]) -> str:
+    """These messages as people read them, each under its subject."""
+    if not found:
+        return "没有要发的消息"
+    told = []
+    for one in found:
+        document = one["document"]
+        assert isinstance(document, dict)
+        told.append(f"{one['subject']}\n致：{one['person']}\n\n{render.letter_text(document)}")
+    return "\n\n".join(told)
 
 
 def letters_listed(

@@ -17,7 +17,7 @@ from states.plan import Plan
 from states.rungs import Rung
 from states.vocabulary import State
 from states.workdays import ONE_DAY, Calendar, Holidays
-from workflow import attachments, cases, overdue, register
+from workflow import attachments, cases, due, overdue, register
 from workflow.attachments import File
 from workflow.cases import Clocks
 from workflow.db import Database
@@ -109,6 +109,8 @@ def import_file(
         if not dry_run:
             seq = register.enter_holidays(pen, holidays, [file.attached for file in files])
             attachments.keep(connection, files if seq else ())
+            if seq:
+                due.rebuild(connection, changed)
     return Entered(path.name, holidays, seq, dry_run, moved, tuple(_differing(holidays)))
 
 

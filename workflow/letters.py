@@ -11,6 +11,8 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from notifications import notices
+from notifications.notices import NoticeKind
 from states.errors import StepRefused, UsageFault
 from states.plan import Json, Plan
 from states.vocabulary import Level, Role
@@ -20,13 +22,12 @@ from workflow.attachments import File
 from workflow.db import Database
 from workflow.errors import NotPermitted
 from workflow.journal import Draft, Pen
-from workflow.messages import Matter, MessageKind, Person
+from workflow.messages import Matter, Person
 from workflow.models import LetterRow
 
 LETTER = LetterRow.metadata.tables["letter"]
 STREAM = "letters"
-KINDS = {Level.ORANGE: MessageKind.URGE, Level.RED: MessageKind.SUPERVISE}
-_SERIES = {MessageKind.URGE: "催", MessageKind.SUPERVISE: "督"}
+KINDS = {Level.ORANGE: NoticeKind.URGE, Level.RED: NoticeKind.SUPERVISE}
 _ANSWERERS = (Role.UNIT_OFFICER, Role.UNIT_HEAD, Role.COUNTY_OFFICE)
 
 
@@ -71,8 +72,9 @@ def issue(
     number = _next_number(pen.connection, plan, kind, today)
     reply_by = plan.calendar.after(today, plan.rules.reply_days.value)
     where = messages.places(pen.connection, (matter.code for matter in found))
-    rows = messages.matters(found, where, today)
-    document = messages.letter(kind, number, unit, level, rows, reply_by, plan, today, drill=drill)
+    document = messages.letter(
+        kind, number, unit, level, found, where, reply_by, plan, today, drill=drill
+    )
     event = pen.add(
         Draft(
             STREAM,
@@ -106,7 +108,7 @@ def issue(
     return number, document
 
 
-def _next_number(connection: Connection, plan: Plan, kind: MessageKind, today: date) -> str:
+def _next_number(connection: Connection, plan: Plan, kind: NoticeKind, today: date) -> str:
     year = date(today.year, 1, 1), date(today.year, 12, 31)
     query = (
         select(func.count())
@@ -114,7 +116,7 @@ def _next_number(connection: Connection, plan: Plan, kind: MessageKind, today: d
         .where(LETTER.c.kind == kind, LETTER.c.issued_on.between(*year))
     )
     number = connection.execute(query).scalar_one() + 1
-    return f"{plan.letter_mark}{_SERIES[kind]}〔{today.year}〕{number}号"
+    return notices.number(plan.letter_mark, kind, today.year, number)
 
 
 def reply(

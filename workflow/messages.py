@@ -8,34 +8,35 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
+from typing import TypeVar
 
 from sqlalchemy import Connection, select, type_coerce
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import NullType
 
+from notifications import letters, notices
+from notifications.notices import (
+    Alarm,
+    Cold,
+    Digest,
+    DigestRow,
+    Heap,
+    NoticeKind,
+    Rung,
+    Supervision,
+)
 from states import lifecycle
+from states.facts import CaseFacts
 from states.plan import Json, Plan
-from states.vocabulary import Clock, Level, Role, State, Word
+from states.vocabulary import Clock, Level, Path, Role, State, Word
 from workflow import cases
 from workflow.models import MessageRow, instant_text
 
 MESSAGE = MessageRow.metadata.tables["message"]
 QUEUED, SENT = "queued", "sent"
 Document = dict[str, Json]
-
-
-class MessageKind(StrEnum):
-    """What kind of message it is."""
-
-    DIGEST = "digest"
-    URGE = "urge"
-    SUPERVISE = "supervise"
-    ALARM = "alarm"
-
-
-LETTER_LABELS = {MessageKind.URGE: "催办单", MessageKind.SUPERVISE: "督办通知"}
+Known = TypeVar("Known", bound=Word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,12 @@ class Matter:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a household is and how far it has come, as the table has it."""
+    """Where a household is and how far it has come, as the table has it; None is unreadable."""
 
+    unit: str
     village: str
-    state: str
+    path: Path | None
+    state: State | None
 
 
 # What ends a matter that is no step of the line.
@@ -77,20 +80,38 @@ _ANSWERS = {
     Clock.RESTITUTION: "恢复原状后销号",
     Clock.HEAT: "当日恢复供热",
 }
+_PHASES = (Clock.PREPARATION, Clock.WORKS, Clock.ACCEPTANCE)
+# Where the notice asks for what is late; a phase has its own source in the plan.
+_CLAUSES = {
+    Clock.PUT_RIGHT: "五、实施步骤（三）",
+    Clock.OBJECTION: "七、工作要求（五）",
+    Clock.COMPLAINT: "七、工作要求（五）",
+    Clock.RESTITUTION: "四、改造方式",
+}
+_LATE = {
+    Level.RED.label: (Heap.RED, Rung.RED),
+    Level.ORANGE.label: (Heap.ORANGE, Rung.ORANGE),
+    Level.YELLOW.label: (Heap.YELLOW, Rung.YELLOW),
+}
 
 
 def places(connection: Connection, codes: Iterable[str]) -> dict[str, Place]:
-    """Village and state of these cases; what cannot be read is shown as it stands."""
+    """Where these cases stand."""
     wanted = sorted(set(codes))
     case = cases.CASE.c
+    columns = [type_coerce(column, NullType()) for column in (case.village, case.path, case.state)]
     found = {}
     for start in range(0, len(wanted), 500):
-        query = select(
-            case.code, type_coerce(case.village, NullType()), type_coerce(case.state, NullType())
-        ).where(case.code.in_(wanted[start : start + 500]))
-        for code, village, state in connection.execute(query):
-            found[code] = Place(str(village), str(state))
+        part = case.code.in_(wanted[start : start + 500])
+        for code, unit, village, path, state in connection.execute(
+            select(case.code, case.unit, *columns).where(part)
+        ):
+            found[code] = Place(unit, str(village), _word(Path, path), _word(State, state))
     return found
+
+
+def _word(words: type[Known], text: object) -> Known | None:
+    return next((word for word in words if word == text), None)
 
 
 def clock_of(deadline: str) -> Clock:
@@ -98,74 +119,78 @@ def clock_of(deadline: str) -> Clock:
     return Clock(deadline.partition("@")[0].partition(":")[0])
 
 
-def matters(found: Sequence[Matter], where: Mapping[str, Place], as_of: date) -> list[Json]:
-    """The rows of a letter or digest, what is latest first."""
-    ordered = sorted(found, key=lambda matter: (matter.due_on, matter.code, matter.deadline))
-    return [_matter(matter, where.get(matter.code), as_of) for matter in ordered]
+def _ordered(found: Sequence[Matter]) -> list[Matter]:
+    return sorted(found, key=lambda matter: (matter.due_on, matter.code, matter.deadline))
 
 
-def _matter(matter: Matter, place: Place | None, as_of: date) -> Document:
-    clock = clock_of(matter.deadline)
-    return {
-        **_household(matter.code, place),
-        "matter": clock.label,
-        "due_on": matter.due_on.isoformat(),
-        "days": matter.days(as_of),
-        "told": matter.told,
-        "next_step": _ANSWERS.get(clock) or _next_step(place),
-    }
+def _unit_name(plan: Plan, unit: str) -> str:
+    named = plan.unit(unit)
+    return named.name if named else unit
 
 
-def _household(code: str, place: Place | None) -> Document:
-    state = place.state if place else ""
-    return {
-        "code": code,
-        "village": place.village if place else "",
-        "state": _label(State, state),
-    }
+def _next_step(clock: Clock, place: Place | None) -> str:
+    step = lifecycle.FORWARD.get(place.state) if place and place.state else None
+    return _ANSWERS.get(clock) or (step.label if step else "")
 
 
-def _label(words: type[Word], text: str) -> str:
-    return words(text).label if text in tuple(words) else text
-
-
-def _next_step(place: Place | None) -> str:
-    if place is None or place.state not in tuple(State):
-        return ""
-    step = lifecycle.FORWARD.get(State(place.state))
-    return step.label if step else ""
-
-
-def event(code: str, place: Place | None, told: str) -> Document:
-    """A digest's row of something that somebody else did."""
-    return {**_household(code, place), "told": told}
-
-
-def _head(kind: MessageKind, plan: Plan, as_of: date, *, drill: bool) -> Document:
-    return {
-        "kind": kind,
-        "drill": drill,
-        "county": plan.county,
-        "plan": plan.title,
-        "plan_document": plan.document,
-        "as_of": as_of.isoformat(),
-    }
+def _row(matter: str, due_on: date | None, code: str, place: Place | None, plan: Plan,
+         next_step: str) -> DigestRow:  # fmt: skip
+    return DigestRow(
+        code=code,
+        # What is said of a whole unit goes by the unit's code.
+        unit_name=_unit_name(plan, place.unit if place else code),
+        village=place.village if place else "",
+        state=place.state if place else None,
+        matter=matter,
+        due_on=due_on,
+        next_step=next_step,
+    )
 
 
 def digest(
-    plan: Plan, as_of: date, rows: Sequence[Json], events: Sequence[Json], *, drill: bool
+    person: Person,
+    found: Sequence[Matter],
+    news: Sequence[tuple[str, str]],
+    where: Mapping[str, Place],
+    plan: Plan,
+    as_of: date,
+    *,
+    drill: bool,
 ) -> Document:
-    """What one person is told on one day: deadlines near or past, and what others did."""
-    head = _head(MessageKind.DIGEST, plan, as_of, drill=drill)
-    return {**head, "rows": list(rows), "events": list(events)}
+    """What one person is told on one day: deadlines near or past, and what others did.
+
+    `news` are (code, what).
+    """
+    heaps: dict[Heap, list[DigestRow]] = {heap: [] for heap in Heap}
+    for matter in _ordered(found):
+        clock, place = clock_of(matter.deadline), where.get(matter.code)
+        if matter.days(as_of) > 0:
+            heap = _LATE.get(matter.told, (Heap.YELLOW, Rung.YELLOW))[0]
+        else:
+            heap = Heap.COMING if clock in _PHASES else Heap.OTHER
+        row = _row(clock.label, matter.due_on, matter.code, place, plan, _next_step(clock, place))
+        heaps[heap].append(row)
+    heaps[Heap.NEWS] = [_row(told, None, code, where.get(code), plan, "") for code, told in news]
+    return notices.document(
+        Digest(
+            drill=drill,
+            unverified=(),
+            as_of=as_of,
+            name=person.name,
+            role=person.role,
+            unit_name=_unit_name(plan, person.unit) if person.unit else None,
+            sections=tuple(notices.section(heap, rows) for heap, rows in heaps.items() if rows),
+        )
+    )
 
 
 def letter(
-    kind: MessageKind,
+    kind: NoticeKind,
     number: str,
     unit: str,
     level: Level,
-    rows: Sequence[Json],
+    found: Sequence[Matter],
+    where: Mapping[str, Place],
     reply_by: date,
     plan: Plan,
     as_of: date,
@@ -173,60 +198,74 @@ def letter(
     drill: bool,
 ) -> Document:
     """催办单 or 督办通知 to a unit, with the slip to be sent back (回执)."""
-    named = plan.unit(unit)
-    unit_name = named.name if named else unit
-    return {
-        **_head(kind, plan, as_of, drill=drill),
-        "number": number,
-        "title": f"关于{unit_name}逾期事项的{LETTER_LABELS[kind]}",
-        "unit": unit,
-        "unit_name": unit_name,
-        "level": level.label,
-        "issued_on": as_of.isoformat(),
-        "reply_by": reply_by.isoformat(),
-        "rows": list(rows),
-    }
+    clauses = {clock_of(matter.deadline): None for matter in _ordered(found)}
+    office = f"{plan.county}清洁取暖工作领导小组办公室"
+    return notices.document(
+        Supervision(
+            form=kind,
+            drill=drill,
+            unverified=(),
+            number=number,
+            issuer=office,
+            addressee=_unit_name(plan, unit),
+            unit_name=_unit_name(plan, unit),
+            rung=_LATE[level.label][1],
+            as_of=as_of,
+            issued_on=as_of,
+            plan_title=plan.title,
+            plan_document=plan.document,
+            clauses=tuple(dict.fromkeys(_clause(clock, plan) for clock in clauses)),
+            reason=None,
+            earlier=(),
+            matters=tuple(_matter(matter, where.get(matter.code)) for matter in _ordered(found)),
+            finish_by=reply_by,
+            reply_by=reply_by,
+            feedback=f"填写所附回执，盖章后报{office}",
+            copies=(),
+        )
+    )
+
+
+def _clause(clock: Clock, plan: Plan) -> str:
+    return plan.phase(clock).source if clock in _PHASES else _CLAUSES[clock]
+
+
+def _matter(matter: Matter, place: Place | None) -> notices.Matter:
+    return notices.Matter(
+        code=matter.code,
+        village=place.village if place else "",
+        path=place.path if place else None,
+        state=place.state if place else None,
+        due_on=matter.due_on,
+    )
 
 
 def alarm(
-    code: str, unit: str, place: Place | None, why: str, plan: Plan, as_of: date, *, drill: bool
+    facts: CaseFacts, why: str, to: Iterable[Person], plan: Plan, as_of: date, *, drill: bool
 ) -> Document:
-    """The gravest alarm: a household without both heats."""
-    named = plan.unit(unit)
-    return {
-        **_head(MessageKind.ALARM, plan, as_of, drill=drill),
-        "unit": unit,
-        "unit_name": named.name if named else unit,
-        "why": why,
-        "next_step": _ANSWERS[Clock.HEAT],
-        **_household(code, place),
-    }
-
-
-def subject(document: Mapping[str, Json]) -> str:
-    """The line by which a message is known."""
-    drill = "【演练】" if document["drill"] else ""
-    rows = document.get("rows")
-    match document["kind"]:
-        case MessageKind.ALARM:
-            return f"{drill}【紧急】{document['code']} 户新旧取暖都没有"
-        case MessageKind.DIGEST:
-            assert isinstance(rows, list)
-            late = sum(isinstance(row, dict) and _late(row) for row in rows)
-            events = document["events"]
-            assert isinstance(events, list)
-            parts = (
-                [f"期限 {len(rows)} 件" + (f"（逾期 {late} 件）" if late else "")] if rows else []
-            )
-            parts += [f"新情况 {len(events)} 件"] if events else []
-            return f"{drill}{document['as_of']} 提醒：{'，'.join(parts)}"
-    assert isinstance(rows, list)
-    return f"{drill}{document['title']}（{document['number']}，{len(rows)} 件）"
-
-
-def _late(row: Mapping[str, Json]) -> bool:
-    days = row["days"]
-    return isinstance(days, int) and days > 0
+    """The gravest alarm: a household without both heats, and everybody it goes to."""
+    offices = (_unit_name(plan, one.unit) if one.unit else one.role.label for one in to)
+    return notices.document(
+        Alarm(
+            drill=drill,
+            unverified=(),
+            number=None,
+            issuer=f"{plan.county}清洁取暖工作领导小组办公室",
+            recipients=tuple(dict.fromkeys(offices)),
+            as_of=as_of,
+            issued_on=as_of,
+            households=(
+                Cold(
+                    code=facts.code,
+                    unit_name=_unit_name(plan, facts.unit),
+                    village=facts.village,
+                    path=facts.path,
+                    state=facts.state,
+                    why=why,
+                ),
+            ),
+        )
+    )
 
 
 def queue(
@@ -235,20 +274,14 @@ def queue(
     """Puts messages into the outbox, (key, to whom, what); answers the keys that were new."""
     rows = []
     for key, person, document in addressed:
-        whole: Document = {
-            **document,
-            "person": person.name,
-            "role": person.role.label,
-            "person_unit": person.unit,
-        }
         rows.append(
             {
                 "key": key,
                 "kind": document["kind"],
                 "person": person.person,
-                "subject": subject(document),
-                "urgent": document["kind"] == MessageKind.ALARM,
-                "document": json.dumps(whole, ensure_ascii=False),
+                "subject": letters.subject(document),
+                "urgent": document["kind"] == NoticeKind.ALARM,
+                "document": json.dumps(document, ensure_ascii=False),
                 "created_at": now,
                 "status": QUEUED,
                 "attempts": 0,

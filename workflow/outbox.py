@@ -5,7 +5,6 @@ recorded in another. Who dies between the two leaves a claim that runs out, and 
 again under the same identity: the same file, the same Message-ID, the same short number.
 """
 
-import html
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +12,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Row, Select, func, or_, select, update
 
-from notifications import channels
+from notifications import channels, notices, render, word
 from notifications.channels import Channel, Letter, NotDelivered, Refused, Unreachable
-from states.plan import Json
+from notifications.notices import NoticeKind
 from states.workdays import local_date
 from workflow import register
 from workflow.db import Database
@@ -200,7 +199,7 @@ class _PostRoom:
         officer = self.officers.get(row.person)
         mark = DRILL if self.drill and DRILL not in row.subject else ""
         subject = f"{mark}{row.subject}"
-        text, page, word = _worded(row.kind, subject, json.loads(row.document))
+        text, page, word = _worded(json.loads(row.document))
         return Letter(
             identity=channels.identity(self.origin, row.key),
             name=f"演练-{row.key}" if self.drill else row.key,
@@ -214,11 +213,17 @@ class _PostRoom:
         )
 
 
-def _worded(kind: str, subject: str, document: Json) -> tuple[str, str, bytes | None]:
+_OFFICIAL = (NoticeKind.URGE, NoticeKind.SUPERVISE, NoticeKind.BULLETIN)
+
+
+def _worded(document: notices.Document) -> tuple[str, str, bytes | None]:
     """A message as text, as HTML and, where it is an official letter, as a Word file."""
-    text = f"{subject}\n\n{json.dumps(document, ensure_ascii=False, indent=1)}\n"
-    page = f'<!doctype html><meta charset="utf-8"><pre>{html.escape(text)}</pre>\n'
-    return text, page, None
+    official = document["kind"] in _OFFICIAL
+    return (
+        render.letter_text(document),
+        render.letter_html(document),
+        word.letter_docx(document) if official else None,
+    )
 
 
 MessageFields = tuple[str, str, str, str, bool, str, datetime, int]

@@ -20,7 +20,7 @@ from states.plan import Json, Plan
 from states.question import DESIGN_TABLE
 from states.revision import Change
 from states.vocabulary import Quota, Role, State, Trigger
-from workflow import attachments, cases, journal, overdue, register
+from workflow import attachments, cases, due, journal, overdue, register
 from workflow.attachments import File
 from workflow.db import Database
 from workflow.journal import Draft, Pen
@@ -244,6 +244,7 @@ def revise(
         attachments.keep(connection, files)
         register.put_in_force(connection, new, event.seq)
         reproject(connection, new.counting_by(old.calendar))
+        due.rebuild(connection, new.counting_by(old.calendar))
     return Revised(impact, adopted=True, seq=event.seq)
 
 

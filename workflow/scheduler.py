@@ -23,9 +23,18 @@ from apscheduler.triggers.cron import CronTrigger
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from states.errors import CaseError, UsageFault
-from workflow import backup, journal, outbox, quarantine, register
+from workflow import (
+    backup,
+    bulletin,
+    checkpoint,
+    dispatch,
+    journal,
+    outbox,
+    quarantine,
+    register,
+)
 from workflow.db import Database
-from workflow.errors import Conflict
+from workflow.errors import Conflict, JournalBroken
 from workflow.models import JobRow, LeaseRow
 from workflow.outbox import Clock, Queue
 from workflow.settings import At, Settings
@@ -77,6 +86,11 @@ def jobs(settings: Settings) -> tuple[Job, ...]:
     """The jobs in the order in which they run when several are due."""
     times = settings.times
     return (
+        Job("sweep", "到期提醒和函件", _trigger(times.sweep), _sweep),
+        Job("forecast", "预测预警", _trigger(times.forecast), _forecast),
+        Job("digest", "每日提要", _trigger(times.digest), _digest),
+        Job("bulletin", "每周通报", _trigger(times.bulletin), _bulletin),
+        Job("checkpoint", "检查点", _trigger(times.journal_check), _checkpoint),
         Job("deliver", "发出信件", CronTrigger(minute="*", timezone=ZONE), _deliver),
         Job("journal_check", "核对日志", _trigger(times.journal_check), _check_journal),
         Job("backup", "备份", _trigger(times.backup), _back_up),
@@ -85,6 +99,37 @@ def jobs(settings: Settings) -> tuple[Job, ...]:
 
 def _trigger(at: At) -> CronTrigger:
     return CronTrigger(day_of_week=at.weekday, hour=at.hour, minute=at.minute, timezone=ZONE)
+
+
+def _sweep(room: Room) -> str:
+    done = dispatch.sweep(room.database, room.clock())
+    told = f"看了 {done.due} 项期限，新提醒 {done.raised} 项，函件 {len(done.letters)} 份"
+    if done.failures:
+        first = done.failures[0]
+        raise JournalBroken(
+            f"{told}；{len(done.failures)} 项没有办成，首先是 {first.code}：{first.error.message}",
+            place=first.code,
+            remedy="xianli audit verify",
+        )
+    return told
+
+
+def _forecast(room: Room) -> str:
+    warned = bulletin.warn(room.database, room.clock())
+    return f"难以按期完工的单位 {len(warned)} 个" + (f"：{'、'.join(warned)}" if warned else "")
+
+
+def _digest(room: Room) -> str:
+    return f"每日提要 {len(dispatch.digests(room.database, room.clock()))} 份"
+
+
+def _bulletin(room: Room) -> str:
+    return f"通报 {len(bulletin.publish(room.database, room.clock()))} 份"
+
+
+def _checkpoint(room: Room) -> str:
+    made = checkpoint.make(room.database, room.clock())
+    return f"检查点：{made.checkpoint.size} 条"
 
 
 def _deliver(room: Room) -> str:
