@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from states import deadlines, guards_permit
 from states.facts import GONE_WORDS, ONWARD, Actor, CaseFacts, Event, fold
@@ -245,58 +245,60 @@ def _past(
     on = clocks.as_of if clocks.past else None
     saying = journal.cases_saying(connection, (Trigger.CONFIRM, Trigger.ACCEPT), GONE_WORDS)
     # What only went onward still has the marks it was registered with.
-    rows = {row.code: row for row in connection.execute(select(*_MARKS)).all()}
+    rows = {
+        code: (unit, village, tuple(marks))
+        for code, unit, village, *marks in connection.execute(select(*_MARKS)).all()
+    }
     folded, onward = [], []
     for code, line in lines.items():
-        row = rows.get(code)
-        if row is None or not line.onward_only or line.registered_on is None or code in saying:
+        unit, village, marks = rows.get(code, ("", "", ()))
+        if not marks or not line.onward_only or line.registered_on is None or code in saying:
             folded.append(code)
-        elif (wanted is None or row.unit in wanted) and (on is None or line.begins_on <= on):
-            onward.append((row, line, line.registered_on))
+        elif (wanted is None or unit in wanted) and (on is None or line.begins_on <= on):
+            onward.append((code, unit, village, marks, line, line.registered_on))
     alike: dict[tuple[object, ...], Position] = {}
     listed = []
     with _readable():
-        for row, line, registered_on in onward:
-            days = tuple(d if on is None or (d and d <= on) else None for d in line.first)
+        for code, unit, village, marks, line, registered_on in onward:
+            state, since, selected = _stood(line, registered_on, on)
             # Many cases stand alike, and the rules look at neither code nor village.
-            key = (*row[1:2], *row[3:], registered_on, days)
+            key = (unit, marks, state, since, selected)
             if key not in alike:
-                alike[key] = position(_gone_onward(row, registered_on, days), plan, clocks.as_of)
-            listed.append(
-                replace(alike[key], code=row.code, village=row.village, version=line.version)
-            )
+                path, kind, area, quota = marks
+                facts = CaseFacts(
+                    code=code,
+                    unit=unit,
+                    village=village,
+                    path=Path(path),
+                    kind=Kind(kind),
+                    area=Area(area),
+                    quota=Quota(quota),
+                    registered=0,
+                    state=state,
+                    state_since=since,
+                    select_on=selected,
+                )
+                alike[key] = position(facts, plan, clocks.as_of)
+            listed.append(replace(alike[key], code=code, village=village, version=line.version))
     histories = load(connection, folded, known_at=clocks.known_at, checked=False)
     for code, events in histories.items():
-        facts = fold(code, events, on)
-        if facts is not None and (wanted is None or facts.unit in wanted):
-            listed.append(position(facts, plan, clocks.as_of))
+        found = fold(code, events, on)
+        if found is not None and (wanted is None or found.unit in wanted):
+            listed.append(position(found, plan, clocks.as_of))
     return listed
 
 
-def _gone_onward(
-    row: Row[tuple[object, ...]], registered_on: date, days: Sequence[date | None]
-) -> CaseFacts:
-    """The facts that bear on the position of a case that took each step of `ONWARD` on its day."""
+def _stood(line: Line, registered_on: date, on: date | None) -> tuple[State, date, date | None]:
+    """The state on a day of a case that took each step of `ONWARD` once, since when, and the day of
+    its selection."""
     state, since = State.HOUSEHOLD_CONFIRMATION, registered_on
     selected: date | None = None
-    for trigger, day in zip(ONWARD, days, strict=True):
-        if day is not None:
+    for trigger, day in zip(ONWARD, line.first, strict=True):
+        if day is not None and (on is None or day <= on):
             state, since = ONWARD[trigger], day
             if trigger is Trigger.SELECT:
                 selected = day
-    return CaseFacts(
-        code=row.code,
-        unit=row.unit,
-        village=row.village,
-        path=Path(row.path),
-        kind=Kind(row.kind),
-        area=Area(row.area),
-        quota=Quota(row.quota),
-        registered=0,
-        state=state,
-        state_since=since,
-        select_on=selected,
-    )
+    return state, since, selected
 
 
 @contextmanager
