@@ -694,7 +694,8 @@ def break_stream(place: County, code: str) -> None:
     place.sql("DROP TRIGGER journal_no_update")
     place.sql(
         "UPDATE journal SET body = CAST(replace(CAST(body AS TEXT), '火', '水') AS BLOB),"
-        " hash = '00' || substr(hash, 3) WHERE stream = ? AND version = 1",
+        " hash = CASE substr(hash, 1, 2) WHEN '00' THEN '11' ELSE '00' END || substr(hash, 3)"
+        " WHERE stream = ? AND version = 1",
         f"case:{code}",
     )
 
