@@ -315,7 +315,7 @@ FAULTS: dict[str, tuple[Break, str, Line]] = {
         Line.SINGLE,
     ),
     "a cold house today is no outage": (
-        function(season, "open_outage", "if ends is None", "if False"),
+        function(season, "outage_open", "if ends is None", "if False"),
         HEAT,
         Line.HEAT_TODAY,
     ),

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from county import CODE, COMPLETED, TOWN, County, carry, fresh, noon
+from county import CODE, COMPLETED, TOWN, County, carry, complete, fresh, noon
 
 from notifications import notices, render, word
 from notifications.notices import Bulletin
@@ -27,8 +27,8 @@ def said(place: County, on: date) -> Bulletin:
 
 
 def test_every_unit_stands_in_its_block_with_what_the_journal_says(place: County) -> None:
-    carry(place, TOWN[:2], State.ACCEPTANCE)
-    carry(place, [TOWN[2]], State.CONSTRUCTION)
+    carry(place, TOWN[:3], State.CONSTRUCTION)
+    place.carry_out([complete(code) for code in TOWN[:2]], "wang", COMPLETED)
 
     found = said(place, COMPLETED)
 
