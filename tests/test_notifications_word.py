@@ -287,7 +287,8 @@ def pages(notice: Notice, directory: Path) -> list[str]:
 
 @pytest.mark.office
 @pytest.mark.skipif(
-    not (shutil.which("soffice") and shutil.which("pdftotext")), reason="no LibreOffice here"
+    not (shutil.which("soffice") and shutil.which("pdftotext")),
+    reason="no LibreOffice here: apt install libreoffice-writer poppler-utils",
 )
 def test_libreoffice_prints_every_household_the_marks_and_the_heads_of_the_tables(
     tmp_path: Path,
@@ -306,7 +307,8 @@ def test_libreoffice_prints_every_household_the_marks_and_the_heads_of_the_table
 
 @pytest.mark.office
 @pytest.mark.skipif(
-    not (shutil.which("soffice") and shutil.which("pdftotext")), reason="no LibreOffice here"
+    not (shutil.which("soffice") and shutil.which("pdftotext")),
+    reason="no LibreOffice here: apt install libreoffice-writer poppler-utils",
 )
 def test_libreoffice_prints_the_countys_table_on_one_page(tmp_path: Path) -> None:
     printed = pages(samples.bulletin(), tmp_path)
@@ -319,7 +321,8 @@ def test_libreoffice_prints_the_countys_table_on_one_page(tmp_path: Path) -> Non
 
 @pytest.mark.office
 @pytest.mark.skipif(
-    not (shutil.which("soffice") and shutil.which("pdftotext")), reason="no LibreOffice here"
+    not (shutil.which("soffice") and shutil.which("pdftotext")),
+    reason="no LibreOffice here: apt install libreoffice-writer poppler-utils",
 )
 @pytest.mark.parametrize("rows", [1, 4, 12])
 def test_libreoffice_never_prints_seal_and_imprint_on_a_page_without_text(
