@@ -1262,7 +1262,7 @@ def check(
 
     加 --notify 办一轮提醒：系统自己的事，不必写 --as；有没办成的，退出码为 4 或 6。
     """
-    from workflow import answers, dispatch, forecast, overdue, quarantine, register
+    from workflow import answers, dispatch, forecast, outbox, overdue, quarantine, register
 
     if notify and (as_of is not None or known_at is not None):
         raise click.UsageError("--notify 按今天办，不能与 --as-of、--known-at 同用")
@@ -1281,6 +1281,13 @@ def check(
             drill=register.is_drill(connection),
             quarantined=quarantine.codes(connection),
         )
+        document["service_warning"] = None
+        if outbox.is_served(connection):
+            # Only here: the service's library takes a tenth of a second to load.
+            from workflow import scheduler as service
+
+            settings, clock = desk.settings(database), desk.clock(database)
+            document["service_warning"] = service.warning(connection, settings, clock())
     if done is None:
         desk.answer(document, lambda screen: screen.check(document))
         return

@@ -305,7 +305,7 @@ def _supervision(notice: Supervision) -> Letter:
 
 
 def _grounds(notice: Supervision) -> Iterable[Paragraph]:
-    rung = f"，列为{notice.rung.label}" if notice.rung else ""
+    rung = f"，列为{notice.level.label}" if notice.level else ""
     clauses = "、".join(f"“{clause}”" for clause in notice.clauses)
     where = f"{clauses}的规定" if clauses else "的规定"
     yield Paragraph(

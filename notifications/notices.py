@@ -17,7 +17,7 @@ from typing import ClassVar, TypeVar, get_args, get_origin, get_type_hints
 from states import evidence, identity
 from states.errors import CaseError
 from states.plan import Json
-from states.vocabulary import Path, Role, State, Word
+from states.vocabulary import Level, Path, Role, State, Word
 
 Plain = Json
 Document = Mapping[str, Plain]
@@ -34,16 +34,6 @@ class NoticeKind(Word):
     SUPERVISE = "supervise", "督办通知"
     BULLETIN = "bulletin", "通报"
     ALARM = "alarm", "紧急报告"
-
-
-class Rung(Word):
-    """How far a deadline has gone, from a friendly word to the gravest."""
-
-    REMINDER = "reminder", "提醒"
-    YELLOW = "yellow", "黄色预警"
-    ORANGE = "orange", "橙色预警"
-    RED = "red", "红色预警"
-    URGENT = "urgent", "紧急"
 
 
 class Heap(Word):
@@ -126,7 +116,7 @@ class Supervision:
     issuer: str
     addressee: str
     unit_name: str
-    rung: Rung | None
+    level: Level | None
     as_of: date
     issued_on: date
     plan_title: str

@@ -483,6 +483,8 @@ class Screen:
         assert isinstance(gravest, list)
         assert isinstance(by_unit, Mapping)
         parts = [f"截至 {found['as_of']}{_drill(found)}", *_missing(found["calendar_missing"])]
+        if found["service_warning"]:
+            parts.append(f"注意：{clean(found['service_warning'])}")
         if gravest:
             parts.append(f"最严重：{len(gravest)} 户新旧取暖都没有")
             parts += [f"  {one['code']}：{clean(one['why'])}" for one in gravest]

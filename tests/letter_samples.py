@@ -14,11 +14,10 @@ from notifications.notices import (
     Matter,
     Notice,
     NoticeKind,
-    Rung,
     Standing,
     Supervision,
 )
-from states.vocabulary import Path, Role, State
+from states.vocabulary import Level, Path, Role, State
 
 AS_OF = date(2023, 10, 8)
 ISSUER = "五台县清洁取暖工作领导小组办公室"
@@ -101,7 +100,7 @@ def supervision(
         issuer=ISSUER,
         addressee="豆村镇人民政府",
         unit_name="豆村镇",
-        rung=Rung.RED if form is NoticeKind.SUPERVISE else Rung.YELLOW,
+        level=Level.RED if form is NoticeKind.SUPERVISE else Level.YELLOW,
         as_of=AS_OF,
         issued_on=AS_OF,
         plan_title=PLAN,

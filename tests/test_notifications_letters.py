@@ -132,7 +132,7 @@ def test_days_over_are_counted_from_the_deadline() -> None:
 
 
 def test_a_letter_of_the_county_without_overdue_households_gives_its_own_cause() -> None:
-    letter = worded(replace(samples.supervision(0), rung=None, reason="群众来信反映停热。"))
+    letter = worded(replace(samples.supervision(0), level=None, reason="群众来信反映停热。"))
 
     assert letter.title == "关于豆村镇清洁取暖改造有关事项的督办通知"
     assert "群众来信反映停热。" in prose(letter)

@@ -236,6 +236,6 @@ def test_no_reply_slip_goes_with_another_number(number: str) -> None:
         notices.reply_code(number)
 
 
-@pytest.mark.parametrize("words", [notices.Rung, notices.Heap, NoticeKind])
+@pytest.mark.parametrize("words", [notices.Heap, NoticeKind])
 def test_every_word_has_a_chinese_label(words: type[Word]) -> None:
     assert all(not word.label.isascii() for word in words)

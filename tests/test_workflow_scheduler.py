@@ -23,7 +23,7 @@ from postoffice import MORNING, configured, messages, queue
 import cli
 from states.errors import UsageFault
 from workflow import scheduler
-from workflow.db import Database
+from workflow.db import Database, connect
 from workflow.errors import Conflict
 from workflow.models import JobRow, LeaseRow
 from workflow.scheduler import BEAT, LEASE, ZONE, Job, Room, Standing
@@ -529,6 +529,25 @@ def test_a_drill_is_not_served_but_does_a_round(tmp_path: Path) -> None:
     assert scheduler.run_once(room, nothing)
 
     assert standing(room).lease_until is None
+
+
+def test_check_warns_of_a_dead_service_where_one_ever_ran(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office = make_office(tmp_path, capsys)
+    never = office.run("check").answer["service_warning"]
+    office.run("scheduler", "run", "--once")
+    served = office.run("check").answer["service_warning"]
+    with connect(str(office.database)).transaction() as connection:
+        job = JobRow.metadata.tables["job"]
+        long_ago = datetime.now(UTC) - 9 * DAY
+        connection.execute(job.update().values(succeeded_at=long_ago, finished_at=long_ago))
+
+    dead = office.run("check", as_json=False)
+
+    assert (never, served) == (None, None)
+    assert "注意：" in dead.text
+    assert "备份" in dead.text
 
 
 def test_the_commands_answer_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

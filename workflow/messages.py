@@ -23,7 +23,6 @@ from notifications.notices import (
     DigestRow,
     Heap,
     NoticeKind,
-    Rung,
     Supervision,
 )
 from states import lifecycle
@@ -89,9 +88,9 @@ _CLAUSES = {
     Clock.RESTITUTION: "四、改造方式",
 }
 _LATE = {
-    Level.RED.label: (Heap.RED, Rung.RED),
-    Level.ORANGE.label: (Heap.ORANGE, Rung.ORANGE),
-    Level.YELLOW.label: (Heap.YELLOW, Rung.YELLOW),
+    Level.RED.label: Heap.RED,
+    Level.ORANGE.label: Heap.ORANGE,
+    Level.YELLOW.label: Heap.YELLOW,
 }
 
 
@@ -165,7 +164,7 @@ def digest(
     for matter in _ordered(found):
         clock, place = clock_of(matter.deadline), where.get(matter.code)
         if matter.days(as_of) > 0:
-            heap = _LATE.get(matter.told, (Heap.YELLOW, Rung.YELLOW))[0]
+            heap = _LATE.get(matter.told, Heap.YELLOW)
         else:
             heap = Heap.COMING if clock in _PHASES else Heap.OTHER
         row = _row(clock.label, matter.due_on, matter.code, place, plan, _next_step(clock, place))
@@ -209,7 +208,7 @@ def letter(
             issuer=office,
             addressee=_unit_name(plan, unit),
             unit_name=_unit_name(plan, unit),
-            rung=_LATE[level.label][1],
+            level=level,
             as_of=as_of,
             issued_on=as_of,
             plan_title=plan.title,

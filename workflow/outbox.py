@@ -18,7 +18,7 @@ from notifications.notices import NoticeKind
 from states.workdays import local_date
 from workflow import register
 from workflow.db import Database
-from workflow.models import JournalRow, MessageRow
+from workflow.models import JobRow, JournalRow, MessageRow
 from workflow.register import Officer
 from workflow.settings import Reach, Settings
 
@@ -129,6 +129,14 @@ def standing(connection: Connection) -> Queue:
     ).scalar()
     waiting = count.get("queued", 0) + count.get("sending", 0)
     return Queue(waiting, count.get("given_up", 0), last)
+
+
+def is_served(connection: Connection) -> bool:
+    """Whether a service has ever run on this database: whether one is missed when it is silent."""
+    return (
+        connection.execute(select(JobRow.metadata.tables["job"].c.name).limit(1)).first()
+        is not None
+    )
 
 
 def requeue(database: Database, now: datetime) -> int:
