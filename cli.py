@@ -1286,8 +1286,9 @@ def check(
             # Only here: the service's library takes a tenth of a second to load.
             from workflow import scheduler as service
 
-            settings, clock = desk.settings(database), desk.clock(database)
-            document["service_warning"] = service.warning(connection, settings, clock())
+            document["service_warning"] = service.warning(
+                connection, lambda: desk.settings(database), desk.viewing_instant(database)
+            )
     if done is None:
         desk.answer(document, lambda screen: screen.check(document))
         return
@@ -1349,7 +1350,10 @@ def notify_preview(desk: Desk, key: str | None) -> None:
 @REASON
 @pass_desk
 def notify_reply(desk: Desk, number: str, attach: Sequence[Path], reason: str | None) -> None:
-    """登记函件 NUMBER 的回执（由该单位或县清洁取暖办，须附回执）；事项是否逾期不因此改变。"""
+    """登记函件 NUMBER（文号或回执识别码）的回执，由该单位或县清洁取暖办，须附回执。
+
+    事项是否逾期不因此改变。
+    """
     from states import evidence
     from workflow import answers, letters, register
 
@@ -1362,7 +1366,7 @@ def notify_reply(desk: Desk, number: str, attach: Sequence[Path], reason: str | 
     with database.reading() as connection:
         plan = register.plan_in_force(connection)
     document = answers.letter(found, plan, desk.day(database).today)
-    desk.answer(document, lambda screen: f"已登记 {number} 的回执（{document['replied_on']}）")
+    desk.answer(document, lambda screen: f"已登记 {found.number} 的回执（{found.replied_on}）")
 
 
 # 信件与调度 ------------------------------------------------------------------------------------

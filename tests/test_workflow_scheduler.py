@@ -85,7 +85,7 @@ def standing(room: Room) -> Standing:
 
 def warning(room: Room) -> str | None:
     with room.database.reading() as connection:
-        return scheduler.warning(connection, room.settings, room.clock())
+        return scheduler.warning(connection, lambda: room.settings, room.clock())
 
 
 def job(name: str, run: Callable[[Room], str]) -> Job:
@@ -548,6 +548,30 @@ def test_check_warns_of_a_dead_service_where_one_ever_ran(
     assert (never, served) == (None, None)
     assert "注意：" in dead.text
     assert "备份" in dead.text
+
+
+def test_check_can_be_looked_at_in_a_served_drill_without_a_day(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = county.fresh(tmp_path)
+    given = ["--db", str(place.file)]
+    assert cli.run([*given, "--today", str(county.CONFIRMED), "scheduler", "run", "--once"]) == 0
+
+    assert cli.run([*given, "check"]) == 0
+    assert cli.run([*given, "check", "--as-of", str(county.CONFIRMED)]) == 0
+
+
+def test_a_configuration_that_cannot_be_read_does_not_keep_check_from_being_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office = make_office(tmp_path, capsys)
+    office.run("scheduler", "run", "--once")
+    (tmp_path / "xianli.toml").write_text('[delivery]\nquiet = ["x"]\n', encoding="utf-8")
+
+    looked = office.run("check", as_json=False)
+
+    assert looked.status == 0
+    assert "注意：配置文件有 1 处要改" in looked.text
 
 
 def test_the_commands_answer_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -425,11 +425,17 @@ def status(connection: Connection, settings: Settings, now: datetime) -> Standin
     )
 
 
-def warning(connection: Connection, settings: Settings, now: datetime) -> str | None:
+def warning(connection: Connection, read: Callable[[], Settings], now: datetime) -> str | None:
     """The dead man's warning: nobody leads any more, or a job is overdue.
 
-    None when all is well, and where no service ever ran.
+    None when all is well, and where no service ever ran. A configuration that cannot be read is
+    a warning too: with it no service starts, and who only looks must still be able to look.
     """
+    try:
+        settings = read()
+    except CaseError as error:
+        reason = error.message.splitlines()[0].rstrip("：")
+        return f"{reason}，信件发不出去；用 xianli scheduler status 看是哪几处"
     return status(connection, settings, now).warning
 
 
