@@ -23,7 +23,7 @@ from postoffice import (
     said,
 )
 
-from workflow import db, outbox
+from workflow import bulletin, db, outbox
 from workflow.db import Database
 from workflow.outbox import BACK_OFF, CLAIM, TRIES, Delivered
 from workflow.settings import Settings
@@ -372,6 +372,19 @@ def test_a_drill_sends_nothing_outside_unless_it_is_told_to_and_is_marked(
         assert "演练-alarm_1" in file
         written = (database.file.with_name("outbox") / file).read_text(encoding="utf-8-sig")
         assert "【演练】" in written
+
+
+def test_a_drills_letter_is_marked_once_where_its_subject_says_more(
+    tmp_path: Path, inbox: Inbox, mail: int
+) -> None:
+    database = county.fresh(tmp_path).database
+    bulletin.publish(database, MORNING)
+    text = mail_config(mail, "li") + "[delivery]\ndrill = true\n"
+
+    deliver(database, configured(database, text))
+
+    [letter] = inbox.letters
+    assert str(letter["Subject"]).startswith("【演练·未核实】关于")
 
 
 def test_a_service_that_stops_begins_no_further_letter(database: Database) -> None:

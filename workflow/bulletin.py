@@ -36,7 +36,7 @@ def bulletin(connection: Connection, as_of: date) -> messages.Document:
     found = overdue.check(connection, plan, clocks, None, foreseen.positions)
     done = progress.progress(connection, plan, clocks)
     since = as_of - WEEK + timedelta(days=1)
-    week = _completed(connection, since, as_of)
+    week = _accepted(connection, since, as_of)
     late = {line.unit: line for line in found.by_unit}
     ranks = _ranks(plan, done)
     standing = {
@@ -73,18 +73,18 @@ def bulletin(connection: Connection, as_of: date) -> messages.Document:
             plan_document=plan.document,
             townships=tuple(standing[u.code] for u in plan.units if u.kind == "township"),
             departments=tuple(standing[u.code] for u in plan.units if u.kind == "department"),
-            remarks=_remarks(plan, foreseen.by_unit),
+            remarks=_remarks(plan, foreseen.by_unit, as_of),
             copies=(f"{plan.county}清洁取暖工作领导小组成员单位",),
         )
     )
 
 
-def _completed(connection: Connection, since: date, until: date) -> Counter[str]:
-    """Works completed from day to day, by unit; what was sent back counts when done again."""
+def _accepted(connection: Connection, since: date, until: date) -> Counter[str]:
+    """Acceptances from day to day, by unit; what was overturned counts when accepted again."""
     query = (
         select(CASE.c.unit, func.count())
         .join(_JOURNAL, _JOURNAL.c.stream == "case:" + CASE.c.code)
-        .where(_JOURNAL.c.kind == Trigger.COMPLETE, _JOURNAL.c.occurred_on.between(since, until))
+        .where(_JOURNAL.c.kind == Trigger.ACCEPT, _JOURNAL.c.occurred_on.between(since, until))
         .group_by(CASE.c.unit)
     )
     return Counter({row[0]: row[1] for row in connection.execute(query)})
@@ -102,22 +102,24 @@ def _ranks(plan: Plan, done: progress.Progress) -> Mapping[str, int]:
     }
 
 
-def _remarks(plan: Plan, outlooks: Mapping[str, Outlook]) -> tuple[str, ...]:
+def _remarks(plan: Plan, outlooks: Mapping[str, Outlook], as_of: date) -> tuple[str, ...]:
     told = []
     for code, outlook in outlooks.items():
         unit = plan.unit(code)
         if unit is not None and outlook.to_build and outlook.p_construction < HARDLY:
-            told.append(f"{unit.name}：{_outlook(outlook)}")
+            told.append(f"{unit.name}：{_outlook(outlook, plan, as_of)}。")
     return tuple(told)
 
 
-def _outlook(outlook: Outlook) -> str:
-    chance = notices.chance(outlook.p_construction)
-    expected = notices.day(outlook.expected) if outlook.expected else "四十周内难以完成"
-    pace = f"近四周每周 {outlook.pace_shown:g} 户"
+def _outlook(outlook: Outlook, plan: Plan, as_of: date) -> str:
+    end = plan.phase("works").end
+    late = f"施工期限（{notices.day(end)}）已过" if as_of > end else ""
+    chance = late or f"按期完工的概率 {notices.chance(outlook.p_construction)}"
+    expected = f"{notices.day(outlook.expected)}完工" if outlook.expected else "四十周内难以完工"
+    pace = f"近四周每周完成 {outlook.pace_shown:g} 户"
     if outlook.pace_needed is not None:
         pace = f"每周需完成 {outlook.pace_needed:g} 户，{pace}"
-    return f"按期完工的概率 {chance}，预计 {expected}；还有 {outlook.to_build} 户，{pace}"
+    return f"{chance}，预计{expected}；还有 {outlook.to_build} 户未完工，{pace}"
 
 
 def publish(database: Database, now: datetime) -> list[str]:
@@ -159,7 +161,7 @@ def warn(database: Database, now: datetime) -> list[str]:
                 "deadline": None,
                 "rung": EVENT,
                 "due_on": None,
-                "told": _outlook(one),
+                "told": _outlook(one, plan, today),
                 "created_at": now,
                 "message": None,
                 "dropped": False,

@@ -35,7 +35,7 @@ BACK_OFF = (
 )
 TRIES = len(BACK_OFF) + 1
 ONE_MINUTE = timedelta(minutes=1)
-DRILL = "【演练】"
+DRILL = "演练"
 _MESSAGE = MessageRow.metadata.tables["message"]
 _JOURNAL = JournalRow.metadata.tables["journal"]
 Clock = Callable[[], datetime]
@@ -205,12 +205,14 @@ class _PostRoom:
 
     def letter(self, row: "Row[MessageFields]") -> Letter:
         officer = self.officers.get(row.person)
-        mark = DRILL if self.drill and DRILL not in row.subject else ""
+        # `演练·未核实` is the drill's mark too.
+        marked = row.subject.startswith(f"【{DRILL}")
+        mark = f"【{DRILL}】" if self.drill and not marked else ""
         subject = f"{mark}{row.subject}"
         text, page, word = _worded(json.loads(row.document))
         return Letter(
             identity=channels.identity(self.origin, row.key),
-            name=f"演练-{row.key}" if self.drill else row.key,
+            name=f"{DRILL}-{row.key}" if self.drill else row.key,
             subject=subject,
             text=text,
             html=page,
