@@ -16,6 +16,7 @@ from notifications.notices import (
     DigestRow,
     Document,
     Heap,
+    Matter,
     NoticeKind,
     Section,
     Standing,
@@ -173,15 +174,19 @@ def _digest(notice: Digest) -> Letter:
     office = f"{notice.unit_name}{notice.role.label}" if notice.unit_name else notice.role.label
     as_of = notices.day(notice.as_of)
     if sections:
-        counts = "、".join(f"{_heap(one)}{_size(one)}件" for one in sections)
-        opening = f"截至{as_of}，待您办理的有：{counts}。请由急到缓依次办理。"
+        opening = f"截至{as_of}，{_opening(sections)}。"
     else:
         opening = f"截至{as_of}，没有待您办理的期限事项。"
     blocks: list[Block] = [Paragraph(opening)]
     several = len({row.unit_name for one in sections for row in one.rows}) > 1
     for index, one in enumerate(sections):
         blocks.append(Heading(f"{_numeral(index)}、{_heap(one)}（{_size(one)}件）"))
-        blocks.append(_digest_table(one.rows, notice.as_of, several))
+        news = one.heap is Heap.NEWS
+        blocks.append(
+            _news_table(one.rows, several)
+            if news
+            else _digest_table(one.rows, notice.as_of, several)
+        )
         if one.more:
             blocks.append(Paragraph(f"另有{one.more}件，见 xianli todo"))
     return Letter(
@@ -205,6 +210,19 @@ def _digest(notice: Digest) -> Letter:
     )
 
 
+def _opening(sections: Sequence[Section]) -> str:
+    """What waits for the reader, apart from what he is only to know."""
+
+    def counted(news: bool) -> str:
+        mine = [one for one in sections if (one.heap is Heap.NEWS) is news]
+        return "、".join(f"{_heap(one)}{_size(one)}件" for one in mine)
+
+    waiting, news = counted(news=False), counted(news=True)
+    if not waiting:
+        return f"有{news}"
+    return f"待您办理的有：{waiting}。请由急到缓依次办理" + (f"；另有{news}" if news else "")
+
+
 def _heap(one: Section) -> str:
     if one.heap is Heap.COMING and one.within is not None:
         return f"{one.within}天内到期"
@@ -217,24 +235,18 @@ def _size(one: Section) -> int:
 
 def _digest_table(rows: Sequence[DigestRow], as_of: date, several: bool) -> Table:
     columns = [
-        Column("户编号", 20),
-        *([Column("责任单位", 24)] if several else []),
-        Column("村", 22),
-        Column("环节", 18),
-        Column("期限事项", 34, left=True),
-        Column("期限日", 21),
+        *_whose(several),
+        Column("期限事项", 32, left=True),
+        Column("期限日", 26),
         Column("还剩/已超", 20),
-        Column("下一步", 38, left=True),
+        Column("下一步", 34, left=True),
     ]
     return Table(
         tuple(columns),
         tuple(
             Row(
                 (
-                    row.code,
-                    *([row.unit_name] if several else []),
-                    row.village,
-                    _word(row.state),
+                    *_who(row, several),
                     row.matter,
                     row.due_on.isoformat() if row.due_on else NONE,
                     _left(row.due_on, as_of),
@@ -244,6 +256,22 @@ def _digest_table(rows: Sequence[DigestRow], as_of: date, several: bool) -> Tabl
             for row in rows
         ),
     )
+
+
+def _news_table(rows: Sequence[DigestRow], several: bool) -> Table:
+    """What others did, or what is foreseen: there is no day to it and no next step."""
+    columns = (*_whose(several), Column("情况", 110, left=True))
+    return Table(columns, tuple(Row((*_who(row, several), row.matter)) for row in rows))
+
+
+def _whose(several: bool) -> list[Column]:
+    unit = [Column("责任单位", 24)] if several else []
+    return [Column("户编号", 22), *unit, Column("村", 22), Column("环节", 18)]
+
+
+def _who(row: DigestRow, several: bool) -> list[str]:
+    unit = [row.unit_name] if several else []
+    return [row.code or NONE, *unit, row.village, _word(row.state)]
 
 
 def _word(word: Word | None) -> str:
@@ -310,7 +338,7 @@ def _grounds(notice: Supervision) -> Iterable[Paragraph]:
     where = f"{clauses}的规定" if clauses else "的规定"
     yield Paragraph(
         f"根据《{notice.plan_title}》（{notice.plan_document}）{where}，"
-        f"截至{notices.day(notice.as_of)}，你单位有{len(notice.matters)}户"
+        f"截至{notices.day(notice.as_of)}，你单位有{_counted(notice.matters)}"
         f"超过办理期限{rung}。现将逾期事项及办理要求通知如下。"
         if notice.matters
         else f"根据《{notice.plan_title}》（{notice.plan_document}）{where}，"
@@ -320,6 +348,13 @@ def _grounds(notice: Supervision) -> Iterable[Paragraph]:
         yield Paragraph(notice.reason)
     if notice.earlier:
         yield Paragraph(f"此前已发{'、'.join(notice.earlier)}，至今尚未办结。")
+
+
+def _counted(matters: Sequence[Matter]) -> str:
+    """Households, and the matters where one household has several."""
+    households = len({one.code for one in matters})
+    more = f"{len(matters)}件事项" if len(matters) > households else ""
+    return f"{households}户{more}"
 
 
 def _overdue(notice: Supervision) -> Iterable[Block]:
@@ -332,19 +367,21 @@ def _overdue(notice: Supervision) -> Iterable[Block]:
             one.village,
             _word(one.path),
             _word(one.state),
+            one.matter,
             one.due_on.isoformat(),
             str((notice.as_of - one.due_on).days),
         )
         for index, one in enumerate(notice.matters, 1)
     ]
     columns = (
-        Column("序号", 12),
+        Column("序号", 11),
         Column("户编号", 24),
-        Column("村", 32),
-        Column("取暖路径", 22),
-        Column("所处环节", 24),
-        Column("办理期限", 26),
-        Column("超期（天）", 16),
+        Column("村", 26),
+        Column("取暖路径", 19),
+        Column("所处环节", 20),
+        Column("逾期事项", 25),
+        Column("办理期限", 25),
+        Column("超期（天）", 14),
     )
     return (Table(columns, tuple(map(Row, rows))),)
 
@@ -353,16 +390,17 @@ def _slip(notice: Supervision) -> Annex:
     columns = (
         Column("序号", 12),
         Column("户编号", 24),
-        Column("村", 30),
-        Column("办理情况", 44, left=True),
-        Column("办结日期", 22),
-        Column("责任人签字", 27),
+        Column("村", 26),
+        Column("逾期事项", 25),
+        Column("办理情况", 38, left=True),
+        Column("办结日期", 20),
+        Column("责任人签字", 24),
     )
     rows = tuple(
-        Row((str(index), matter.code, matter.village, "", "", ""))
+        Row((str(index), matter.code, matter.village, matter.matter, "", "", ""))
         for index, matter in enumerate(notice.matters, 1)
     )
-    blank = Row(("", "", "", "", "", ""))
+    blank = Row(("",) * len(columns))
     return Annex(
         label="附件",
         title=f"{notice.form.label}办理情况回执",
@@ -434,6 +472,7 @@ def _bulletin(notice: Bulletin) -> Letter:
                     f"注：截至{notices.day(notice.as_of)}；“本期验收”指{period}。完成率为验收合格"
                     "户数（含计划外户）与任务户数之比，可以超过100%；任务不足"
                     f"{RATE_FROM}户的单位列户数，不列比率。“有风险”不含已逾期的户。"
+                    "排名按施工完成户数与任务户数之比，限乡（镇）。"
                 ),
             ),
             wide=True,

@@ -90,12 +90,16 @@ class Digest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matter:
-    """A household past its deadline; the days it is over follow from `due_on`."""
+    """A deadline that a household is past; the days it is over follow from `due_on`.
+
+    `matter` is what was to be done by then: the phase, or an objection, complaint or violation.
+    """
 
     code: str
     village: str
     path: Path | None
     state: State | None
+    matter: str
     due_on: date
 
 

@@ -114,6 +114,7 @@ def supervision(
                 village=VILLAGES[index % len(VILLAGES)],
                 path=Path.COAL_TO_ELECTRIC,
                 state=State.CONSTRUCTION,
+                matter="施工完成",
                 due_on=date(2023, 9, 30),
             )
             for index in range(1, rows + 1)

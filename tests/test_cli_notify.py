@@ -155,7 +155,7 @@ def test_a_preview_shows_what_would_be_sent_and_then_what_was(
     assert "【演练】关于甲镇清洁取暖改造逾期事项的催办单（小县清办催〔2023〕1号）" in printed
     lines = [line.split() for line in printed.splitlines() if CODE in line.split()[:2]]
     # Once in the letter, once on the slip that comes back.
-    assert lines[0] == ["1", CODE, "前村", "煤改电", "施工", "2023-09-30", "9"]
+    assert lines[0] == ["1", CODE, "前村", "煤改电", "施工", "施工完成", "2023-09-30", "9"]
     assert len(lines) == 2
     assert run(place, capsys, "--as", "qian", "notify", "preview", key)[0] == 5
     assert run(place, capsys, "notify", "preview", "digest:2023-10-09:nobody")[0] == 5

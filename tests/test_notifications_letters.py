@@ -125,6 +125,32 @@ def test_a_letter_cites_plan_clause_rung_and_the_letters_before() -> None:
     assert "2023年10月15日前办结" in text
 
 
+def test_a_letter_says_of_each_household_what_is_late() -> None:
+    [one] = samples.supervision(1).matters
+    late = (one, replace(one, matter="投诉办理"), replace(one, code="103-0009"))
+    letter = worded(replace(samples.supervision(), matters=late))
+    assert letter.annex is not None
+    slip = letter.annex.blocks[1]
+    assert isinstance(slip, Table)
+
+    assert "你单位有2户3件事项超过办理期限" in prose(letter)
+    for table in (tables(letter)[0], slip):
+        assert [row["逾期事项"] for row in rows(table)] == ["施工完成", "投诉办理", "施工完成"]
+
+
+def test_what_a_reader_is_only_to_know_does_not_wait_for_him() -> None:
+    row = replace(samples.digest(1).sections[1].rows[0], code="", village="全单位", due_on=None)
+    news = notices.section(Heap.NEWS, [row])
+    alone = worded(replace(samples.digest(), sections=(news,)))
+    beside = worded(replace(samples.digest(), sections=(*samples.digest().sections[1:2], news)))
+
+    assert "待您办理" not in prose(alone)
+    assert "截至2023年10月8日，有新情况1件。" in prose(alone)
+    assert "待您办理的有：逾期·红色预警3件。请由急到缓依次办理；另有新情况1件。" in prose(beside)
+    assert list(rows(tables(alone)[0])[0]) == ["户编号", "村", "环节", "情况"]
+    assert rows(tables(alone)[0])[0]["户编号"] == "—"
+
+
 def test_days_over_are_counted_from_the_deadline() -> None:
     table = tables(worded(samples.supervision(1)))[0]
 

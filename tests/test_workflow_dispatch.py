@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ladder import Watch
 
+from notifications import notices, render
 from states import plan
 from states.errors import CaseError, StepRefused, UsageFault
 from states.vocabulary import FactKind, State, Trigger
@@ -690,6 +691,29 @@ def test_a_slip_that_is_not_to_be_taken_leaves_no_trace(
         letters.reply(place.database, number, files, login=login, now=county.noon(ORANGE))
 
     assert county.every_row(place) == before
+
+
+@pytest.mark.parametrize("typed", ["小县清办催[2023]1号", "小县清办催（2023） 1号", "{code}"])
+def test_a_slip_finds_its_letter_by_number_as_typed_and_by_its_code(
+    place: County, typed: str
+) -> None:
+    [number, *_] = sweep(place, ORANGE).letters
+    given = typed.format(code=notices.reply_code(number).lower())
+
+    found = letters.reply(place.database, given, [PAPER], login="wang", now=county.noon(ORANGE))
+
+    assert (found.number, found.replied_on) == (number, ORANGE)
+    assert findings(place) == []
+
+
+def test_a_letter_says_what_is_late_and_how_to_answer(place: County) -> None:
+    [number, *_] = sweep(place, ORANGE).letters
+
+    [(queued,)] = place.sql("SELECT document FROM message WHERE key = ?", f"letter:{number}:head")
+    said = render.letter_text(json.loads(str(queued)))
+
+    assert "施工完成" in said
+    assert said.count("填写所附回执") == 1
 
 
 def test_a_letter_is_answered_once_and_an_unknown_one_never(place: County) -> None:

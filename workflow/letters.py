@@ -5,6 +5,7 @@ Both are numbered through the year, each in a series of its own, and answered wi
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -130,12 +131,13 @@ def reply(
 ) -> Letter:
     """Takes the slip of a letter back, which closes the letter; its matters are late as before.
 
+    The letter is named by its number, the brackets as they come, or by the code on the slip.
     Raises NotPermitted when there is no such letter for this officer, UsageFault without a file,
     StepRefused when it was answered before.
     """
     with database.transaction() as connection:
         who = register.actor(connection, login)
-        found = next(iter(letters(connection, number=number)), None)
+        found = _named(connection, number)
         mine = found is not None and who.answers_for(found.unit) and who.role in _ANSWERERS
         if found is None or not mine:
             raise NotPermitted(
@@ -146,7 +148,8 @@ def reply(
         if not files:
             raise UsageFault("须附回执", place="--attach", remedy="加 --attach 文件")
         if found.replied_on is not None:
-            raise StepRefused(f"{number} 已于 {found.replied_on} 收到回执", place=number)
+            raise StepRefused(f"{found.number} 已于 {found.replied_on} 收到回执", place=number)
+        number = found.number
         pen = Pen(connection, who, now, register.plan_to_act_on(connection).hash)
         today = local_date(pen.now)
         pen.add(
@@ -163,6 +166,18 @@ def reply(
         attachments.keep(connection, files)
         connection.execute(update(LETTER).where(LETTER.c.number == number).values(replied_on=today))
         return next(letters(connection, number=number))
+
+
+def _named(connection: Connection, typed: str) -> Letter | None:
+    codes, number = notices.reply_codes(typed), _plain_brackets(typed)
+    for letter in letters(connection):
+        if notices.reply_code(letter.number) in codes or _plain_brackets(letter.number) == number:
+            return letter
+    return None
+
+
+def _plain_brackets(number: str) -> str:
+    return re.sub(r"[〔［\[【（(](\d{4})[〕］\]】）)]", r"(\1)", "".join(number.split()))
 
 
 def letters(connection: Connection, *, number: str | None = None) -> Iterator[Letter]:

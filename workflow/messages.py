@@ -6,7 +6,7 @@ are worded and set is the business of `notifications`; how they leave, of the ou
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TypeVar
 
@@ -146,6 +146,12 @@ def _row(matter: str, due_on: date | None, code: str, place: Place | None, plan:
     )
 
 
+def _news(told: str, code: str, place: Place | None, plan: Plan) -> DigestRow:
+    row = _row(told, None, code, place, plan, "")
+    # What is said of a whole unit is no household's.
+    return replace(row, code="", village="全单位") if plan.unit(code) else row
+
+
 def digest(
     person: Person,
     found: Sequence[Matter],
@@ -169,7 +175,7 @@ def digest(
             heap = Heap.COMING if clock in _PHASES else Heap.OTHER
         row = _row(clock.label, matter.due_on, matter.code, place, plan, _next_step(clock, place))
         heaps[heap].append(row)
-    heaps[Heap.NEWS] = [_row(told, None, code, where.get(code), plan, "") for code, told in news]
+    heaps[Heap.NEWS] = [_news(told, code, where.get(code), plan) for code, told in news]
     return notices.document(
         Digest(
             drill=drill,
@@ -219,7 +225,7 @@ def letter(
             matters=tuple(_matter(matter, where.get(matter.code)) for matter in _ordered(found)),
             finish_by=reply_by,
             reply_by=reply_by,
-            feedback=f"填写所附回执，盖章后报{office}",
+            feedback=f"回执报{office}。",
             copies=(),
         )
     )
@@ -235,6 +241,7 @@ def _matter(matter: Matter, place: Place | None) -> notices.Matter:
         village=place.village if place else "",
         path=place.path if place else None,
         state=place.state if place else None,
+        matter=clock_of(matter.deadline).label,
         due_on=matter.due_on,
     )
 
