@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ from county import CODE, ONE_DAY, PAPER, PERMITTED, County, every_row
 from states.plan import Json
 from states.vocabulary import FactKind
 from workflow import audit, checkpoint, engine, journal, note, signing, triggers, verify, witness
-from workflow.errors import Conflict
+from workflow.errors import BadFile, Conflict
 from workflow.signing import FileKey
 from workflow.tree import Tree
 
@@ -695,6 +695,131 @@ def test_untouched_nothing_is_found(place: County, world: World, tmp_path: Path)
     assert by_python_with_cryptography(same, world.receipt) == set()
 
 
+# What a bundle does not carry: only the database itself shows it.
+ONLY_THERE: dict[str, tuple[str, Place]] = {
+    "trigger dropped": ("DROP TRIGGER journal_no_update", ("trigger_missing", None, None)),
+    "personal data edit": (
+        f"UPDATE personal SET id_number = '140922197001010019' WHERE case_code = '{CODE}'",
+        ("projection_differs", STREAM, None),
+    ),
+    "personal data moved": (
+        f"UPDATE personal SET case_code = '{CODE}', version = 9 WHERE case_code = '{OTHER}'",
+        ("projection_differs", ELSEWHERE, None),
+    ),
+    "personal data deleted": (
+        f"DELETE FROM personal WHERE case_code = '{CODE}'",
+        ("projection_differs", STREAM, None),
+    ),
+    "evidence file swapped": (
+        "UPDATE attachment SET content = x'00' WHERE size = (SELECT MAX(size) FROM attachment)",
+        ("projection_differs", None, None),
+    ),
+    "evidence file deleted": (
+        "DELETE FROM attachment WHERE size = (SELECT MAX(size) FROM attachment)",
+        ("projection_differs", None, None),
+    ),
+    "plan edit": (
+        "UPDATE plan_revision SET document = replace(document, '2024-03-31', '2023-12-31')",
+        ("projection_differs", "plan", None),
+    ),
+    "deadline edit": (
+        f"DELETE FROM deadline WHERE case_code = '{CODE}' AND name = 'heat'",
+        ("projection_differs", STREAM, None),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ONLY_THERE)
+def test_what_no_bundle_carries_is_found_in_the_database(place: County, name: str) -> None:
+    statement, (code, stream, _) = ONLY_THERE[name]
+    before = every_row(place)
+    place.sql(statement)
+    place.database.close()
+
+    assert name == "trigger dropped" or every_row(place) != before
+    assert (code, stream) in {found[:2] for found in by_the_program(place.file)}
+
+
+# Single bits -----------------------------------------------------------------------------------
+
+
+def flipped(value: object, chance: Random) -> object:
+    """The value with one bit of it the other way; None stays."""
+    if isinstance(value, int):
+        return value ^ 1 << chance.randrange(8)
+    if not isinstance(value, str | bytes) or not value:
+        return None
+    raw = bytearray(value.encode() if isinstance(value, str) else value)
+    raw[chance.randrange(len(raw))] ^= 1 << chance.randrange(8)
+    return bytes(raw)
+
+
+def put(file: Path, column: str, seq: object, value: object, kind: str) -> None:
+    with defenceless(file) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        statement = f"UPDATE journal SET {column} = CAST(? AS {kind}) WHERE seq = ?"
+        connection.execute(statement, (value, seq))
+
+
+def test_a_single_bit_flipped_anywhere_in_the_journal_is_found_or_nothing_is_read(
+    worlds: dict[str, World], tmp_path: Path
+) -> None:
+    """Half of the places are in the bytes of events, half in the columns beside them."""
+    chance = Random(6962)
+    with copy_of(worlds["signed"], tmp_path) as place:
+        place.database.close()
+        names = [str(row[1]) for row in place.sql("PRAGMA table_info(journal)")]
+        [[size]] = place.sql("SELECT COUNT(*) FROM journal")
+        assert isinstance(size, int)
+        tried: list[str] = []
+        while len(tried) < PLACES:
+            column = "body" if chance.random() < 0.5 else chance.choice(names)
+            [[seq, value]] = place.sql(
+                f"SELECT seq, {column} FROM journal ORDER BY seq LIMIT 1 OFFSET ?",
+                chance.randrange(size),
+            )
+            other = flipped(value, chance)
+            if other is None:
+                continue
+            kind = {int: "INTEGER", str: "TEXT", bytes: "BLOB"}[type(value)]
+            at = other if column == "seq" else seq
+            with suppress(sqlite3.IntegrityError):  # the table's own keys refuse it
+                put(place.file, column, seq, other, kind)
+                with suppress(BadFile):  # a text that is none any more: nothing is read at all
+                    assert by_the_program(place.file), (column, seq, value, other)
+                put(place.file, column, at, value, kind)
+            tried.append(column)
+
+        assert set(tried) == set(names)
+        assert by_the_program(place.file) == set()
+
+
+def test_a_single_bit_flipped_anywhere_in_the_bundle_is_found(
+    worlds: dict[str, World], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """But for the triggers' text in its first line, which is there to be read by people."""
+    chance = Random(9162)
+    with copy_of(worlds["signed"], tmp_path) as place:
+        bundle_of(place, tmp_path)
+    whole = (tmp_path / "bundle.jsonl").read_bytes()
+    said = whole.index(b'"triggers":'), whole.index(b"\n")
+    file = tmp_path / "flipped.jsonl"
+    tried = 0
+    while tried < PLACES:
+        place_ = chance.randrange(len(whole))
+        if said[0] <= place_ < said[1] - 1:
+            continue
+        tried += 1
+        bent = bytearray(whole)
+        bent[place_] ^= 1 << chance.randrange(8)
+        file.write_bytes(bent)
+
+        assert verify.main([str(file), "--json"]) in (3, 6), bytes(bent[place_ - 40 : place_ + 40])
+    file.write_bytes(whole)
+    assert verify.main([str(file), "--json"]) == 0
+    capsys.readouterr()
+
+
 # Signatures ------------------------------------------------------------------------------------
 
 
@@ -787,9 +912,7 @@ def recompute(held: Held, changed: Event, stolen: Mapping[str, FileKey], **chang
         event.fits()
         key = stolen.get(str(event.told["actor"]))
         if touched and event.signature is not None and key is not None:
-            event.signature = signing.sign(
-                key, event.body.encode(), signing.namespace(drill=True)
-            )
+            event.signature = signing.sign(key, event.body.encode(), signing.namespace(drill=True))
         heads[stream] = str(event.hash)
         tree.append(checkpoint.entry(event.seq, str(event.hash), event.signature))
     for row in held.cases:

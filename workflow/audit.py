@@ -120,8 +120,10 @@ def _raw(connection: Connection, table: str, order: str) -> Iterator[Mapping[str
     """The rows as the database holds them: what was tampered with may not even be a date."""
     columns = metadata.tables[table].c
     query = select(*(type_coerce(column, NullType()).label(column.name) for column in columns))
-    for row in connection.execute(query.order_by(columns[order])):
-        yield {name: _plain(value) for name, value in row._mapping.items()}
+    names = [column.name for column in columns]
+    for rows in connection.execute(query.order_by(columns[order])).partitions(500):
+        for row in rows:
+            yield dict(zip(names, row, strict=True))
 
 
 def _plain(value: object) -> object:
