@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -375,7 +375,9 @@ BLOCKED = {
     "middle cut": [f"DELETE FROM journal WHERE seq BETWEEN {SEQ} - 3 AND {SEQ}"],
     "reorder": [f"UPDATE journal SET seq = -seq WHERE seq IN ({SEQ}, {SEQ} - 1)"],
     "insert": ["INSERT INTO journal SELECT * FROM journal WHERE seq = 5"],
-    "insert or replace": [f"INSERT OR REPLACE INTO journal SELECT * FROM journal WHERE seq = {SEQ}"],
+    "insert or replace": [
+        f"INSERT OR REPLACE INTO journal SELECT * FROM journal WHERE seq = {SEQ}"
+    ],
     "replace": [f"REPLACE INTO journal SELECT * FROM journal WHERE seq = {SEQ}"],
     "upsert": [
         f"INSERT INTO journal SELECT * FROM journal WHERE seq = {SEQ}"
@@ -716,7 +718,13 @@ ONLY_THERE: dict[str, tuple[str, Place]] = {
     ),
     "evidence file deleted": (
         "DELETE FROM attachment WHERE size = (SELECT MAX(size) FROM attachment)",
-        ("projection_differs", None, None),
+        ("projection_differs", STREAM, None),
+    ),
+    "evidence file swapped for another under its own hash": (
+        "UPDATE attachment SET content = x'00', size = 1, sha256 ="
+        " '6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d'"
+        " WHERE size = (SELECT MAX(size) FROM attachment)",
+        ("projection_differs", STREAM, None),
     ),
     "plan edit": (
         "UPDATE plan_revision SET document = replace(document, '2024-03-31', '2023-12-31')",

@@ -1,6 +1,6 @@
 """How long a journal takes to verify, beside the floor: reading its rows and hashing their bytes.
 
-`python benchmarks/verify.py --events 100000` prints one JSON line: `audit verify` on the database
+`python benchmarks/audit_verify.py --events 100000` prints one JSON line: `audit verify` on the database
 in a process of its own, `workflow/verify.py` on the bundle by itself, and the floor, one `SELECT`
 of every body by the sqlite3 module and its SHA-256, in the same run. The journal is the demo's
 year, played through the real engine, and then visits to its households, a year's after another's,
@@ -166,7 +166,7 @@ def measure(folder: Path, *, signed: bool) -> dict[str, object]:
     with one() as process:
         judged = process.submit(alone, folder).result()
     return {
-        "name": "verify",
+        "name": "audit_verify",
         "signed": signed,
         **audited,
         **judged,
