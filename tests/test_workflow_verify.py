@@ -175,7 +175,7 @@ class Book:
         columns = {name: body[name] for name in verify.JOURNAL_COLUMNS}
         self.heads[step.stream] = (version + 1, digest(written))
         line: Line = {"type": "event", "seq": seq, "hash": digest(written), "bytes": written}
-        self.lines.append({**line, "columns": columns})
+        self.lines.append({**line, "signature": None, "columns": columns})
         self.project(step, seq, body, evidence)
 
     def named(self, value: object) -> object:

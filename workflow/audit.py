@@ -120,8 +120,10 @@ def _raw(connection: Connection, table: str, order: str) -> Iterator[Mapping[str
     """The rows as the database holds them: what was tampered with may not even be a date."""
     columns = metadata.tables[table].c
     query = select(*(type_coerce(column, NullType()).label(column.name) for column in columns))
-    for row in connection.execute(query.order_by(columns[order])):
-        yield {name: _plain(value) for name, value in row._mapping.items()}
+    names = [column.name for column in columns]
+    for rows in connection.execute(query.order_by(columns[order])).partitions(500):
+        for row in rows:
+            yield dict(zip(names, row, strict=True))
 
 
 def _plain(value: object) -> object:
@@ -190,7 +192,8 @@ def verification(connection: Connection, found: verify.Report | None = None) -> 
     found = found or report(connection)
     findings = [*found.integrity, *_missing_triggers(connection)]
     try:
-        off = [*_county_tables_off(connection), *_files_off(connection)]
+        findings += _files_off(connection)
+        off = list(_county_tables_off(connection))
         # Deadlines are judged by the plan: one that is not the journal's judges nothing.
         findings += off or _projections_off(connection)
     except (JournalBroken, ValueError, TypeError, LookupError, AssertionError) as error:
@@ -258,12 +261,19 @@ def _compared(
 
 
 def _files_off(connection: Connection) -> Iterator[Finding]:
-    """Attached files whose content is not what the journal has the hash of."""
+    """Attached files whose content is not what the journal has the hash of, or that are gone."""
     table = AttachmentRow.metadata.tables["attachment"]
+    kept = set()
     for row in connection.execute(select(table)):
+        kept.add(row.sha256)
         if journal.digest(row.content) != row.sha256:
             message = f"附件 {row.sha256} 的内容被改动过"
             yield Finding("projection_differs", None, None, None, message)
+    for seq, stream, hashes in journal.attaching(connection):
+        code = stream.removeprefix("case:") if stream.startswith("case:") else None
+        for sha256 in sorted(hashes - kept):
+            message = f"第 {seq} 号事件的附件 {sha256} 不见了"
+            yield Finding("projection_differs", stream, code, seq, message)
 
 
 def _papers(connection: Connection) -> Mapping[str, list[tuple[int, str]]]:

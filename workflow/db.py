@@ -98,6 +98,11 @@ def _errors_for_people() -> Iterator[None]:
                 f"数据库忙：另有人正在写入，等了 {BUSY_SECONDS} 秒仍未轮到",
                 remedy="稍后再试；没有写入任何内容",
             ) from error
+        if "Could not decode to UTF-8" in told:
+            raise BadFile(
+                f"数据库中有文字读不出来，已损坏：{told}",
+                remedy="用最近的备份恢复；没有写入任何内容",
+            ) from error
         if "readonly" in told or "disk" in told or "unable to open" in told:
             raise BadFile(
                 f"数据库写不进去：{told}", remedy="检查目录权限和磁盘空间；没有写入任何内容"

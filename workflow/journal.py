@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -437,6 +438,16 @@ def cases_naming(connection: Connection, hashes: Collection[str]) -> dict[str, s
             if (sha256 := match[1].decode()) in hashes:
                 found.setdefault(sha256, set()).add(stream.removeprefix("case:"))
     return found
+
+
+def attaching(connection: Connection) -> Iterator[tuple[int, str, set[str]]]:
+    """Seq, stream and the hashes of the attached files, of every readable event that has some."""
+    query = select(_TABLE.c.seq, _TABLE.c.stream, _TABLE.c.body).order_by(_TABLE.c.seq)
+    for seq, stream, body in connection.execute(
+        query.where(func.instr(_TABLE.c.body, b'"attachments":[]') == 0)
+    ):
+        with suppress(ValueError, KeyError, TypeError):
+            yield seq, stream, {one["sha256"] for one in json.loads(body)["attachments"]}
 
 
 def cases_with_matters(connection: Connection) -> list[str]:

@@ -379,8 +379,10 @@ class Event:
 def kind_of(event: Event) -> tuple[str, set[str]]:
     """What people call the event and who may record it: nobody, if its stream has no such kind."""
     if event.case is not None:
-        return CASE_KINDS.get(event.kind, (show(event.kind), set()))
-    return OTHER_KINDS.get((event.stream, event.kind), (show(event.kind), set()))
+        known = CASE_KINDS.get(event.kind)
+    else:
+        known = OTHER_KINDS.get((event.stream, event.kind))
+    return known or (show(event.kind), set())
 
 
 def read_event(seq: int, body: Mapping[str, object]) -> Event | str:
@@ -1173,6 +1175,8 @@ class Audit:
         if given != expected:
             self.fault("seq_gap", seq, f"此处应为第 {expected} 号，实为 {show(line.get('seq'))}")
         self.seq = seq
+        if "signature" not in line:
+            self.fault("line_malformed", seq, "没有写明有无签名")
         raw = line.get("bytes")
         try:
             if not isinstance(raw, str):
@@ -1884,7 +1888,7 @@ class Audit:
                 continue
             for name, value in columns.items():
                 found = row.get(name)
-                if not same(found, value):
+                if name not in row or not same(found, value):
                     words = f"{name} 应为 {show(value)}，表中是 {show(found)}"
                     self.differ(table, key, columns, words)
         for key, columns in left.items():
