@@ -557,7 +557,9 @@ def test_works_put_right_by_the_last_day_of_the_phase_are_due_with_the_phase() -
     pause(life, date(2024, 6, 19))
 
     # So a pause does not move it.
-    assert deadlines.due(life.facts(), XIAOXIAN) == Due(end, end, "竣工验收阶段截止", Clock.ACCEPTANCE)
+    assert deadlines.due(life.facts(), XIAOXIAN) == Due(
+        end, end, "竣工验收阶段截止", Clock.ACCEPTANCE
+    )
 
 
 def test_an_extension_moves_the_deadline_of_the_first_states_too() -> None:

@@ -360,9 +360,7 @@ TOLD: list[tuple[Guard, Trigger, Sequence[tuple[str, str]], Reason]] = [
         G.put_right_dated,
         Trigger.REJECT,
         DATED,
-        Reason(
-            "put_right_dated", ACCEPTANCE, "2024-06-30 2024-07-01", ("put_right_by",), A, TODAY
-        ),
+        Reason("put_right_dated", ACCEPTANCE, "2024-06-30 2024-07-01", ("put_right_by",), A, TODAY),
     ),
     (
         G.all_items_pass,

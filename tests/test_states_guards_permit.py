@@ -219,9 +219,7 @@ TOLD: list[tuple[Guard, Life, date, Reason]] = [
         permit.warm_visits_made,
         seldom_visited(),
         PERMIT_DAY,
-        Reason(
-            "warm_visits_made", NOTICE, "2024-2025 16.5 2 次 3 次", ("visit",), U, PERMIT_DAY
-        ),
+        Reason("warm_visits_made", NOTICE, "2024-2025 16.5 2 次 3 次", ("visit",), U, PERMIT_DAY),
     ),
     (
         permit.warm_visits_made,
@@ -280,9 +278,7 @@ def test_the_person_and_the_day_of_a_permission_are_told_in_whole() -> None:
     yesterday = answer(permit.permitted_today, winter(), on=PERMIT_DAY - DAY)
 
     check_told(own, Reason("separation", "设计 3（职责分离）", "另一人", (), C, PERMIT_DAY))
-    check_told(
-        yesterday, Reason("permitted_today", "设计 3", "2025-04-02", (), C, PERMIT_DAY)
-    )
+    check_told(yesterday, Reason("permitted_today", "设计 3", "2025-04-02", (), C, PERMIT_DAY))
 
 
 # What nobody has verified
