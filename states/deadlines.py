@@ -79,7 +79,7 @@ def due(facts: CaseFacts, plan: Plan) -> Due:
         due_on, set_by = extended[-1].due_on, extended[-1].seq
         reason = f"经批准延期（编号 {set_by}）"
     if clock is not Clock.PUT_RIGHT:
-        return Due(due_on, plan_due, reason, clock, seq)
+        return Due(due_on, plan_due, reason, clock)
     assert set_by is not None
     moved, cause = _paused(facts, plan, set_by, due_on)
     if moved is None:

@@ -99,7 +99,7 @@ def facilities_seen(question: Question) -> Reason | None:
     given = typed(question, keys.Accept)
     known = {f for f in question.facts.facility_status if f is not Facility.NONE}
     seen = {sighting.facility for sighting in given.facility}
-    message = None
+    message: str | None
     if not given.facility:
         message = "须逐项写明原取暖设施的现状（facility），没有的写 none"
     elif Facility.NONE in seen and (known or len(seen) > 1):

@@ -60,14 +60,13 @@ def unverified_basis(facts: CaseFacts, plan: Plan, today: date) -> tuple[str, ..
     rules = plan.rules
     if season.exempt(facts, plan):
         return () if rules.exempt_paths.verified else ("路径豁免（exempt_paths）",)
-    found = []
     window = season.window(facts, plan, today)
     known = window.seasons if window else ()
     labels = [s.label for s in known if not s.verified]
     if not known:
         seasons = plan.seasons_of(facts.area, facts.path)
         labels = [s.label for s in seasons if not s.verified]
-    found += [f"{label} 采暖季起止日期" for label in labels]
+    found = [f"{label} 采暖季起止日期" for label in labels]
     if not rules.required_seasons.verified:
         found.append("要求的采暖季数（required_seasons）")
     return tuple(found)

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path as FilePath
 
 from states import evidence as keys
 from states import facts as folding
 from states import lifecycle, plan
+from states.errors import Reason
 from states.evidence import Evidence
 from states.facts import Actor, Attached, CaseFacts, Event
 from states.plan import Json, Plan
@@ -295,3 +297,12 @@ def but(pairs: Mapping[str, str], **changes: str | None) -> tuple[tuple[str, str
     """Evidence pairs with some changed, or left out where the change is None."""
     changed = {**pairs, **{name.rstrip("_"): value for name, value in changes.items()}}
     return tuple((name, value) for name, value in changed.items() if value is not None)
+
+
+def check_told(reason: Reason | None, expected: Reason) -> None:
+    """A refusal is this one in every field; of its message, the words divided by blanks."""
+    assert reason is not None
+    assert replace(reason, message=expected.message) == expected
+    for word in expected.message.split():
+        assert word in reason.message
+    assert "None" not in reason.message

@@ -547,3 +547,61 @@ def test_before_its_end_nobody_has_missed_a_historic_milestone() -> None:
 
 def test_a_phase_that_is_not_historic_is_a_deadline_and_no_historic_milestone() -> None:
     assert not deadlines.missed_historic(S.CONSTRUCTION, None, XIAOXIAN, date(2024, 6, 1))
+
+
+def test_works_put_right_by_the_last_day_of_the_phase_are_due_with_the_phase() -> None:
+    life = Life().to_acceptance()
+    end = date(2024, 9, 20)
+    life.step(Trigger.REJECT, date(2024, 6, 5), findings="x", put_right_by=end)
+    life.complete(date(2024, 6, 18))
+    pause(life, date(2024, 6, 19))
+
+    # So a pause does not move it.
+    assert deadlines.due(life.facts(), XIAOXIAN) == Due(
+        end, end, "竣工验收阶段截止", Clock.ACCEPTANCE
+    )
+
+
+def test_an_extension_moves_the_deadline_of_the_first_states_too() -> None:
+    life = Life()
+    life.confirm(date(2024, 2, 1))
+    life.fact(FactKind.EXTENSION, date(2024, 3, 1), due_on=date(2024, 4, 9), requested_by="x")
+
+    assert deadlines.due(life.facts(), XIAOXIAN).due_on == date(2024, 4, 9)
+
+
+def test_a_suspended_or_moved_put_right_date_still_names_the_event_that_set_it() -> None:
+    life = rejected()
+    reject = life.events[-1].seq
+    pause(life, date(2024, 6, 10))
+    suspended = deadlines.due(life.facts(), XIAOXIAN)
+    life.fact(FactKind.RESUME, date(2024, 6, 14))
+    moved = deadlines.due(life.facts(), XIAOXIAN)
+
+    assert (suspended.seq, moved.seq) == (reject, reject)
+    assert moved.due_reason == f"整改期限（编号 {reject}），停工顺延 4 天"
+
+
+def test_the_answer_to_a_matter_without_a_clock_is_never_late() -> None:
+    life = Life().to_construction()
+    finding = life.fact(FactKind.FINDING, date(2024, 6, 1), what="x", severity="serious")
+    before = life.facts()
+    life.fact(FactKind.RESOLVE, date(2025, 6, 18), id=finding, outcome="resolved")
+
+    assert deadlines.late_days(before, life.events[-1], XIAOXIAN) == 0
+
+
+def test_a_permission_is_never_late() -> None:
+    life = Life().to_stable()
+    before = life.facts()
+    life.step(Trigger.PERMIT, date(2026, 6, 1))
+
+    assert deadlines.late_days(before, life.events[-1], XIAOXIAN) == 0
+
+
+def test_a_matter_without_a_clock_does_not_hide_those_after_it() -> None:
+    life = Life().to_construction()
+    life.fact(FactKind.FINDING, date(2024, 6, 1), what="x", severity="serious")
+    complaint = life.fact(FactKind.COMPLAINT, date(2024, 6, 2), what="x")
+
+    assert [one.seq for one in deadlines.matters(life.facts(), XIAOXIAN)] == [complaint]

@@ -2,7 +2,7 @@ from collections.abc import Mapping
 from datetime import date
 
 import pytest
-from factories import DAY, LI, WUTAI, XIAOXIAN, Life, but, question, with_rules
+from factories import DAY, LI, WUTAI, XIAOXIAN, Life, but, check_told, question, with_rules
 
 from states import guards, lifecycle
 from states.errors import Reason
@@ -735,3 +735,475 @@ def test_limits_come_from_the_plan_and_not_from_the_code() -> None:
 
     assert guards.late_paper(asked)
     assert guards.notice_held(asked)
+
+
+def test_a_notice_of_one_day_is_enough_where_the_plan_asks_for_one() -> None:
+    given = {**CONFIRM, "notice_from": "2024-02-15", "notice_to": "2024-02-15"}
+    one_day = with_rules(XIAOXIAN, notice_days=1)
+    asked = question(Life().facts(), Trigger.CONFIRM, TODAY, *given.items(), of=one_day)
+
+    assert guards.notice_held(asked) is None
+
+
+# Each refusal, in whole
+
+G, U, C = guards, Role.UNIT_OFFICER, Role.COUNTY_OFFICE
+CONFIRMED, TABLE, CLOCKS, IDENTITY = "通知 三（三）", "设计 3", "设计 3（两个时钟）", "设计 5"
+PUBLIC, PROCURED, READY, FIRST = "通知 七（五）", "通知 五（二）", "通知 三（一）", "通知 七（三）"
+TOMORROW = "2024-02-21"
+NO_NOTICE = {"notice_from": None, "notice_to": None}
+
+
+def objected() -> Life:
+    return recorded_notice("不是本村人")
+
+
+def confirmed() -> Life:
+    life = Life()
+    life.confirm(date(2024, 2, 12))
+    return life
+
+
+def works_recorded() -> Life:
+    life = Life()
+    life.add(FactKind.WORKS, date(2024, 2, 15), {"ready_on": "2024-02-14", "serial": "SN-1"})
+    return life
+
+
+def on_path(path: Path, *holds: str) -> Life:
+    return Life(path, holds=holds)
+
+
+GATE_LATE = Surroundings(gate_opened_on=date(2024, 2, 18))
+TOLD: list[tuple[Guard, Trigger, Mapping[str, str], Life, date, Surroundings, Reason]] = [
+    (guard, trigger, given, life or Life(), on, around or Surroundings(), reason)
+    for guard, trigger, given, life, on, around, reason in (
+        (
+            G.not_future,
+            Trigger.SELECT,
+            {},
+            None,
+            TODAY + DAY,
+            None,
+            Reason("not_future", CLOCKS, "2024-02-21 2024-02-20", (), U, TODAY + DAY),
+        ),
+        (
+            G.step_in_order,
+            Trigger.SELECT,
+            {},
+            confirmed(),
+            date(2024, 2, 11),
+            None,
+            Reason("step_in_order", CLOCKS, "2024-02-11 2024-02-12", (), U, TODAY),
+        ),
+        (
+            G.late_paper,
+            Trigger.SELECT,
+            {},
+            None,
+            TODAY - 11 * DAY,
+            None,
+            Reason("late_paper", CLOCKS, "11 10", ("late_document",), U, TODAY),
+        ),
+        (
+            G.late_document_attached,
+            Trigger.SELECT,
+            {"late_document": "qt.pdf"},
+            None,
+            TODAY,
+            None,
+            Reason("attached", TABLE, "late_document qt.pdf", ("late_document",), U, TODAY),
+        ),
+        (
+            G.no_personal_numbers,
+            Trigger.COMPLETE,
+            {"contractor": f"找{PHONE}"},
+            None,
+            TODAY,
+            None,
+            Reason("no_personal_numbers", IDENTITY, "contractor", (), U, TODAY),
+        ),
+        (
+            G.reason_given,
+            Trigger.SEND_BACK,
+            {},
+            None,
+            TODAY,
+            None,
+            Reason("reason_given", TABLE, "--reason", ("reason",), C, TODAY),
+        ),
+        (
+            G.visited,
+            Trigger.CONFIRM,
+            without(CONFIRM, visit_on=None),
+            None,
+            TODAY,
+            None,
+            Reason("visited", CONFIRMED, "入户日期（visit_on）", ("visit_on",), U, TODAY),
+        ),
+        (
+            G.visited,
+            Trigger.CONFIRM,
+            without(CONFIRM, visit_on=TOMORROW),
+            None,
+            TODAY,
+            None,
+            Reason("visited", CONFIRMED, f"入户日期 {TOMORROW}", (), U, TODAY),
+        ),
+        (
+            G.notice_held,
+            Trigger.CONFIRM,
+            without(CONFIRM, **NO_NOTICE),
+            None,
+            TODAY,
+            None,
+            Reason(
+                "notice_held",
+                PUBLIC,
+                "notice_from、notice_to 5",
+                ("notice_from", "notice_to"),
+                U,
+                TODAY + 4 * DAY,
+            ),
+        ),
+        (
+            G.notice_held,
+            Trigger.CONFIRM,
+            without(CONFIRM, notice_to="2024-02-16"),
+            recorded_notice(),
+            TODAY,
+            None,
+            Reason(
+                "notice_held",
+                PUBLIC,
+                "2024-02-16 2024-02-15 不一致",
+                ("notice_from", "notice_to"),
+                U,
+                TODAY,
+            ),
+        ),
+        (
+            G.notice_held,
+            Trigger.CONFIRM,
+            without(CONFIRM, notice_to="2024-02-14"),
+            None,
+            TODAY,
+            None,
+            Reason(
+                "notice_held",
+                PUBLIC,
+                "共 4 天， 不足 5 天",
+                ("notice_from", "notice_to"),
+                U,
+                TODAY + 4 * DAY,
+            ),
+        ),
+        (
+            G.no_objection,
+            Trigger.CONFIRM,
+            CONFIRM,
+            objected(),
+            TODAY,
+            None,
+            Reason("no_objection", PUBLIC, "编号 3）", ("resolve",), Role.UNIT_HEAD, TODAY),
+        ),
+        (
+            G.consented,
+            Trigger.CONFIRM,
+            without(CONFIRM, consent_by=None),
+            None,
+            TODAY,
+            None,
+            Reason("consented", PUBLIC, "由谁同意（consent_by）", ("consent_by",), U, TODAY),
+        ),
+        (
+            G.consented,
+            Trigger.CONFIRM,
+            without(CONFIRM, consent_on=TOMORROW),
+            None,
+            TODAY,
+            None,
+            Reason("consented", PUBLIC, f"同意日期 {TOMORROW}", (), U, TODAY),
+        ),
+        (
+            G.old_facilities_listed,
+            Trigger.CONFIRM,
+            {"old_facility": "stove:in_use"},
+            None,
+            TODAY,
+            None,
+            Reason(
+                "old_facilities_listed", "通知 四", "（kang） id=1", ("old_facility",), U, TODAY
+            ),
+        ),
+        (
+            G.meter_known,
+            Trigger.CONFIRM,
+            CONFIRM,
+            on_path(Path.COAL_TO_ELECTRIC, "name"),
+            TODAY,
+            None,
+            Reason("meter_known", CONFIRMED, "用电户号", ("meter",), U, TODAY),
+        ),
+        (
+            G.unfit_proved,
+            Trigger.CONFIRM,
+            CONFIRM,
+            on_path(Path.BIOMASS),
+            TODAY,
+            None,
+            Reason("unfit_proved", "通知 四", "县级", ("unfit_document",), C, TODAY),
+        ),
+        (
+            G.unique,
+            Trigger.CONFIRM,
+            CONFIRM,
+            None,
+            TODAY,
+            Surroundings(twins=("02-0009",)),
+            Reason("unique", IDENTITY, "重复", (), C, TODAY),
+        ),
+        (
+            G.device_chosen,
+            Trigger.SELECT,
+            {},
+            on_path(Path.CENTRAL_HEATING),
+            TODAY,
+            None,
+            Reason(
+                "device_chosen",
+                PROCURED,
+                "管网接入点（connection_point）",
+                ("connection_point",),
+                U,
+                TODAY,
+            ),
+        ),
+        (
+            G.device_chosen,
+            Trigger.SELECT,
+            {},
+            None,
+            TODAY,
+            CATALOGUE,
+            Reason("device_chosen", PROCURED, "缺少设备型号（model）", ("model",), U, TODAY),
+        ),
+        (
+            G.device_chosen,
+            Trigger.SELECT,
+            without(SELECT, model="KFR-99"),
+            None,
+            TODAY,
+            CATALOGUE,
+            Reason("device_chosen", PROCURED, "KFR-99 煤改电", ("model",), U, TODAY),
+        ),
+        (
+            G.selection_signed,
+            Trigger.SELECT,
+            {},
+            None,
+            TODAY,
+            None,
+            Reason(
+                "selection_signed",
+                PROCURED,
+                "selection_on selection_by",
+                ("selection_on", "selection_by"),
+                U,
+                TODAY,
+            ),
+        ),
+        (
+            G.selection_signed,
+            Trigger.SELECT,
+            without(SELECT, selection_on=TOMORROW),
+            None,
+            TODAY,
+            None,
+            Reason("selection_signed", PROCURED, TOMORROW, (), U, TODAY),
+        ),
+        (
+            G.works_dated,
+            Trigger.COMPLETE,
+            without(COMPLETE, started_on=None, ready_on=None),
+            None,
+            TODAY,
+            None,
+            Reason(
+                "works_dated", READY, "started_on ready_on", ("started_on", "ready_on"), U, TODAY
+            ),
+        ),
+        (
+            G.works_dated,
+            Trigger.COMPLETE,
+            without(COMPLETE, started_on="2024-02-15"),
+            None,
+            TODAY,
+            None,
+            Reason("works_dated", READY, "开工 2024-02-15、安装 2024-02-14", (), U, TODAY),
+        ),
+        (
+            G.works_dated,
+            Trigger.COMPLETE,
+            without(COMPLETE, ready_on=TOMORROW),
+            None,
+            TODAY,
+            None,
+            Reason("works_dated", READY, f"具备使用条件日期 {TOMORROW}", (), U, TODAY),
+        ),
+        (
+            G.works_agree,
+            Trigger.COMPLETE,
+            without(COMPLETE, serial="SN-2"),
+            works_recorded(),
+            TODAY,
+            None,
+            Reason(
+                "works_agree",
+                READY,
+                "ready_on 现为 2024-02-15，已登记 serial 现为 SN-2，已登记 SN-1",
+                ("ready_on", "serial"),
+                U,
+                TODAY,
+            ),
+        ),
+        (
+            G.gate_open,
+            Trigger.COMPLETE,
+            COMPLETE,
+            None,
+            TODAY,
+            None,
+            Reason("gate_open", FIRST, "前村 电网", ("gate",), C, TODAY),
+        ),
+        (
+            G.gate_open,
+            Trigger.COMPLETE,
+            COMPLETE,
+            None,
+            TODAY,
+            GATE_LATE,
+            Reason("gate_open", FIRST, "前村 2024-02-18 2024-02-15", ("gate",), C, TODAY),
+        ),
+        (
+            G.grid_first,
+            Trigger.COMPLETE,
+            COMPLETE,
+            None,
+            TODAY,
+            GATE_LATE,
+            Reason("grid_not_first", FIRST, "前村 2024-02-12", ("grid_document",), C, TODAY),
+        ),
+        (
+            G.works_papers,
+            Trigger.COMPLETE,
+            without(COMPLETE, serial=None),
+            None,
+            TODAY,
+            None,
+            Reason("works_papers", READY, "设备编号（serial）", ("serial",), U, TODAY),
+        ),
+        (
+            G.works_papers,
+            Trigger.COMPLETE,
+            without(COMPLETE, training_on=TOMORROW),
+            None,
+            TODAY,
+            None,
+            Reason("works_papers", READY, TOMORROW, (), U, TODAY),
+        ),
+        (
+            G.serial_unique,
+            Trigger.COMPLETE,
+            COMPLETE,
+            None,
+            TODAY,
+            Surroundings(serial_holder="02-0009"),
+            Reason("serial_unique", IDENTITY, "设备编号", ("serial",), U, TODAY),
+        ),
+        (
+            G.new_path_given,
+            Trigger.CHANGE_PATH,
+            {"path": "solar"},
+            None,
+            TODAY,
+            None,
+            Reason("new_path_given", TABLE, "keep_device", ("keep_device",), C, TODAY),
+        ),
+        (
+            G.new_path_given,
+            Trigger.CHANGE_PATH,
+            {"path": "coal_to_electric", "keep_device": "no"},
+            None,
+            TODAY,
+            None,
+            Reason("new_path_given", TABLE, "相同（煤改电）", ("path",), C, TODAY),
+        ),
+        (
+            G.annex,
+            Trigger.REINSTATE,
+            {},
+            None,
+            TODAY,
+            Surroundings(annex_left=0),
+            Reason("annex", "通知 附件", "quota=over_plan", ("quota",), C, TODAY),
+        ),
+        (
+            G.put_right_not_past,
+            Trigger.CHANGE_PATH,
+            {"put_right_by": "2024-02-19"},
+            None,
+            TODAY,
+            None,
+            Reason(
+                "put_right_not_past", TABLE, "2024-02-19 2024-02-20", ("put_right_by",), C, TODAY
+            ),
+        ),
+        (
+            G.revocation_explained,
+            Trigger.REVOKE,
+            {},
+            None,
+            TODAY,
+            None,
+            Reason("revocation_explained", TABLE, "findings", ("cause", "findings"), C, TODAY),
+        ),
+        (
+            G.exit_explained,
+            Trigger.CLOSE,
+            without(CLOSE, cause="replaced"),
+            None,
+            TODAY,
+            None,
+            Reason(
+                "exit_explained", TABLE, "接替户的编号（replaced_by）", ("replaced_by",), C, TODAY
+            ),
+        ),
+        (
+            G.exit_explained,
+            Trigger.CLOSE,
+            without(CLOSE, cause="replaced", replaced_by="01-0002"),
+            None,
+            TODAY,
+            None,
+            Reason("exit_explained", TABLE, "01-0002", ("replaced_by",), C, TODAY),
+        ),
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("guard", "trigger", "given", "life", "on", "around", "expected"),
+    TOLD,
+    ids=[f"{index}-{case[-1].guard}" for index, case in enumerate(TOLD)],
+)
+def test_a_refusal_says_guard_clause_what_is_missing_who_can_put_it_right_and_when(
+    guard: Guard,
+    trigger: Trigger,
+    given: Mapping[str, str],
+    life: Life,
+    on: date,
+    around: Surroundings,
+    expected: Reason,
+) -> None:
+    check_told(refusal(guard, trigger, given, life=life, on=on, around=around), expected)

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from datetime import date
 
 import pytest
-from factories import DAY, XIAOXIAN, Life, officer, question
+from factories import DAY, XIAOXIAN, Life, check_told, officer, question
 
 from states import guards_acceptance, lifecycle
 from states.errors import Reason
@@ -325,3 +325,113 @@ def test_a_way_back_says_what_was_found_and_until_when_it_is_put_right(
     reason = answer(guards_acceptance.put_right_dated, *pairs, trigger=trigger)
 
     assert (reason.missing if reason else None) == missing
+
+
+def test_what_was_found_is_asked_for_before_the_date_is_judged() -> None:
+    yesterday = ("put_right_by", "2024-06-30")
+
+    reason = answer(guards_acceptance.put_right_dated, yesterday, trigger=Trigger.REJECT)
+
+    assert reason is not None
+    assert reason.missing == ("findings",)
+
+
+# Each refusal, in whole
+
+G, A = guards_acceptance, Role.ACCEPTOR
+ACCEPTANCE, OLD = "通知 五（三）", "通知 四"
+DATED = (("findings", "x"), ("put_right_by", "2024-06-30"))
+NONE_SAID = (("facility", "none"),)
+TOLD: list[tuple[Guard, Trigger, Sequence[tuple[str, str]], Reason]] = [
+    (
+        G.put_right_dated,
+        Trigger.REJECT,
+        (),
+        Reason(
+            "put_right_dated",
+            ACCEPTANCE,
+            "问题（findings） 整改期限（put_right_by）",
+            ("findings", "put_right_by"),
+            A,
+            TODAY,
+        ),
+    ),
+    (
+        G.put_right_dated,
+        Trigger.REJECT,
+        DATED,
+        Reason("put_right_dated", ACCEPTANCE, "2024-06-30 2024-07-01", ("put_right_by",), A, TODAY),
+    ),
+    (
+        G.all_items_pass,
+        Trigger.ACCEPT,
+        (("item", "接地:fail"),),
+        Reason("all_items_pass", ACCEPTANCE, "通电试运行；不合格：接地", ("item",), A, TODAY),
+    ),
+    (
+        G.all_signed,
+        Trigger.ACCEPT,
+        (),
+        Reason("all_signed", ACCEPTANCE, "村委会、用户", ("signer",), A, TODAY),
+    ),
+    (
+        G.dossier_complete,
+        Trigger.ACCEPT,
+        (),
+        Reason("dossier_complete", ACCEPTANCE, "验收表", ("document",), A, TODAY),
+    ),
+    (
+        G.dossier_complete,
+        Trigger.ACCEPT,
+        (("document", "验收表:none.pdf"),),
+        Reason(
+            "attached",
+            "设计 3",
+            "document none.pdf",
+            ("document",),
+            Role.UNIT_OFFICER,
+            TODAY,
+        ),
+    ),
+    (
+        G.facilities_seen,
+        Trigger.ACCEPT,
+        (),
+        Reason("facilities_seen", OLD, "facility none", ("facility",), A, TODAY),
+    ),
+    (
+        G.facilities_seen,
+        Trigger.ACCEPT,
+        NONE_SAID,
+        Reason("facilities_seen", OLD, "登记有原设施：火炕", ("facility",), A, TODAY),
+    ),
+    (
+        G.facilities_seen,
+        Trigger.ACCEPT,
+        (("facility", "stove:present:kang.jpg"),),
+        Reason("facilities_seen", OLD, "没有写明现状的原设施：火炕", ("facility",), A, TODAY),
+    ),
+    (
+        G.facilities_seen,
+        Trigger.ACCEPT,
+        (("facility", "kang:removed:99"), ("facility", "stove:gone:98")),
+        Reason("facilities_seen", OLD, "火炕 99 ； 暖炉 98", ("facility",), A, TODAY),
+    ),
+]
+
+
+@pytest.mark.parametrize(("guard", "trigger", "pairs", "expected"), TOLD)
+def test_a_refusal_says_guard_clause_what_is_missing_who_can_put_it_right_and_when(
+    guard: Guard, trigger: Trigger, pairs: Sequence[tuple[str, str]], expected: Reason
+) -> None:
+    check_told(answer(guard, *pairs, trigger=trigger), expected)
+
+
+def test_the_separation_of_persons_is_told_in_whole() -> None:
+    recorder = officer(Role.ACCEPTOR, "wang")
+    asked = question(Life().to_acceptance().facts(), Trigger.ACCEPT, TODAY, actor=recorder)
+
+    check_told(
+        guards_acceptance.accepted_by_another(asked),
+        Reason("separation", "设计 3（职责分离）", "另一名验收人员", (), A, TODAY),
+    )

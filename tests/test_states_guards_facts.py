@@ -2,10 +2,10 @@ from collections.abc import Sequence
 from datetime import date
 
 import pytest
-from factories import DAY, LI, XIAOXIAN, Life, officer, question
+from factories import DAY, LI, XIAOXIAN, Life, check_told, officer, question
 
 from states import guards_facts, lifecycle, machine
-from states.errors import StepRefused
+from states.errors import Reason, StepRefused
 from states.facts import Actor
 from states.vocabulary import FactKind, Role, State, Trigger
 
@@ -434,3 +434,287 @@ def test_another_device_has_a_first_heat_of_its_own() -> None:
     life.step(Trigger.REPLACE, date(2024, 7, 5), findings="x", put_right_by=date(2024, 7, 8))
 
     assert unmet(life, FactKind.WORKS, ("first_heat_on", "2024-07-09")) == []
+
+
+def test_a_correction_that_names_no_event_is_refused_for_that_alone() -> None:
+    # Event 1 of this life was recorded by the officer who corrects.
+    registrar = officer(Role.COUNTY_OFFICE, "wang")
+
+    found = unmet(Life(), FactKind.CORRECT, ("temperature", "20"), actor=registrar)
+
+    assert found == ["keys_given"]
+
+
+# Each refusal, in whole
+
+U, C = Role.UNIT_OFFICER, Role.COUNTY_OFFICE
+SEASON, TABLE, READY = "通知 四", "设计 3", "通知 三（一）"
+SEPARATION = "设计 3（职责分离）"
+WORKS_KEYS = ("started_on", "installed_on", "ready_on", "first_heat_on", "serial")
+
+
+def completed() -> Life:
+    return Life().to_acceptance()
+
+
+def heated() -> Life:
+    life = Life().to_stable()
+    life.heat(date(2024, 7, 9))
+    return life
+
+
+def faulty(repaired: date | None = None) -> Life:
+    """A case whose fault is its event 2."""
+    life = Life()
+    life.fault(date(2024, 7, 5), repaired)
+    return life
+
+
+def on_pause() -> Life:
+    life = Life()
+    life.fact(FactKind.PAUSE, date(2024, 7, 5), cause="weather")
+    return life
+
+
+def complained_of(resolved: bool = False) -> Life:
+    life, seq = complained()
+    if resolved:
+        life.fact(FactKind.RESOLVE, date(2024, 7, 8), id=seq, outcome="resolved")
+    return life
+
+
+def two_faults() -> Life:
+    life = faulty(date(2024, 7, 8))
+    life.fault(date(2024, 7, 9))
+    return life
+
+
+REPAIRED, WARM = date(2024, 7, 8), ("temperature", "20")
+TOLD: list[tuple[FactKind, Sequence[tuple[str, str]], Life, date, Reason]] = [
+    (
+        FactKind.PAUSE,
+        (),
+        Life(),
+        TODAY,
+        Reason("keys_given", TABLE, "暂停原因（cause）", ("cause",), U, TODAY),
+    ),
+    (
+        FactKind.WORKS,
+        (),
+        Life(),
+        TODAY,
+        Reason("works_stated", READY, "、".join(WORKS_KEYS), WORKS_KEYS, U, TODAY),
+    ),
+    (
+        FactKind.WORKS,
+        (("started_on", "2024-07-11"), ("first_heat_on", "2024-07-12")),
+        Life(),
+        TODAY,
+        Reason("works_stated", READY, "2024-07-11、2024-07-12", (), U, TODAY + 2 * DAY),
+    ),
+    (
+        FactKind.WORKS,
+        (("started_on", "2024-07-02"), ("installed_on", "2024-07-01")),
+        Life(),
+        TODAY,
+        Reason("works_stated", READY, "2024-07-02、2024-07-01", (), U, TODAY),
+    ),
+    (
+        FactKind.WORKS,
+        (("serial", "SN-2"),),
+        completed(),
+        TODAY,
+        Reason("same_device", READY, "（SN-1） replace", ("serial",), U, TODAY),
+    ),
+    (
+        FactKind.WORKS,
+        (("first_heat_on", "2024-07-01"),),
+        heated(),
+        TODAY,
+        Reason("first_heat_once", SEASON, "2024-07-09 2024-07-01", ("correct",), C, TODAY),
+    ),
+    (
+        FactKind.NOTICE,
+        (),
+        Life(),
+        TODAY,
+        Reason("notice_stated", "通知 七（五）", "objection", ("from", "to"), U, TODAY),
+    ),
+    (
+        FactKind.NOTICE,
+        (("from", "2024-07-02"), ("to", "2024-07-01")),
+        Life(),
+        TODAY,
+        Reason("notice_stated", "通知 七（五）", "2024-07-01 2024-07-02", ("from", "to"), U, TODAY),
+    ),
+    (
+        FactKind.OLD_FACILITY,
+        (("facility", "none"), ("status", "removed"), ("by", "household")),
+        Life(),
+        TODAY,
+        Reason("facility_named", SEASON, "facility", ("facility",), U, TODAY),
+    ),
+    (
+        FactKind.REPAIR,
+        (("fault", "99"),),
+        two_faults(),
+        TODAY,
+        Reason("fault_open", SEASON, "99 （未修复的：4）", ("fault",), U, TODAY),
+    ),
+    (
+        FactKind.REPAIR,
+        (("fault", "99"),),
+        Life(),
+        TODAY,
+        Reason("fault_open", SEASON, "99 （未修复的：无）", ("fault",), U, TODAY),
+    ),
+    (
+        FactKind.REPAIR,
+        (("fault", "2"),),
+        faulty(REPAIRED),
+        TODAY,
+        Reason("fault_open", SEASON, "2024-07-08 修复", ("fault",), U, TODAY),
+    ),
+    (
+        FactKind.REPAIR,
+        (("fault", "2"),),
+        faulty(),
+        date(2024, 7, 4),
+        Reason("fault_open", SEASON, "2024-07-04 2024-07-05", ("fault",), U, TODAY),
+    ),
+    (
+        FactKind.SIGNATURE,
+        (("season", "2030-2031"), ("by", "household")),
+        Life(),
+        TODAY,
+        Reason("season_named", SEASON, "2030-2031 2023-2024、2024-2025", ("season",), U, TODAY),
+    ),
+    (
+        FactKind.PAUSE,
+        (("cause", "grid"),),
+        on_pause(),
+        TODAY,
+        Reason("not_paused_yet", TABLE, "2024-07-05 编号 2", (), U, TODAY),
+    ),
+    (
+        FactKind.RESUME,
+        (),
+        Life(),
+        TODAY,
+        Reason("paused", TABLE, "没有暂停", (), U, TODAY),
+    ),
+    (
+        FactKind.RESUME,
+        (),
+        on_pause(),
+        date(2024, 7, 4),
+        Reason("paused", TABLE, "2024-07-04 2024-07-05", (), U, TODAY),
+    ),
+    (
+        FactKind.EXTENSION,
+        (("due_on", "2025-01-01"), ("requested_by", "x")),
+        Life().to_stable(),
+        TODAY,
+        Reason("extends", TABLE, "没有期限可延：稳定运行期", ("due_on",), C, TODAY),
+    ),
+    (
+        FactKind.EXTENSION,
+        (("due_on", "2024-08-31"), ("requested_by", "x")),
+        Life().to_construction(),
+        TODAY,
+        Reason("extends", TABLE, "延至 2024-08-31 现有期限", ("due_on",), C, TODAY),
+    ),
+    (
+        FactKind.RESOLVE,
+        (("id", "99"), ("outcome", "resolved")),
+        Life(),
+        TODAY,
+        Reason("matter_open", TABLE, "没有编号 99", ("id",), C, TODAY),
+    ),
+    (
+        FactKind.RESOLVE,
+        (("id", "2"), ("outcome", "resolved")),
+        complained_of(resolved=True),
+        TODAY,
+        Reason("matter_open", TABLE, "编号 2 已于 2024-07-08 销号", ("id",), C, TODAY),
+    ),
+    (
+        FactKind.RESOLVE,
+        (("id", "2"), ("outcome", "resolved")),
+        complained_of(),
+        date(2024, 7, 4),
+        Reason("matter_open", TABLE, "2024-07-04 2024-07-05", ("id",), C, TODAY),
+    ),
+    (
+        FactKind.CORRECT,
+        (("id", "99"), WARM),
+        Life(),
+        TODAY,
+        Reason("correctable", TABLE, "没有编号 99", ("id",), C, TODAY),
+    ),
+    (
+        FactKind.CORRECT,
+        (("id", "2"), ("what", "y")),
+        complained_of(),
+        TODAY,
+        Reason("correctable", TABLE, "编号 2 不能更正", ("id",), C, TODAY),
+    ),
+    (
+        FactKind.CORRECT,
+        (("id", "1"),),
+        Life(),
+        TODAY,
+        Reason("correctable", TABLE, "台账登记 old_facility", ("id",), C, TODAY),
+    ),
+    (
+        FactKind.CORRECT,
+        (("id", "2"),),
+        faulty(),
+        date(2024, 7, 5),
+        Reason("correctable", TABLE, "没有写明", ("id",), C, TODAY),
+    ),
+    (
+        FactKind.CORRECT,
+        (("id", "3"), ("fault", "99")),
+        faulty(REPAIRED),
+        TODAY,
+        Reason("fault_named", SEASON, "编号 99", ("fault",), C, TODAY),
+    ),
+    (
+        FactKind.CORRECT,
+        (("id", "2"),),
+        faulty(REPAIRED),
+        TODAY,
+        Reason("fault_before_repair", SEASON, "2024-07-10 2024-07-08", (), C, TODAY),
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "pairs", "life", "on", "expected"), TOLD)
+def test_a_refusal_says_guard_clause_what_is_missing_who_can_put_it_right_and_when(
+    kind: FactKind,
+    pairs: Sequence[tuple[str, str]],
+    life: Life,
+    on: date,
+    expected: Reason,
+) -> None:
+    asked = question(life.facts(), kind, TODAY, *pairs, on=on, attached=("bz.pdf",), actor=LI)
+
+    with pytest.raises(StepRefused) as refusal:
+        machine.check_fact(kind, asked)
+
+    assert len(refusal.value.reasons) == 1
+    check_told(refusal.value.reasons[0], expected)
+
+
+def test_an_answer_without_document_or_by_who_recorded_it_is_told_in_whole() -> None:
+    life, seq = complained()
+    own = officer(Role.COUNTY_OFFICE, "wang")
+    asked = question(
+        life.facts(), FactKind.RESOLVE, TODAY, ("id", str(seq)), ("outcome", "resolved"), actor=own
+    )
+
+    document, separation = guards_facts.documented(asked), guards_facts.answered_by_another(asked)
+
+    check_told(document, Reason("documented", TABLE, "--attach", ("document",), C, TODAY))
+    check_told(separation, Reason("separation", SEPARATION, "另一人", (), C, TODAY))
