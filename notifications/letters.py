@@ -374,14 +374,14 @@ def _overdue(notice: Supervision) -> Iterable[Block]:
         for index, one in enumerate(notice.matters, 1)
     ]
     columns = (
-        Column("序号", 11),
-        Column("户编号", 24),
-        Column("村", 26),
-        Column("取暖路径", 19),
+        Column("序号", 12),
+        Column("户编号", 21),
+        Column("村", 22),
+        Column("取暖路径", 20),
         Column("所处环节", 20),
-        Column("逾期事项", 25),
-        Column("办理期限", 25),
-        Column("超期（天）", 14),
+        Column("逾期事项", 22),
+        Column("办理期限", 23),
+        Column("超期（天）", 16),
     )
     return (Table(columns, tuple(map(Row, rows))),)
 
@@ -389,12 +389,12 @@ def _overdue(notice: Supervision) -> Iterable[Block]:
 def _slip(notice: Supervision) -> Annex:
     columns = (
         Column("序号", 12),
-        Column("户编号", 24),
-        Column("村", 26),
-        Column("逾期事项", 25),
-        Column("办理情况", 38, left=True),
+        Column("户编号", 21),
+        Column("村", 22),
+        Column("逾期事项", 22),
+        Column("办理情况", 33, left=True),
         Column("办结日期", 20),
-        Column("责任人签字", 24),
+        Column("责任人签字", 26),
     )
     rows = tuple(
         Row((str(index), matter.code, matter.village, matter.matter, "", "", ""))
