@@ -34,7 +34,6 @@ _NEEDED: Mapping[type[keys.Evidence], Mapping[str, str]] = {
     keys.Complaint: {"what": "投诉内容"},
     keys.Finding: {"what": "发现的问题", "severity": "程度"},
     keys.Pause: {"cause": "暂停原因"},
-    keys.Resume: {},
     keys.Extension: {"due_on": "延至日期", "requested_by": "由谁申请"},
     keys.Resolve: {"id": "事件编号", "outcome": "处理结果"},
     keys.Correct: {"id": "事件编号"},

@@ -1066,6 +1066,19 @@ def test_a_cold_visit_is_an_outage_until_a_warm_one(warm: str, over: bool) -> No
     assert refused(cold, changed("visit", warm, temperature=18)) is over
 
 
+def test_a_fault_repaired_on_its_own_day_is_no_outage() -> None:
+    fault = Step("fault", "2024-01-01", label="f")
+
+    assert refused(fault, Step("repair", "2024-01-01", evidence={"fault": "@f"})) is False
+
+
+@pytest.mark.parametrize(("warm", "over"), [("2024-01-08", False), ("2024-01-09", True)])
+def test_a_cold_spell_began_with_its_first_cold_visit(warm: str, over: bool) -> None:
+    visits = (("2024-01-01", 12), ("2024-01-07", 12), (warm, 20))
+
+    assert refused(*(changed("visit", on, temperature=t) for on, t in visits)) is over
+
+
 def test_a_repair_does_not_end_a_cold_spell() -> None:
     assert refused(changed("visit", "2024-04-02", temperature=12)) is True
 
