@@ -930,6 +930,16 @@ def test_each_column_of_each_table_is_recomputed(kind: str, column: str) -> None
     assert integrity(lines) == {"projection_differs"}
 
 
+def test_an_empty_value_must_be_written_out() -> None:
+    lines = make(*story())
+    assert integrity(lines) == set()
+    empty = next(line for line in lines if line["type"] == "officer" and line["unit"] is None)
+    del empty["unit"]
+    assert integrity(lines) == {"projection_differs"}
+    del events(lines)[-1]["signature"]
+    assert integrity(lines) == {"projection_differs", "line_malformed"}
+
+
 class Said(StrEnum):
     COUNTY_OFFICE = "county_office"
 
