@@ -72,16 +72,18 @@ def _units(old: Plan, new: Plan) -> Iterator[Change]:
     now = {unit.code: unit for unit in new.units}
     moved = old.totals.households == new.totals.households
     for code in was.keys() | now.keys():
-        before = was[code].task if code in was else 0
-        after = now[code].task if code in now else 0
-        name = (now.get(code) or was[code]).name
         if code not in now:
-            yield Change(f"units.{code}", f"{name} 不再是责任单位（任务 {before} 户）", second=True)
+            unit = was[code]
+            told = f"{unit.name} 不再是责任单位（任务 {unit.task} 户）"
+            yield Change(f"units.{code}", told, second=True)
         elif code not in was:
-            yield Change(f"units.{code}", f"新增责任单位 {name}（任务 {after} 户）", second=True)
+            unit = now[code]
+            told = f"新增责任单位 {unit.name}（任务 {unit.task} 户）"
+            yield Change(f"units.{code}", told, second=True)
         elif was[code].tasks != now[code].tasks:
+            before, after = was[code].task, now[code].task
             difference = f"{after - before:+d}" if after != before else "类别调整"
-            told = f"{name} 任务 {before} → {after} 户（{difference}）"
+            told = f"{now[code].name} 任务 {before} → {after} 户（{difference}）"
             yield Change(f"units.{code}", told, second=not moved)
     if not moved:
         told = f"总任务 {old.totals.households} → {new.totals.households} 户，不是各单位间调剂"

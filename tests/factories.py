@@ -300,9 +300,11 @@ def but(pairs: Mapping[str, str], **changes: str | None) -> tuple[tuple[str, str
 
 
 def check_told(reason: Reason | None, expected: Reason) -> None:
-    """A refusal is this one in every field; of its message, the words divided by blanks."""
+    """A refusal is this one in every field; its message has these words, in this order."""
     assert reason is not None
     assert replace(reason, message=expected.message) == expected
+    rest = reason.message
     for word in expected.message.split():
-        assert word in reason.message
+        assert word in rest
+        rest = rest.partition(word)[2]
     assert "None" not in reason.message

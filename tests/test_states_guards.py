@@ -139,6 +139,17 @@ def test_personal_numbers_are_refused_in_evidence_reasons_and_file_names(number:
     assert guards.no_personal_numbers(in_file_name)
 
 
+def test_it_is_told_where_a_personal_number_stands() -> None:
+    asked = question(
+        Life().facts(), Trigger.SEND_BACK, TODAY, reason=f"找{PHONE}", attached=[f"{PHONE}.jpg"]
+    )
+
+    reason = guards.no_personal_numbers(asked)
+
+    assert reason is not None
+    assert reason.message.startswith("--attach、--reason 中")
+
+
 def test_a_personal_number_in_a_correction_is_refused_and_never_repeated() -> None:
     asked = question(Life().facts(), FactKind.CORRECT, TODAY, ("id", "2"), ("what", f"电话{PHONE}"))
 
@@ -1092,7 +1103,9 @@ TOLD: list[tuple[Guard, Trigger, Mapping[str, str], Life, date, Surroundings, Re
             None,
             TODAY,
             GATE_LATE,
-            Reason("grid_not_first", FIRST, "前村 2024-02-12", ("grid_document",), C, TODAY),
+            Reason(
+                "grid_not_first", FIRST, "2024-02-12 前村 2024-02-18", ("grid_document",), C, TODAY
+            ),
         ),
         (
             G.works_papers,

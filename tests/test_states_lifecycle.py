@@ -186,3 +186,45 @@ def test_a_unit_head_answers_objections_and_nothing_else() -> None:
         False,
     ]
     assert [may(False, seq) for seq in (objection, complaint)] == [True, True]
+
+
+CLAUSES: dict[str, tuple[Trigger | FactKind, ...]] = {
+    "通知 三（三）": (Trigger.CONFIRM,),
+    "通知 五（二）": (Trigger.SELECT,),
+    "通知 三（一）": (Trigger.COMPLETE, FactKind.WORKS),
+    "通知 五（三）": (Trigger.REJECT, Trigger.ACCEPT, Trigger.OVERTURN),
+    "通知 七（五）": (FactKind.NOTICE, FactKind.COMPLAINT),
+    "通知 四": (
+        Trigger.PERMIT,
+        Trigger.CHANGE_PATH,
+        Trigger.REVOKE,
+        FactKind.OLD_FACILITY,
+        FactKind.FAULT,
+        FactKind.REPAIR,
+        FactKind.VISIT,
+        FactKind.SIGNATURE,
+        FactKind.VIOLATION,
+    ),
+    "设计 3": (
+        Trigger.REPLACE,
+        Trigger.SEND_BACK,
+        Trigger.CLOSE,
+        Trigger.REINSTATE,
+        FactKind.FINDING,
+        FactKind.PAUSE,
+        FactKind.RESUME,
+        FactKind.EXTENSION,
+        FactKind.RESOLVE,
+        FactKind.CORRECT,
+    ),
+}
+
+
+def test_each_row_cites_its_clause() -> None:
+    cited: dict[str, set[Trigger | FactKind]] = {}
+    for step in lifecycle.STEPS:
+        cited.setdefault(step.clause, set()).add(step.trigger)
+    for record in lifecycle.RECORDS:
+        cited.setdefault(record.clause, set()).add(record.kind)
+
+    assert cited == {clause: set(rows) for clause, rows in CLAUSES.items()}

@@ -1076,6 +1076,12 @@ def test_a_cold_visit_is_an_outage_until_a_warm_one(warm: str, over: bool) -> No
     assert refused(cold, changed("visit", warm, temperature=18)) is over
 
 
+def test_where_no_day_of_outage_is_allowed_a_winter_without_one_still_passes() -> None:
+    strict = make_plan(outage_days=0, outage_days_total=0)
+
+    assert refused_by(strict) is False
+
+
 def test_a_fault_repaired_on_its_own_day_is_no_outage() -> None:
     fault = Step("fault", "2024-01-01", label="f")
 
