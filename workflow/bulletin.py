@@ -24,8 +24,6 @@ from workflow.models import JournalRow
 
 READERS = frozenset({Role.UNIT_HEAD, Role.COUNTY_OFFICE})
 WEEK = timedelta(days=7)
-# Below this the forecast is taken for a miss: chosen by the back-test (docs/forecast.md).
-HARDLY = 0.45
 _JOURNAL = JournalRow.metadata.tables["journal"]
 
 
@@ -106,7 +104,7 @@ def _remarks(plan: Plan, outlooks: Mapping[str, Outlook], as_of: date) -> tuple[
     told = []
     for code, outlook in outlooks.items():
         unit = plan.unit(code)
-        if unit is not None and outlook.to_build and outlook.p_construction < HARDLY:
+        if unit is not None and outlook.to_build and outlook.p_construction < forecast.WARN_BELOW:
             told.append(f"{unit.name}：{_outlook(outlook, plan, as_of)}。")
     return tuple(told)
 
@@ -150,7 +148,9 @@ def warn(database: Database, now: datetime) -> list[str]:
         warned = [
             one
             for one in foreseen.by_unit.values()
-            if one.to_build and one.p_construction < HARDLY and today <= plan.phase("works").end
+            if one.to_build
+            and one.p_construction < forecast.WARN_BELOW
+            and today <= plan.phase("works").end
         ]
         rows: list[dict[str, object]] = [
             {

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from notifications import render
-from states import season
+from states import guards_permit, season
 from states.errors import StepRefused
 from states.facts import Actor, CaseFacts, Event, fold
 from states.plan import Plan
@@ -24,9 +24,6 @@ from workflow.errors import BadFile, JournalBroken
 from workflow.models import JournalRow
 
 _JOURNAL = JournalRow.metadata.tables["journal"]
-CLAUSE = (
-    "五政办发〔2023〕16号 四、改造方式：凡是未经过一个采暖季稳定运行的，绝不允许拆除原有供暖设施"
-)
 GRADES = {"witnessed": "有见证", "signed": "有签名", "clock_only": "仅凭时钟"}
 LEDGER_KINDS = {"registered": "登记", "amended": "更改登记"}
 NOT_ASKED = "本路径按计划不受采暖季限制"
@@ -87,7 +84,7 @@ def certify(connection: Connection, code: str, who: Actor | None) -> Certificate
             "permitted_by": permission.actor,
             "plan": f"{plan.title}（{plan.document}）",
             "plan_hash": plan.hash,
-            "clause": CLAUSE,
+            "clause": f"{plan.document} {plan.rules.required_seasons.source}",
             **_season(known, plan, permission.recorded_on),
             "origin": made.checkpoint.origin,
             "size": str(size),
@@ -194,14 +191,7 @@ def _season(facts: CaseFacts, plan: Plan, today: date) -> dict[str, str]:
 
 
 def _unverified(facts: CaseFacts, plan: Plan, today: date) -> dict[str, str]:
-    """What the permission rests on that nobody has verified: the season's dates, their number."""
-    rules, window = plan.rules, season.window(facts, plan, today)
-    if season.exempt(facts, plan):
-        return {"unverified": "无" if rules.exempt_paths.verified else "路径豁免"}
-    labels = [one.label for one in window.seasons if not one.verified] if window else []
-    told = [f"{label} 采暖季起止日期" for label in labels]
-    if not rules.required_seasons.verified:
-        told.append("要求的采暖季数")
+    told = guards_permit.unverified_basis(facts, plan, today)
     return {"unverified": "；".join(told) or "无"}
 
 

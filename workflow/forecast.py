@@ -41,6 +41,8 @@ RUNS = 200
 HORIZON_WEEKS = 40
 # The window of `pace_shown`, in weeks.
 SHOWN_WEEKS = 4
+# A probability below this is taken for a miss: chosen by the back-test (docs/forecast.md).
+WARN_BELOW = 0.45
 STEPS = (Trigger.CONFIRM, Trigger.SELECT, Trigger.COMPLETE, Trigger.ACCEPT)
 WAITS_IN = (
     State.HOUSEHOLD_CONFIRMATION,

@@ -1471,9 +1471,6 @@ class Audit:
         if event.role == event.actor == "system":
             return  # the program itself, which is in no register
         officer = self.officers.get(event.actor)
-        if (event.actor, event.role) == ("system", "system"):
-            # The program itself: in no register, and `judge` lets it issue letters only.
-            return
         if officer is None:
             self.fault("actor_unknown", event, f"经办人 {show(event.actor)} 不在人员名册")
             return

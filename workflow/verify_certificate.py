@@ -52,9 +52,6 @@ ROLES = {
 }
 GRADES = {"witnessed": "有见证", "signed": "有签名", "clock_only": "仅凭时钟"}
 DRILL = "演练：本页不作凭证"
-CLAUSE = (
-    "五政办发〔2023〕16号 四、改造方式：凡是未经过一个采暖季稳定运行的，绝不允许拆除原有供暖设施"
-)
 NOT_ASKED = "本路径按计划不受采暖季限制"
 
 
@@ -138,7 +135,7 @@ def expected(then: Then, code: str, size: int) -> dict[str, str]:
         "permitted_by": event.actor,
         "plan": f"{document.get('title')}（{document.get('document')}）",
         "plan_hash": event.plan or "",
-        "clause": CLAUSE,
+        "clause": f"{document.get('document')} {_source(document)}",
         "origin": then.audit.origin,
         "size": str(size),
         "root": then.root,
@@ -161,12 +158,21 @@ def _unit_name(document: Mapping[str, object], code: str) -> str:
     return code
 
 
+def _source(document: Mapping[str, object]) -> str:
+    """Where the plan says that the season's rule comes from."""
+    rules = document.get("rules")
+    rule = rules.get("required_seasons") if isinstance(rules, dict) else None
+    return str(rule.get("source")) if isinstance(rule, dict) else ""
+
+
 def _computed(then: Then, case: verify.Case, permit: verify.Permit) -> dict[str, str]:
     """The season as it was counted, and what of it nobody has verified."""
     plan, today = permit.plan, permit.event.heard
     names = ("clock_start", "seasons", "first_heat", "longest_outage", "outage_days", "warm_visits")
     if plan is None or permit.path in (plan.exempt or ()):
-        unverified = "无" if plan and "exempt_paths" in plan.verified else "路径豁免"
+        unverified = (
+            "无" if plan and "exempt_paths" in plan.verified else "路径豁免（exempt_paths）"
+        )
         return dict.fromkeys((*names, "signatures"), NOT_ASKED) | {"unverified": unverified}
     chosen = verify.ended_seasons(permit, plan)
     if isinstance(chosen, str) or plan.warm_temperature is None:
@@ -199,7 +205,7 @@ def _computed(then: Then, case: verify.Case, permit: verify.Permit) -> dict[str,
         )
     told = [f"{season.label} 采暖季起止日期" for season in chosen if not season.verified]
     if "required_seasons" not in plan.verified:
-        told.append("要求的采暖季数")
+        told.append("要求的采暖季数（required_seasons）")
     numbers = plan.numbers
     return {
         "clock_start": verify.iso(verify.clock_start(case, permit)),
