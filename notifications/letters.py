@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from notifications import notices
+from notifications import figures, notices
 from notifications.notices import (
     Alarm,
     Bulletin,
@@ -26,7 +26,6 @@ from states.vocabulary import Word
 
 TITLE_LINE = 20  # characters of 二号 on 156 mm
 URGENCY = "特急"  # the higher of the two degrees of GB/T 9704, 7.2.3
-RATE_FROM = 10  # of fewer households a rate says little: 1 of 1 is no 100.0 %
 NONE = "—"
 BEFORE_REMOVAL = (
     "坚持先立后破。新取暖设施稳定运行满一个采暖季并经县清洁取暖工作领导小组办公室许可之前，"
@@ -471,7 +470,7 @@ def _bulletin(notice: Bulletin) -> Letter:
                 Paragraph(
                     f"注：截至{notices.day(notice.as_of)}；“本期验收”指{period}。完成率为验收合格"
                     "户数（含计划外户）与任务户数之比，可以超过100%；任务不足"
-                    f"{RATE_FROM}户的单位列户数，不列比率。“有风险”不含已逾期的户。"
+                    f"{figures.RATE_FROM}户的单位列户数，不列比率。“有风险”不含已逾期的户。"
                     "排名按施工完成户数与任务户数之比，限乡（镇）。"
                 ),
             ),
@@ -485,7 +484,7 @@ def _overall(lines: Sequence[Standing], period: str) -> str:
     task, accepted = sum(line.task for line in lines), _sum(lines, "accepted")
     sentences = [f"全县任务{task}户，{'、'.join(done)}" if done else f"全县任务{task}户"]
     if accepted is not None:
-        sentences.append(f"完成率{_rate(accepted, task)}")
+        sentences.append(f"完成率{figures.rate(accepted, task)}")
     text = "，".join(sentences) + "。"
     if (week := _sum(lines, "period_done")) is not None:
         text += f"{period}新增验收合格{week}户。"
@@ -538,7 +537,7 @@ def _standing(first: str, line: Standing) -> tuple[str, ...]:
         line.unit_name,
         str(line.task),
         *(_told(getattr(line, key)) for _, key in _FIGURES),
-        NONE if line.accepted is None else _rate(line.accepted, line.task),
+        NONE if line.accepted is None else figures.rate(line.accepted, line.task),
         _told(line.period_done),
         *(_told(getattr(line, key)) for _, key in _LATENESS),
         _told(line.chance),
@@ -567,12 +566,6 @@ def _sum(lines: Sequence[Standing], key: str) -> int | None:
     """The sum of a figure, None where one unit has none: a part is not the whole."""
     figures = [getattr(line, key) for line in lines]
     return None if None in figures else sum(figures)
-
-
-def _rate(done: int, task: int) -> str:
-    if task < RATE_FROM:
-        return f"{done}/{task}"
-    return f"{100 * done / task:.1f}%"
 
 
 def _told(value: object) -> str:

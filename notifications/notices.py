@@ -265,15 +265,6 @@ def day(on: date) -> str:
     return f"{on.year}年{on.month}月{on.day}日"
 
 
-def chance(probability: float) -> str:
-    """A probability as people may read it: whole percents, and never certainty from rounding."""
-    if 0 < probability < 0.01:
-        return "<1%"
-    if 0.99 < probability < 1:
-        return ">99%"
-    return f"{probability:.0%}"
-
-
 # The letter's number and the code by which its slip comes back ------------------------------
 
 _SIGNS = {

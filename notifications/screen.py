@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from notifications import figures
 from states import evidence, identity
 from states.vocabulary import (
     Area,
@@ -494,10 +495,10 @@ class Screen:
                 line["unit_name"],
                 line["task"],
                 line["done"],
-                _rate(line["done"], line["task"]),
+                figures.rate(line["done"], line["task"]),
                 line["overdue"],
                 line["at_risk"],
-                _chance(line["p_construction"]),
+                figures.chance(line["p_construction"]),
                 _near(line["expected"], found["as_of"]),
             )
             for code, line in by_unit.items()
@@ -505,7 +506,17 @@ class Screen:
         lines = list(by_unit.values())
         sums = [sum(line[key] for line in lines) for key in ("task", "done", "overdue", "at_risk")]
         rows.append(
-            ("", "合计", sums[0], sums[1], _rate(sums[1], sums[0]), sums[2], sums[3], "", ""),
+            (
+                "",
+                "合计",
+                sums[0],
+                sums[1],
+                figures.rate(sums[1], sums[0]),
+                sums[2],
+                sums[3],
+                "",
+                "",
+            ),
         )
         headings = (
             "编码",
@@ -617,8 +628,8 @@ class Screen:
                 (
                     line["unit_name"],
                     line["to_build"],
-                    _chance(line["p_construction"]),
-                    _chance(line["p_acceptance"]),
+                    figures.chance(line["p_construction"]),
+                    figures.chance(line["p_acceptance"]),
                     _near(line["expected"], as_of),
                     "已完" if done else _near(line["low"], as_of),
                     "-" if done else _near(line["high"], as_of),
@@ -1556,28 +1567,12 @@ def _named(value: object) -> list[str]:
     return [f"{label('trigger', one)}（{one}）" for one in _strings(value)]
 
 
-def _chance(probability: object) -> str:
-    """A probability in whole per cent; what is all but sure is not said to be sure."""
-    assert isinstance(probability, float)
-    if 0 < probability < 0.01:
-        return "<1%"
-    if 0.99 < probability < 1:
-        return ">99%"
-    return f"{probability:.0%}"
-
-
 def _near(day: object, as_of: object) -> str:
     """A day without its year, which the forecast's horizon leaves no doubt of; None lies beyond."""
     if day is None:
         return "更晚"
     before = str(day) < str(as_of) and str(day)[:4] != str(as_of)[:4]
     return str(day) if before else str(day)[5:]
-
-
-def _rate(done: object, task: object) -> str:
-    if not isinstance(done, int) or not isinstance(task, int) or task == 0:
-        return "-"
-    return f"{100 * done / task:.1f}%"
 
 
 def _verified(value: object) -> str:

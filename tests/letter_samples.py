@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import date, timedelta
 
-from notifications import notices
+from notifications import figures, notices
 from notifications.notices import (
     Alarm,
     Bulletin,
@@ -142,7 +142,7 @@ def bulletin(rows: int = 14, *, drill: bool = False, unverified: tuple[str, ...]
             period_done=index * 3,
             overdue=task - min(task, over),
             at_risk=index,
-            chance=notices.chance(0.873),
+            chance=figures.chance(0.873),
             rank=index,
         )
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import letter_samples as samples
 import pytest
 
-from notifications import letters, notices, render, word
+from notifications import figures, letters, notices, render, word
 from notifications.notices import Document, Heap, Notice, NoticeKind
 from states.errors import CaseError, UsageFault
 from states.vocabulary import Word
@@ -168,7 +168,7 @@ def test_official_dates_are_in_arabic_numerals_without_leading_noughts() -> None
     ],
 )
 def test_rounding_never_makes_a_probability_certain(probability: float, told: str) -> None:
-    assert notices.chance(probability) == told
+    assert figures.chance(probability) == told
 
 
 def test_a_heap_is_cut_to_what_a_digest_shows_and_the_rest_counted() -> None:

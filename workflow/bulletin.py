@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, func, insert, select
 
-from notifications import notices
+from notifications import figures, notices
 from notifications.notices import Bulletin, Standing
 from states.plan import Plan, Unit
 from states.vocabulary import Role, Trigger
@@ -49,7 +49,7 @@ def bulletin(connection: Connection, as_of: date) -> messages.Document:
             period_done=week[unit.code],
             overdue=late[unit.code].overdue,
             at_risk=late[unit.code].at_risk,
-            chance=notices.chance(foreseen.by_unit[unit.code].p_construction)
+            chance=figures.chance(foreseen.by_unit[unit.code].p_construction)
             if unit.code in foreseen.by_unit
             else None,
             rank=ranks.get(unit.code),
@@ -112,7 +112,7 @@ def _remarks(plan: Plan, outlooks: Mapping[str, Outlook], as_of: date) -> tuple[
 def _outlook(outlook: Outlook, plan: Plan, as_of: date) -> str:
     end = plan.phase("works").end
     late = f"施工期限（{notices.day(end)}）已过" if as_of > end else ""
-    chance = late or f"按期完工的概率 {notices.chance(outlook.p_construction)}"
+    chance = late or f"按期完工的概率 {figures.chance(outlook.p_construction)}"
     expected = f"{notices.day(outlook.expected)}完工" if outlook.expected else "四十周内难以完工"
     pace = f"近四周每周完成 {outlook.pace_shown:g} 户"
     if outlook.pace_needed is not None:
