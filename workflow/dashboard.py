@@ -499,9 +499,10 @@ def _season(
     never: Counter[str] = Counter()
     lacking: Counter[str] = Counter()
     ready = 0
-    histories = cases.load(connection, waiting, known_at=clocks.known_at, checked=False)
+    on = clocks.as_of if clocks.past else None
+    histories = cases.load(connection, waiting, known_at=clocks.known_at, until=on, checked=False)
     for code, events in histories.items():
-        facts = fold(code, events, clocks.as_of if clocks.past else None)
+        facts = fold(code, events, on)
         assert facts is not None
         question = around.question(facts, plan, Trigger.PERMIT, clocks.as_of, drill)
         answer = machine.ask(Trigger.PERMIT, question)
