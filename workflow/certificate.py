@@ -5,7 +5,7 @@ Every value on it is computed from the journal as known at a checkpoint, and nam
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -70,7 +70,8 @@ def certify(connection: Connection, code: str, who: Actor | None) -> Certificate
     path = whole.inclusion(permission.seq - 1, size)
     signatures = _signatures(connection, [event.seq for event in events])
     seen = checkpoint.last_seen(connection)
-    grade = _grade(events, signatures, seen.size if seen else 0)
+    signed = [seq for seq, signature in signatures.items() if signature]
+    grade = grade_of(events, signed, seen.size if seen else 0)
     root = made.checkpoint.root_text
     qr = "|".join(("XIANLI1", made.checkpoint.origin, code, permission.hash, str(size), root))
     return Certificate(
@@ -200,12 +201,15 @@ def _signatures(connection: Connection, seqs: Sequence[int]) -> dict[int, str | 
     return {row.seq: row.signature for row in connection.execute(query)}
 
 
-def _grade(events: Sequence[Event], signatures: dict[int, str | None], covered: int) -> str:
-    """The proof of the weakest event of the case (docs/proof.md)."""
+def grade_of(events: Sequence[Event], signed: Container[int], covered: int) -> str:
+    """The proof of the weakest event of the case (docs/proof.md).
+
+    `signed` are the seqs of signed events, `covered` the size of the last witnessed checkpoint.
+    """
     if events[-1].seq <= covered:
         return "witnessed"
     unseen = [event for event in events if event.seq > covered]
-    return "signed" if all(signatures[event.seq] for event in unseen) else "clock_only"
+    return "signed" if all(event.seq in signed for event in unseen) else "clock_only"
 
 
 def _row(event: Event) -> tuple[str, ...]:
