@@ -25,6 +25,8 @@ GATES = {
     "jinja2": {"notifications/render.py"},
     "segno": {"notifications/qr.py"},
     "PIL": {"notifications/thumbnails.py"},
+    "typst": {"notifications/pdf.py"},
+    "noto_cjk": {"notifications/pdf.py"},
     "docx": {"notifications/word.py"},
     "rich": {"notifications/screen.py"},
     "python_calamine": {"workflow/spreadsheet.py"},

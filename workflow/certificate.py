@@ -12,14 +12,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from notifications import render
+from notifications import pdf, render
 from states import guards_permit, season
 from states.errors import StepRefused
 from states.facts import Actor, CaseFacts, Event, fold
 from states.plan import Plan
 from states.vocabulary import FactKind, Role, State, Trigger, Word
 from states.workdays import SHANGHAI
-from workflow import cases, checkpoint, journal, register, spreadsheet
+from workflow import cases, checkpoint, journal, register, spreadsheet, whole_file
 from workflow.errors import BadFile, JournalBroken
 from workflow.models import JournalRow
 
@@ -107,19 +107,32 @@ def page(certificate: Certificate) -> str:
     return render.certificate(certificate.fields, certificate.rows, drill=certificate.drill)
 
 
+def made(certificate: Certificate, file: Path) -> bytes:
+    """The certificate in the form of the file's suffix: PDF for `.pdf`, otherwise HTML.
+
+    Raises UsageFault where what PDFs need is not installed.
+    """
+    if file.suffix.lower() == ".pdf":
+        return pdf.certificate(certificate.fields, certificate.rows, drill=certificate.drill)
+    return page(certificate).encode()
+
+
 def write(certificate: Certificate, file: Path, *, force: bool) -> None:
-    """Writes the page. Raises UsageFault when the file is there, BadFile when it cannot be."""
+    """Writes the certificate, whole or not at all.
+
+    Raises UsageFault when the file is there or what PDFs need is not, BadFile when it cannot be.
+    """
     spreadsheet.refuse_existing(file, force=force)
-    try:
-        file.write_bytes(page(certificate).encode())
-    except OSError as error:
-        raise BadFile(f"写不了 {file}：{error.strerror}", place=str(file)) from error
+    whole_file.put(file, made(certificate, file))
 
 
 def same(certificate: Certificate, file: Path) -> bool:
-    """Whether the file is this page, byte for byte. Raises BadFile when it cannot be read."""
+    """Whether the file is this certificate, byte for byte.
+
+    A PDF is, where the same typst and font set it. Raises BadFile when it cannot be read.
+    """
     try:
-        return file.read_bytes() == page(certificate).encode()
+        return file.read_bytes() == made(certificate, file)
     except OSError as error:
         raise BadFile(f"读不了 {file}：{error.strerror}", place=str(file)) from error
 

@@ -7,7 +7,6 @@ missing, damaged or says something else by now is made anew.
 
 import hashlib
 import json
-import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,11 +19,11 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from notifications import dossier as worded
-from notifications import render
+from notifications import pdf, render
 from states.errors import CaseError, UsageFault
 from states.facts import Actor
 from states.plan import Json, Plan
-from workflow import cases, db, register, spreadsheet
+from workflow import cases, db, register, spreadsheet, whole_file
 from workflow.cases import Clocks
 from workflow.dossier import Archive, Dossier
 from workflow.errors import BadFile, JournalBroken, NotPermitted
@@ -57,7 +56,7 @@ def made(found: Dossier, form: str) -> bytes:
     """The dossier as a file of this form. Raises UsageFault where the PDF's typst is missing."""
     if form == "html":
         return worded.page(found.file, found.head).encode()
-    raise UsageFault(f"没有这种格式：{form}", place="--format")
+    return pdf.dossier(found.file, found.head)
 
 
 def one(
@@ -92,23 +91,8 @@ def write(found: Dossier, out: Path, formats: Sequence[str], *, force: bool) -> 
         spreadsheet.refuse_existing(path, force=force)
     contents = [made(found, form) for form in forms]
     for path, content in zip(paths, contents, strict=True):
-        put(path, content)
+        whole_file.put(path, content)
     return Shelf(out, forms, households=1, made=len(paths), size=sum(map(len, contents)))
-
-
-def put(path: Path, content: bytes) -> None:
-    """Writes a file, whole or not at all. Raises BadFile."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        os.replace(part, path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise BadFile(
-            f"写不了 {path}：{error.strerror}", place=str(path), remedy="换一个可写、有空间的文件夹"
-        ) from error
 
 
 # --- a whole county -------------------------------------------------------------------------------
@@ -190,12 +174,12 @@ def many(
     shelf.passed_over = [code for code in codes if code not in seen]
     progress(len(codes), len(codes))
     text = _heading(scope) + "".join(_entry(line) for _, line in sorted(lines.items()))
-    put(folder / REGISTER, text.encode())
+    whole_file.put(folder / REGISTER, text.encode())
     rows = [
         (code, [(form, f"{_unit(code)}/{code}.{form}") for form in forms], seen[code])
         for code in sorted(seen)
     ]
-    put(folder / INDEX, render.page("dossier_index.html.j2", head, rows=rows).encode())
+    whole_file.put(folder / INDEX, render.page("dossier_index.html.j2", head, rows=rows).encode())
     return shelf
 
 
@@ -214,7 +198,7 @@ def _open(folder: Path, scope: Json, *, force: bool) -> dict[tuple[str, str], Li
                     place=str(folder),
                     remedy="换一个空文件夹，或加 --force 仍写在这里",
                 )
-            put(book, _heading(scope).encode())
+            whole_file.put(book, _heading(scope).encode())
         heading, *lines = book.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise BadFile(
@@ -322,7 +306,7 @@ def _make(job: Job) -> Iterator[tuple[Line, bool]]:
                     yield replace(known, told=told), False
                     continue
                 content = made(found, form)
-                put(path, content)
+                whole_file.put(path, content)
                 sha256 = hashlib.sha256(content).hexdigest()
                 yield Line(file.code, form, digest, sha256, len(content), told), True
 
