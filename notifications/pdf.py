@@ -4,6 +4,7 @@ Both come with the extra `pdf`. The font is looked for first: without one typst 
 empty boxes and say nothing.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -55,8 +56,9 @@ def dossier(file: File, head: Head) -> bytes:
             ],
             "unverified": _unverified(head),
             "foot": f"{head.plan_title}（{head.plan_document}）。"
-            f"本件由本户的 {file.events} 条日志写成，末条编号 {file.last_seq}，登记于 {recorded:%Y-%m-%d %H:%M}（北京时间），哈希 "
-            f"{file.last_hash}。个人信息已遮蔽。",
+            f"本件由本户的 {file.events} 条日志写成，末条编号 {file.last_seq}，"
+            f"登记于 {recorded:%Y-%m-%d %H:%M}（北京时间），哈希 {file.last_hash}。"
+            "个人信息已遮蔽。",
             "running": f"{head.title}　截至 {head.as_of}",
         },
     )
@@ -67,13 +69,14 @@ def certificate(fields: Mapping[str, str], rows: Sequence[Sequence[str]], *, dri
 
     The same certificate, the same bytes. Raises as `dossier`.
     """
+    drawing = qr.svg(fields["qr_text"])
     return _set(
         "certificate.typ",
         {
-            "fields": dict(fields),
+            "fields": {**fields, "qr_hash": hashlib.sha256(drawing.encode()).hexdigest()},
             "rows": [list(row) for row in rows],
             "drill": DRILL if drill else "",
-            "qr": qr.svg(fields["qr_text"]),
+            "qr": drawing,
         },
     )
 

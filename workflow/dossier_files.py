@@ -19,7 +19,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from notifications import dossier as worded
-from notifications import pdf, render
+from notifications import dossier_word, pdf, render
 from states.errors import CaseError, UsageFault
 from states.facts import Actor
 from states.plan import Json, Plan
@@ -56,6 +56,8 @@ def made(found: Dossier, form: str) -> bytes:
     """The dossier as a file of this form. Raises UsageFault where the PDF's typst is missing."""
     if form == "html":
         return worded.page(found.file, found.head).encode()
+    if form == "docx":
+        return dossier_word.docx(found.file, found.head)
     return pdf.dossier(found.file, found.head)
 
 
