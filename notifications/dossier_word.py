@@ -65,8 +65,8 @@ def _body(file: File, head: Head, pictures: dict[str, bytes]) -> Iterator[str]:
     recorded = head.recorded_until.astimezone(SHANGHAI)
     yield _line(
         f"{head.plan_title}（{head.plan_document}）。本件由本户的 {file.events} 条日志写成，"
-        f"末条编号 {file.last_seq}，登记于 {recorded:%Y-%m-%d %H:%M}（北京时间），哈希 {file.last_hash}。"
-        "个人信息已遮蔽。",
+        f"末条编号 {file.last_seq}，登记于 {recorded:%Y-%m-%d %H:%M}（北京时间），"
+        f"哈希 {file.last_hash}。个人信息已遮蔽。",
         size=15,
         colour=_SOFT,
     )

@@ -120,6 +120,7 @@ def sheet_docx(sheet: Sheet) -> bytes:
     normal = file.styles["Normal"]
     _fonts(normal.element.get_or_add_rPr(), SONG)
     normal.font.size = Pt(9)
+    _speak_chinese(file)
     shape = normal.paragraph_format
     shape.space_before = shape.space_after = Pt(1)
     shape.line_spacing = 1.0
@@ -168,10 +169,7 @@ def _settle(file: WordFile, letter: Letter) -> None:
     small = letter.masthead is None
     _fonts(normal.element.get_or_add_rPr(), BODY)
     normal.font.size = Pt(12) if small else SAN
-    # Latin text is not Chinese: LibreOffice breaks a year in two where it is said to be.
-    language = _child(normal.element.get_or_add_rPr(), "w:lang")
-    language.set(qn("w:val"), "en-US")
-    language.set(qn("w:eastAsia"), "zh-CN")
+    _speak_chinese(file)
     if not small:
         spacing = _child(normal.element.get_or_add_rPr(), "w:spacing")
         spacing.set(qn("w:val"), TIGHTER)
@@ -189,9 +187,6 @@ def _settle(file: WordFile, letter: Letter) -> None:
     properties.language = "zh-CN"
     properties.created = properties.modified = written
     file.settings.odd_and_even_pages_header_footer = True
-    theme = file.settings.element.find(qn("w:themeFontLang"))
-    if theme is not None:
-        theme.set(qn("w:eastAsia"), "zh-CN")
     section = file.sections[0]
     for footer, side in (
         (section.footer, WD_ALIGN_PARAGRAPH.RIGHT),
@@ -200,6 +195,16 @@ def _settle(file: WordFile, letter: Letter) -> None:
         _page_number(footer, side)
     for header in (section.header, section.even_page_header):
         _mark(header, letter.mark)
+
+
+def _speak_chinese(file: WordFile) -> None:
+    # Latin text is not Chinese: LibreOffice breaks a year in two where it is said to be.
+    language = _child(file.styles["Normal"].element.get_or_add_rPr(), "w:lang")
+    language.set(qn("w:val"), "en-US")
+    language.set(qn("w:eastAsia"), "zh-CN")
+    theme = file.settings.element.find(qn("w:themeFontLang"))
+    if theme is not None:
+        theme.set(qn("w:eastAsia"), "zh-CN")
 
 
 def _mark(header: _Header, mark: str) -> None:
