@@ -228,10 +228,14 @@ def test_a_fork_of_the_same_journal_is_told_by_what_would_be_lost(
 
 
 def test_a_damaged_database_is_set_aside_as_it_is(place: County) -> None:
-    before = county.every_row(place)
+    """With its WAL, whose committed pages SQLite would otherwise play into the new file."""
+    before, wal = county.every_row(place), Path(f"{place.file}-wal")
+    with place.database.reading():
+        place.carry_out([county.confirm(TOWN[1])], "wang", LATER)
+        stale = wal.read_bytes()
     place.database.close()
     place.file.write_bytes(DAMAGED)
-    Path(f"{place.file}-wal").write_bytes(b"a stale log")
+    wal.write_bytes(stale)
 
     done = put_back(place)
 
@@ -240,7 +244,7 @@ def test_a_damaged_database_is_set_aside_as_it_is(place: County) -> None:
     aside = place.file.with_name("county-damaged-20260301T010203Z.db")
     assert done.replaced == aside
     assert aside.read_bytes() == DAMAGED
-    assert Path(f"{aside}-wal").read_bytes() == b"a stale log"
+    assert Path(f"{aside}-wal").read_bytes() == stale
 
 
 def test_a_backup_of_an_earlier_version_is_brought_up_to_date(

@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 from contextlib import closing
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from states.workdays import local_date
@@ -155,6 +155,11 @@ def _write_list(folder: Path, made: Made) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(folder / LIST)
+
+
+def day_of(name: str) -> date:
+    """The day of a copy of ours, from its name."""
+    return date.fromisoformat(name[-len("YYYY-MM-DD.db") : -len(".db")])
 
 
 def digest(path: Path) -> str:

@@ -5,7 +5,7 @@ import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DatabaseError
 
+from states.errors import CaseError
 from states.workdays import local_date, local_minute
 from workflow import backup, checkpoint, db, journal, quarantine, register, scheduler, upgrade
 from workflow.db import Database
@@ -53,15 +55,24 @@ def examine(database: Database, settings: Settings, now: datetime) -> tuple[Chec
 
 def _checks(database: Database, settings: Settings, now: datetime) -> Iterator[Check]:
     file = database.file
-    yield _settings(database)
-    with database.reading() as connection:
-        yield _schema(connection)
-        yield _integrity(connection)
-        yield _journal(connection)
-        yield _clock(connection, now)
-        yield _witness(connection, now)
-        yield _service(connection, settings, now)
-        yield _calendar(connection, now)
+    looks: Mapping[str, Callable[[Connection], Check]] = {
+        "settings": _settings,
+        "schema": _schema,
+        "integrity": _integrity,
+        "journal": _journal,
+        "clock": lambda connection: _clock(connection, now),
+        "witness": lambda connection: _witness(connection, now),
+        "service": lambda connection: _service(connection, settings, now),
+        "calendar": lambda connection: _calendar(connection, now),
+    }
+    for name, look in looks.items():
+        try:
+            with database.reading() as connection:
+                yield look(connection)
+        except (CaseError, DatabaseError, ValueError, LookupError) as error:
+            # A damaged database: the other checks are looked at all the same.
+            told = error.message if isinstance(error, CaseError) else f"查不了：{error}"
+            yield Check(name, Health.FAULT, told, "不要再写入；xianli db restore 最近的备份")
     yield _rights(file)
     yield _place(file)
     yield _room(file)
@@ -73,12 +84,11 @@ def _good(name: str, message: str) -> Check:
     return Check(name, Health.GOOD, message)
 
 
-def _settings(database: Database) -> Check:
+def _settings(connection: Connection) -> Check:
     """Each connection sets them and reads them back; here they are told."""
-    with database.reading() as connection:
-        told = [
-            f"{name}={connection.exec_driver_sql(f'PRAGMA {name}').scalar()}" for name in db.PRAGMAS
-        ]
+    told = [
+        f"{name}={connection.exec_driver_sql(f'PRAGMA {name}').scalar()}" for name in db.PRAGMAS
+    ]
     return _good("settings", f"SQLite {sqlite3.sqlite_version}，{'、'.join(told)}")
 
 
@@ -156,14 +166,14 @@ def _rights(file: Path) -> Check:
 
 
 def _place(file: Path) -> Check:
-    kind = _file_system(file)
+    kind = file_system(file)
     if kind is not None and kind.startswith(NETWORK):
         told = f"数据库放在网络盘（{kind}）上，SQLite 的锁在那里不可靠"
         return Check("place", Health.FAULT, told, "移到本机磁盘；见 docs/operations.md")
     return _good("place", f"在本机磁盘上（{kind or '类型不明'}）")
 
 
-def _file_system(file: Path) -> str | None:
+def file_system(file: Path) -> str | None:
     """The kind of file system, where the operating system tells."""
     mounts = Path("/proc/mounts")
     if not mounts.exists():
@@ -208,7 +218,7 @@ def _backups(file: Path, folder: Path, now: datetime) -> Check:
     told = f"最新的备份 {newest.name}"
     if backup.digest(newest) not in listed[newest.name]:
         return Check("backups", Health.FAULT, f"{told} 写后被改过", "另作一份：xianli db backup")
-    if now - datetime.fromtimestamp(newest.stat().st_mtime, now.tzinfo) > BACKUP_AGE:
+    if local_date(now) - backup.day_of(newest.name) > BACKUP_AGE:
         return Check("backups", Health.WARNING, f"{told}，已超过两天", "xianli scheduler status")
     with closing(sqlite3.connect(f"{newest.resolve().as_uri()}?mode=ro", uri=True)) as copy:
         (sound,) = copy.execute("PRAGMA quick_check(1)").fetchone()
