@@ -456,7 +456,9 @@ def _all(county: County, codes: Sequence[str], orders: Sequence[Order], day: dat
 
 
 @cache
-def _template(*, drill: bool, verified: bool, shipped: bool, later: int = 0) -> str:
+def _template(
+    *, drill: bool, verified: bool, shipped: bool, later: int = 0, shared: bool = False
+) -> str:
     """A founded county, made once in a process and then copied; `later` by so many years."""
     folder = FilePath(tempfile.mkdtemp(prefix="county-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -466,7 +468,7 @@ def _template(*, drill: bool, verified: bool, shipped: bool, later: int = 0) -> 
         text = text.replace(str(year), str(year + later))
     plan_file.write_text(text, encoding="utf-8")
     name = "wutai-2023" if shipped else str(plan_file)
-    url = server.new() if server.SHARED else str(folder / "county.db")
+    url = server.new() if shared else str(folder / "county.db")
     founded = FOUNDED.replace(year=FOUNDED.year + later)
     day = journal.noon(founded)
     setup.create(
@@ -505,20 +507,30 @@ def _furnish(database: Database, folder: FilePath, later: int) -> None:
 
 
 def fresh(
-    folder: FilePath, *, drill: bool = True, verified: bool = False, later: int = 0
+    folder: FilePath,
+    *,
+    drill: bool = True,
+    verified: bool = False,
+    later: int = 0,
+    shared: bool = server.SHARED,
 ) -> County:
-    """A new county with its ten households in 确村确户, of 2023 or so many years later."""
-    return _copy(_template(drill=drill, verified=verified, shipped=False, later=later), folder)
+    """A new county with its ten households in 确村确户, of 2023 or so many years later.
+
+    `shared` puts it on a real PostgreSQL.
+    """
+    made = _template(drill=drill, verified=verified, shipped=False, later=later, shared=shared)
+    return _copy(made, folder)
 
 
 def empty_wutai(folder: FilePath, *, drill: bool = False) -> County:
     """A database with the shipped plan and its first county officer, nothing else."""
-    return _copy(_template(drill=drill, verified=False, shipped=True), folder)
+    made = _template(drill=drill, verified=False, shipped=True, shared=server.SHARED)
+    return _copy(made, folder)
 
 
 def _copy(template: str, folder: FilePath) -> County:
     file = folder / "county.db"
-    if server.SHARED:
+    if "://" in template:
         return County(file, db.connect(server.new(template)))
     shutil.copy(template, file)
     return open_at(file)

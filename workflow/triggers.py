@@ -240,6 +240,15 @@ def create(connection: Connection) -> None:
         connection.exec_driver_sql(guard.statement(name, guard.table))
 
 
+def drop(connection: Connection) -> None:
+    """Takes them away, for who fills new tables and makes them again in the same transaction."""
+    for name in wanted(connection):
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql(f"DROP TRIGGER {name}")
+        else:
+            connection.exec_driver_sql(f"DROP FUNCTION {name}() CASCADE")
+
+
 def wanted(connection: Connection) -> Mapping[str, str]:
     """What should be there, by name."""
     if connection.dialect.name == "sqlite":
