@@ -22,7 +22,7 @@ from sqlalchemy.engine import make_url
 import cli
 from states.errors import CaseError, StepRefused, UsageFault
 from states.vocabulary import FactKind, State, Trigger
-from workflow import audit, db, engine, journal, moving, postgresql, upgrade
+from workflow import audit, db, engine, journal, moving, postgresql, triggers, upgrade
 from workflow.cases import Clocks
 from workflow.errors import BadFile, Conflict, JournalBroken
 from workflow.moving import Moved
