@@ -24,9 +24,9 @@ class Size:
     font: int = 12
 
 
-WIDE = Size(720, 300, left=46, top=36, wordy=True)
-NARROW = Size(330, 250, left=40, top=36, wordy=True)
-SMALL = Size(264, 150, left=38, top=10, wordy=False, font=11)
+WIDE = Size(720, 310, left=46, top=50, wordy=True)
+NARROW = Size(330, 260, left=40, top=50, wordy=True)
+SMALL = Size(264, 152, left=40, top=24, wordy=False)
 _RIGHT, _BOTTOM = 10, 22
 Places = Callable[[date], float]
 
@@ -122,7 +122,7 @@ def curve(
     steps = _steps(actual, first, until)
     point = (x(until), y(done)) if first <= until else None
     if point and first <= as_of <= last:
-        words.append(_value(size, point, f"{done:,}", y(task), bottom))
+        words.append(_value(size, point, f"{done:,}", bottom))
     return CurveChart(
         width=size.width,
         height=size.height,
@@ -195,20 +195,20 @@ def _marks(
     size: Size, x: Places, target_on: date, as_of: date, span: tuple[date, date], right: int
 ) -> Iterable[Words]:
     """The days that matter, above the plot: the deadline in one row, the day asked for below."""
-    marks = [(target_on, f"计划 {target_on.month}月{target_on.day}日", size.top - 22)]
+    marks = [(target_on, f"计划 {target_on.month}月{target_on.day}日", size.top - 36)]
     if span[0] <= as_of <= span[1]:
-        marks.append((as_of, f"截至 {as_of.month}月{as_of.day}日", size.top - 8))
+        marks.append((as_of, f"截至 {as_of.month}月{as_of.day}日", size.top - 22))
     for on, text, height in marks:
         at, wide = x(on), width(text, size.font)
         anchor = "end" if at + wide / 2 > right else "start" if at - wide / 2 < size.left else ""
         yield Words(at, height, text, anchor or "middle", "soft")
 
 
-def _value(size: Size, point: tuple[float, float], text: str, task_at: float, bottom: int) -> Words:
+def _value(size: Size, point: tuple[float, float], text: str, bottom: int) -> Words:
     """The figure beside the point reached: where an S-curve leaves room, above and to its left."""
     at, height = point
     wide = width(text, size.font)
-    above = max(height - 7, size.top + size.font - 2)
+    above = max(height - 7, size.font)
     if at - 8 - wide > size.left:
         return Words(at - 7, above, text, "end", "actual")
     return Words(at + 7, min(above, bottom - 6), text, "start", "actual")
