@@ -4,6 +4,7 @@ The macros of `charts.html.j2` turn them into SVG. Every drawing says in words w
 who does not see it; what it shows is in a table beside it too.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -313,12 +314,18 @@ def flow(
         key=lambda way: (place[way[0]] - place[way[1]], place[way[0]]),
     )
     # Each way has a foot of its own in its two boxes, so that no two lines lie on each other.
-    feet = dict.fromkeys(line, 0)
+    number = Counter(state for way in back for state in way)
+    feet: dict[State, int] = dict.fromkeys(line, 0)
+
+    def foot(state: State) -> float:
+        feet[state] += 1
+        return left(state) + 10 + feet[state] * min(13, (_BOX - 26) / number[state])
+
     base = _TOP + _HIGH
     height = float(base)
     for lane, (source, target) in enumerate(back):
         height = base + 14 + lane * _LANE + 10
-        start, end = left(source) + _foot(feet, source), left(target) + _foot(feet, target)
+        start, end = foot(source), foot(target)
         arrows.append(
             Arrow(_path((start, base), (start, height), (end, height), (end, base + 1)), "back")
         )
@@ -340,7 +347,7 @@ def flow(
         if returning:
             at = left(line[0]) + 8
             arrows.append(Arrow(_path((at, height + 14), (at, base + 1)), "back"))
-            words.append(Words(at - 4, height + 4, f"恢复 {returning[0][1]:,}", "start"))
+            words.append(Words(at - 4, height - 6, f"恢复 {returning[0][1]:,}", "start"))
         height += 42
     else:
         height += 8
@@ -354,11 +361,6 @@ def flow(
         tuple(arrows),
         tuple(words),
     )
-
-
-def _foot(feet: dict[State, int], state: State) -> float:
-    feet[state] += 1
-    return min(10 + 13 * feet[state], _BOX - 20)
 
 
 def _path(*points: tuple[float, float]) -> str:
