@@ -223,7 +223,7 @@ def test_no_two_words_of_the_flow_overlap() -> None:
     for word in drawn.words:
         wide = charts.width(word.text, 12)
         left = word.x - {"start": 0, "middle": wide / 2, "end": wide}[word.anchor]
-        assert 0 <= left
+        assert left >= 0
         assert left + wide <= drawn.width
         boxes.append((left, left + wide, word.y - 9, word.y, word.text))
     for place, (left, right, top, bottom, text) in enumerate(boxes):
