@@ -2,11 +2,13 @@
 
 `Recount` knows no table but the journal and shares no code with what it checks; deadlines and the
 rule of the season alone are asked of `states`, about facts folded here from the whole history.
-`wander` gives a county a random year to count.
+`wander` gives a county a random year to count. Run by itself it holds the dashboard of a database
+against its journal: `python tests/recount.py DATABASE DAY…`.
 """
 
 import json
 import sqlite3
+import sys
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,7 +21,7 @@ from county import PAPER, County
 
 from states.errors import CaseError
 from states.vocabulary import FactKind, State, Trigger
-from workflow import engine
+from workflow import config, dashboard, db, engine, register
 
 STATES = [str(state) for state in State]
 CLOSED = "closed"
@@ -101,7 +103,7 @@ class Recount:
         """The households of these units."""
         return [one for one in self.lives.values() if units is None or one.unit in units]
 
-    def stock(self, units: list[str] | None = None) -> dict[str, int]:
+    def stock(self, units: list[str] | None = None) -> Counter[str]:
         """How many are in each state."""
         return Counter(one.state for one in self.of(units))
 
@@ -187,3 +189,46 @@ def _aside(place: County, random: Random, code: str, day: date) -> engine.Order:
             [(seq,)] = place.sql(query, f"case:{code}")
             pairs = [("id", str(seq or 1))]
     return county.make_order(code, kind, *pairs, files=[PAPER], reason="理由")
+
+
+def off(file: FilePath, day: date) -> list[str]:
+    """Which figures of the database's dashboard on a day are not those of its journal."""
+    database = db.connect(str(file))
+    with database.reading() as connection:
+        today = config.reading_day(database, None, datetime.now().astimezone())
+        clocks = config.clocks(today, day, None, outlook=False)
+        plan = register.plan_in_force(connection)
+        now = county.noon(today.today)
+        board = dashboard.draw(connection, plan, clocks, today.today, now).board
+    database.close()
+    counted = Recount(file, day)
+    edges = {(str(e.trigger), str(e.source), str(e.target)): e.times for e in board.flow.edges}
+    pairs: dict[str, tuple[object, object]] = {
+        "registered": (board.flow.registered, len(counted.lives)),
+        "stock": ({str(s): n for s, n in board.flow.stock.items()}, counted.stock()),
+        "edges": (edges, counted.edges()),
+        "annex": (
+            sum(line.planned for line in board.annex),
+            sum(one.state != CLOSED and one.quota == "planned" for one in counted.lives.values()),
+        ),
+        "waiting": (board.season.waiting, counted.stock()["stable_season"]),
+        "earliest": (
+            sum(board.season.earliest.values()) + sum(board.season.never.values()),
+            counted.stock()["stable_season"],
+        ),
+    }
+    for line in board.units:
+        for step, curve in line.curves.items():
+            last = curve.actual[-1][1] if curve.actual else 0
+            told = (curve.done, last)
+            pairs[f"{line.code} {step}"] = (told, (counted.done(line.code, step),) * 2)
+    return [
+        f"{day} {name}: {ours} is {theirs} in the journal"
+        for name, (ours, theirs) in pairs.items()
+        if ours != theirs
+    ]
+
+
+if __name__ == "__main__":
+    DATABASE, DAYS = FilePath(sys.argv[1]), map(date.fromisoformat, sys.argv[2:])
+    sys.exit("\n".join(one for day in DAYS for one in off(DATABASE, day)) or None)

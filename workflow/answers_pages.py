@@ -1,4 +1,4 @@
-"""The `--json` answers of the commands that make pages: apart, so that a page loads nothing else."""
+"""The `--json` answers of the commands that make pages; apart, so that they load nothing else."""
 
 from states.plan import Json
 from workflow.dashboard import Drawn
