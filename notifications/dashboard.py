@@ -529,8 +529,10 @@ def _annex_sum(lines: Sequence[AnnexLine]) -> list[Mapping[str, object]]:
 
 
 def discrepancies(lines: Sequence[AnnexLine]) -> list[str]:
-    """Where the register and the annex differ, each once."""
+    """Where the register and the annex differ, each once; a register that is empty in one word."""
     found = []
+    if lines and not any(line.planned + line.carried_over + line.over_plan for line in lines):
+        return [f"在册 0 户：附件的 {number(sum(line.task or 0 for line in lines))} 户都还没有登记"]
     for line in lines:
         what = f"{line.unit_name} {annex_name(line)}"
         count = line.planned + line.carried_over + line.over_plan

@@ -252,6 +252,15 @@ def test_each_discrepancy_is_named_once() -> None:
     ]
 
 
+def test_an_empty_register_is_said_in_one_word() -> None:
+    lines = [
+        AnnexLine("甲镇", Path.COAL_TO_ELECTRIC, None, None, task, 0, 0, 0, 0, 0)
+        for task in (1000, 234)
+    ]
+
+    assert dashboard.discrepancies(lines) == ["在册 0 户：附件的 1,234 户都还没有登记"]
+
+
 def test_a_line_of_the_annex_is_called_as_in_the_notice() -> None:
     town = AnnexLine("局", Path.CENTRAL_HEATING, Area.COUNTY_TOWN, None, 1, 1, 0, 0, 0, 0)
 
