@@ -266,6 +266,7 @@ def page(board: Board, head: Head) -> str:
                 for step in (Trigger.CONFIRM, Trigger.SELECT, Trigger.ACCEPT)
             ],
         },
+        coming=next((one for one in board.milestones if one.workdays is not None), None),
         months=_months(complete, board.units, span),
         units=[_unit(unit, board) for unit in board.units] if len(board.units) > 1 else [],
         single=_outlook_text(board.units[0]) if len(board.units) == 1 else "",

@@ -13,6 +13,7 @@ from notifications.dashboard import (
     Board,
     Curve,
     Flow,
+    Milestone,
     OpenMatter,
     Outlook,
     Proof,
@@ -278,6 +279,16 @@ def test_the_gravest_stands_before_everything_else() -> None:
 
     places = [page.index(text) for text in ("新旧取暖都没有", "违规·封火炕", "进度：任务")]
     assert places == sorted(places)
+
+
+def test_the_next_milestone_is_told_in_working_days() -> None:
+    past = Milestone("制定方案", FIRST, FIRST, None, True, False, 0)
+    works = Milestone("组织实施", date(2023, 9, 30), TARGET, 9, False, False, 300)
+
+    page = texts(dashboard.page(board(line("豆村镇", 686, 343), milestones=(past, works)), HEAD))
+
+    assert "离“组织实施”的最后工作日（2023-09-28）还有 9 个工作日；逾期 0 户" in page
+    assert "方案前已过" in page
 
 
 def test_a_quiet_county_has_no_alarm() -> None:
