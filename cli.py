@@ -1603,7 +1603,7 @@ def report_dashboard(
     force: bool,
 ) -> None:
     """把进度看板写到 OUT（一个 html 文件，可打印）：对照附件、曲线、逾期、采暖季、证据。"""
-    from workflow import answers, dashboard, register, spreadsheet
+    from workflow import answers_pages, dashboard, register, spreadsheet
 
     database = desk.database()
     clocks = _clocks(desk, database, as_of, known_at)
@@ -1614,7 +1614,7 @@ def report_dashboard(
         plan = register.plan_in_force(connection)
         found = dashboard.draw(connection, plan, clocks, today, now, units, ranking=not no_ranking)
         size = dashboard.write(out, found)
-        document = answers.dashboard(str(out), size, found)
+        document = answers_pages.dashboard(str(out), size, found)
     desk.answer(document, lambda screen: screen.dashboard(document))
 
 

@@ -4,6 +4,7 @@ The macros of `charts.html.j2` turn them into SVG. Every drawing says in words w
 who does not see it; what it shows is in a table beside it too.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -24,9 +25,9 @@ class Size:
     font: int = 12
 
 
-WIDE = Size(720, 300, left=46, top=36, wordy=True)
-NARROW = Size(330, 250, left=40, top=36, wordy=True)
-SMALL = Size(264, 150, left=38, top=10, wordy=False, font=11)
+WIDE = Size(720, 310, left=46, top=50, wordy=True)
+NARROW = Size(330, 260, left=40, top=50, wordy=True)
+SMALL = Size(264, 152, left=40, top=24, wordy=False)
 _RIGHT, _BOTTOM = 10, 22
 Places = Callable[[date], float]
 
@@ -122,7 +123,7 @@ def curve(
     steps = _steps(actual, first, until)
     point = (x(until), y(done)) if first <= until else None
     if point and first <= as_of <= last:
-        words.append(_value(size, point, f"{done:,}", y(task), bottom))
+        words.append(_value(size, point, f"{done:,}", bottom))
     return CurveChart(
         width=size.width,
         height=size.height,
@@ -195,20 +196,20 @@ def _marks(
     size: Size, x: Places, target_on: date, as_of: date, span: tuple[date, date], right: int
 ) -> Iterable[Words]:
     """The days that matter, above the plot: the deadline in one row, the day asked for below."""
-    marks = [(target_on, f"计划 {target_on.month}月{target_on.day}日", size.top - 22)]
+    marks = [(target_on, f"计划 {target_on.month}月{target_on.day}日", size.top - 36)]
     if span[0] <= as_of <= span[1]:
-        marks.append((as_of, f"截至 {as_of.month}月{as_of.day}日", size.top - 8))
+        marks.append((as_of, f"截至 {as_of.month}月{as_of.day}日", size.top - 22))
     for on, text, height in marks:
         at, wide = x(on), width(text, size.font)
         anchor = "end" if at + wide / 2 > right else "start" if at - wide / 2 < size.left else ""
         yield Words(at, height, text, anchor or "middle", "soft")
 
 
-def _value(size: Size, point: tuple[float, float], text: str, task_at: float, bottom: int) -> Words:
+def _value(size: Size, point: tuple[float, float], text: str, bottom: int) -> Words:
     """The figure beside the point reached: where an S-curve leaves room, above and to its left."""
     at, height = point
     wide = width(text, size.font)
-    above = max(height - 7, size.top + size.font - 2)
+    above = max(height - 7, size.font)
     if at - 8 - wide > size.left:
         return Words(at - 7, above, text, "end", "actual")
     return Words(at + 7, min(above, bottom - 6), text, "start", "actual")
@@ -313,12 +314,18 @@ def flow(
         key=lambda way: (place[way[0]] - place[way[1]], place[way[0]]),
     )
     # Each way has a foot of its own in its two boxes, so that no two lines lie on each other.
-    feet = dict.fromkeys(line, 0)
+    number = Counter(state for way in back for state in way)
+    feet: dict[State, int] = dict.fromkeys(line, 0)
+
+    def foot(state: State) -> float:
+        feet[state] += 1
+        return left(state) + 10 + feet[state] * min(13, (_BOX - 26) / number[state])
+
     base = _TOP + _HIGH
     height = float(base)
     for lane, (source, target) in enumerate(back):
         height = base + 14 + lane * _LANE + 10
-        start, end = left(source) + _foot(feet, source), left(target) + _foot(feet, target)
+        start, end = foot(source), foot(target)
         arrows.append(
             Arrow(_path((start, base), (start, height), (end, height), (end, base + 1)), "back")
         )
@@ -340,7 +347,7 @@ def flow(
         if returning:
             at = left(line[0]) + 8
             arrows.append(Arrow(_path((at, height + 14), (at, base + 1)), "back"))
-            words.append(Words(at - 4, height + 4, f"恢复 {returning[0][1]:,}", "start"))
+            words.append(Words(at - 4, height - 6, f"恢复 {returning[0][1]:,}", "start"))
         height += 42
     else:
         height += 8
@@ -354,11 +361,6 @@ def flow(
         tuple(arrows),
         tuple(words),
     )
-
-
-def _foot(feet: dict[State, int], state: State) -> float:
-    feet[state] += 1
-    return min(10 + 13 * feet[state], _BOX - 20)
 
 
 def _path(*points: tuple[float, float]) -> str:

@@ -266,6 +266,7 @@ def page(board: Board, head: Head) -> str:
                 for step in (Trigger.CONFIRM, Trigger.SELECT, Trigger.ACCEPT)
             ],
         },
+        coming=next((one for one in board.milestones if one.workdays is not None), None),
         months=_months(complete, board.units, span),
         units=[_unit(unit, board) for unit in board.units] if len(board.units) > 1 else [],
         single=_outlook_text(board.units[0]) if len(board.units) == 1 else "",
@@ -529,8 +530,10 @@ def _annex_sum(lines: Sequence[AnnexLine]) -> list[Mapping[str, object]]:
 
 
 def discrepancies(lines: Sequence[AnnexLine]) -> list[str]:
-    """Where the register and the annex differ, each once."""
+    """Where the register and the annex differ, each once; a register that is empty in one word."""
     found = []
+    if lines and not any(line.planned + line.carried_over + line.over_plan for line in lines):
+        return [f"在册 0 户：附件的 {number(sum(line.task or 0 for line in lines))} 户都还没有登记"]
     for line in lines:
         what = f"{line.unit_name} {annex_name(line)}"
         count = line.planned + line.carried_over + line.over_plan

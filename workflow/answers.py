@@ -53,8 +53,7 @@ from workflow.violations import Entry
 from workflow.witness import Witnessed
 
 if TYPE_CHECKING:
-    # Only their types: templates, mail servers and the scheduler are not loaded to list cases.
-    from workflow.dashboard import Drawn
+    # Only their types: mail servers and the scheduler are not loaded to list cases.
     from workflow.outbox import Delivered
     from workflow.scheduler import Standing as ServiceStanding
 
@@ -605,29 +604,6 @@ def ledgers(
             }
             for one in found
         ],
-    }
-
-
-def dashboard(file: str, size: int, found: "Drawn") -> Document:
-    """`report dashboard`."""
-    shown, head = found.board, found.head
-    return {
-        "file": file,
-        "bytes": size,
-        "as_of": _day(head.as_of),
-        "known_at": instant_text(head.known_at) if head.known_at else None,
-        "recorded_until": instant_text(head.recorded_until),
-        "seq": head.seq,
-        "drill": head.drill,
-        "units": [unit.code for unit in shown.units],
-        "task": shown.total.task,
-        "done": shown.total.done,
-        "overdue": shown.total.overdue,
-        "at_risk": shown.total.at_risk,
-        "gravest": len(shown.alarms),
-        "open": len(shown.matters),
-        "journal_broken": shown.proof.broken,
-        "cautions": list(head.cautions),
     }
 
 

@@ -36,7 +36,7 @@ from workflow import (
     violations,
 )
 from workflow.cases import Clocks, Position
-from workflow.errors import BadFile
+from workflow.errors import BadFile, NotPermitted
 from workflow.forecast import Forecast, Outlook
 from workflow.journal import Line
 
@@ -85,11 +85,16 @@ def draw(
     """The dashboard of these units (None: all) on these clocks; `now` is when it is made.
 
     Without `ranking` the units stand in the order of the annex and none is called first or last.
+    Raises NotPermitted for no units at all.
     """
+    shown = [unit for unit in plan.units if units is None or unit.code in units]
+    if not shown:
+        raise NotPermitted(
+            "这个责任单位不在您的办理范围内", place="--unit", remedy="不写 --unit，即您自己的单位"
+        )
     lines = journal.lines(connection, clocks.known_at)
     foreseen = forecast.foresee(connection, plan, clocks, today, lines=lines)
     everywhere = foreseen.positions
-    shown = [unit for unit in plan.units if units is None or unit.code in units]
     codes = {unit.code for unit in shown}
     positions = [position for position in everywhere if position.unit in codes]
     checked = overdue.check(connection, plan, clocks, units, everywhere)
