@@ -91,7 +91,8 @@ def timeline_png(line: Timeline) -> bytes:
     for y in range(18 * _TIMES, high * _TIMES, 14):
         pen.line([(line.today * _TIMES, y), (line.today * _TIMES, y + 7)], fill=_INK[""], width=2)
     out = io.BytesIO()
-    picture.quantize(32, dither=Image.Dither.NONE).save(out, "PNG")
+    # Flat colours: a palette would take longer to find than it saves.
+    picture.save(out, "PNG", compress_level=3)
     return out.getvalue()
 
 

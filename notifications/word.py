@@ -273,7 +273,9 @@ def _same_bytes(file: WordFile) -> bytes:
     with zipfile.ZipFile(written) as old, zipfile.ZipFile(settled, "w") as new:
         for name in old.namelist():
             entry = zipfile.ZipInfo(name, EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            # A picture is compressed as it is.
+            flat = name.startswith("word/media/")
+            entry.compress_type = zipfile.ZIP_STORED if flat else zipfile.ZIP_DEFLATED
             new.writestr(entry, old.read(name))
     return settled.getvalue()
 

@@ -21,7 +21,7 @@ from workflow.overdue import Around, nothing_in_hand
 _JOURNAL = JournalRow.metadata.tables["journal"]
 _ATTACHMENT = AttachmentRow.metadata.tables["attachment"]
 _CATALOGUE = CatalogueRow.metadata.tables["catalogue"]
-_BATCH = 200  # cases whose events and pictures are held at a time
+_BATCH = 50  # cases whose events and pictures are held at a time
 # By their first bytes, never by their names.
 _MAGIC = (
     ("image", (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")),
