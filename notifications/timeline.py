@@ -103,7 +103,8 @@ def draw(
         begin, end = max(stretch.first, first), min(stretch.last, last)
         left = x(begin)
         width = round(max(x(end + timedelta(days=1)) - left, 2.0), 1)
-        fits = len(stretch.text) * ROOM + 4 <= width
+        # The lane of outages is told by its name, and red is no ground to read on.
+        fits = len(stretch.text) * ROOM + 4 <= width and stretch.tone not in ("outage", "fault")
         told = f"{stretch.text}：{stretch.first} 至 {stretch.last}"
         return Bar(left, width, stretch.text if fits else "", told, stretch.tone)
 
