@@ -23,10 +23,12 @@ from states.vocabulary import (
     Facility,
     FactKind,
     ItemResult,
+    Kind,
     Outcome,
     Severity,
     Signatory,
     State,
+    Supply,
     Trigger,
     ViolationType,
 )
@@ -238,7 +240,7 @@ def _household(household: Household) -> Iterator[Block]:
     unit = household.plan.unit(facts.unit)
     if household.erased:
         yield Note("个人信息已按规定抹去，日志里只留加盐哈希。", "soft")
-    collective = bool(personal.credit_code)
+    collective = facts.kind is Kind.COLLECTIVE
     yield Pairs(
         (
             ("编号", facts.code),
@@ -247,7 +249,7 @@ def _household(household: Household) -> Iterator[Block]:
             ("单位名称" if collective else "户主", personal.name or "-"),
             ("户别", facts.kind.label),
             ("区域", facts.area.label),
-            ("统一社会信用代码", personal.credit_code)
+            ("统一社会信用代码", personal.credit_code or "-")
             if collective
             else ("身份证号", personal.id_number or "-"),
             ("联系电话", personal.phone or "-"),
@@ -392,11 +394,14 @@ def _steps(household: Household, trigger: Trigger, none: str, note: str = "") ->
 def _works(household: Household) -> Iterator[Block]:
     facts = household.facts
     works, ready = facts.works, facts.ready
+    network = household.plan.path_rule(facts.path).supply is Supply.NETWORK
+    means = "接通、打压合格、可得热" if network else "通电、试运行"
+    ready_means = f"具备使用条件（{means}）"
     yield Pairs(
         (
             ("开工", _on(works.started_on)),
             ("安装", _on(works.installed_on)),
-            ("具备使用条件（通电、试运行）", _on(works.ready_on or (ready.on if ready else None))),
+            (ready_means, _on(works.ready_on or (ready.on if ready else None))),
             ("首次供热", _on(facts.first_heat_on)),
             ("设备编号", clean(facts.serial or works.serial or "-")),
         )

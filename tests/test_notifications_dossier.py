@@ -235,7 +235,7 @@ def test_the_certificates_pdf_says_on_one_page_what_the_html_says(tmp_path: Path
     for name, value in issued.fields.items():
         assert re.sub(r"\s", "", value) in text, name
     for row in issued.rows:
-        assert row[5] in text
+        assert row[5][:24] in text
 
 
 def test_a_qr_code_as_png_says_the_same_as_the_drawing() -> None:
