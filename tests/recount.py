@@ -34,6 +34,8 @@ BEHIND = {
     "stable_season": 4,
     "removal_permitted": 5,
 }
+# These households only ever go onward, as most do.
+STRAIGHT = county.CODES[4:7]
 STEPS = ["confirm", "select", "complete", "accept", "permit"]
 
 
@@ -63,6 +65,7 @@ class Recount:
     def __init__(self, file: FilePath, as_of: date, known_at: datetime | None = None) -> None:
         self.as_of = as_of
         self.lives: dict[str, Life] = {}
+        self._registered: dict[str, Life] = {}
         connection = sqlite3.connect(file)
         rows = connection.execute("SELECT seq, body FROM journal ORDER BY seq").fetchall()
         connection.close()
@@ -80,19 +83,19 @@ class Recount:
         code = str(event["stream"]).removeprefix("case:")
         said = event["evidence"]
         assert isinstance(said, dict)
-        if on > self.as_of:
-            return
         if event["kind"] == "registered":
             keys = ("unit", "village", "path", "kind", "area", "quota")
             unit, village, path, kind, area, quota = (said[key] for key in keys)
-            self.lives[code] = Life(code, unit, village, path, kind, area, quota)
+            self._registered[code] = Life(code, unit, village, path, kind, area, quota)
+        if on > self.as_of:
             return
-        life = self.lives[code]
+        # Late paper may tell of a day before the registration.
+        life = self.lives.setdefault(code, self._registered[code])
         if event["kind"] in ("amended", "change_path", "reinstate"):
             for key in ("village", "path", "kind", "area", "quota"):
                 if said.get(key):
                     setattr(life, key, said[key])
-        if event["to"]:
+        if event["from"]:
             assert life.state == event["from"]
             life.steps.append((on, str(event["kind"]), life.state, str(event["to"])))
             life.state = str(event["to"])
@@ -131,7 +134,7 @@ def wander(place: County, seed: int, days: int = 300) -> date:
             return day
         code = random.choice(county.CODES)
         back = random.choice((0, 0, 0, 1, 6))
-        if random.random() < 0.6:
+        if random.random() < 0.6 or code in STRAIGHT:
             order = _forward(place, code, day - timedelta(days=back))
         else:
             order = _aside(place, random, code, day)

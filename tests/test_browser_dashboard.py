@@ -1,5 +1,6 @@
 """The dashboard in a real browser: on a phone, a desk and paper, by day and by night."""
 
+import shutil
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -62,6 +63,7 @@ def test_the_dashboard_is_well_made(
     assert browser.faults(pages[name], sight) == []
 
 
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="no pdftotext here (poppler-utils)")
 def test_the_alarm_is_the_first_thing_on_paper(
     browser: Browser, pages: Mapping[str, Path], tmp_path: Path
 ) -> None:
