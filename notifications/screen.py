@@ -843,6 +843,21 @@ class Screen:
             for key, names in grouped.items()
         ]
         parts.append(self.table(("采暖季", "起", "止", "核实", "适用"), rows))
+        indicators = plan["evaluation"]
+        assert isinstance(indicators, list)
+        rows = [
+            (
+                one["label"],
+                one["weight"],
+                f"{one['full']:g}",
+                f"{one['zero']:g}",
+                _verified(one["verified"]),
+                one["source"],
+            )
+            for one in indicators
+        ]
+        headings = ("指标", "权重", "满分线", "零分线", "核实", "来源")
+        parts.append(self.table(headings, rows, title="绩效自评指标", numbers=(1, 2, 3)))
         return "\n\n".join(parts)
 
     def progress(self, found: Answer) -> str:

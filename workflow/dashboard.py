@@ -140,10 +140,10 @@ def draw(
             milestones=_milestones(plan, clocks.as_of, total),
             units=tuple(found),
             total=total,
-            annex=tuple(_annex(shown, positions)),
+            annex=tuple(annex(shown, positions)),
             flow=_flow(positions, ways.values()),
             season=_season(connection, plan, clocks, positions, drill=drill),
-            proof=_proof(connection, now),
+            proof=proof(connection, now),
             first_day=span[0],
             last_day=span[1],
         ),
@@ -428,7 +428,7 @@ def _together(curves: Sequence[Curve], band: tuple[tuple[date, int, int, int], .
 # --- the annex, the milestones, the season --------------------------------------------------------
 
 
-def _annex(units: Sequence[Unit], positions: Sequence[Position]) -> Iterable[AnnexLine]:
+def annex(units: Sequence[Unit], positions: Sequence[Position]) -> Iterable[AnnexLine]:
     """Every figure of the annex with its households, then those that no figure covers."""
     going: dict[str, list[Position]] = defaultdict(list)
     for position in positions:
@@ -537,7 +537,7 @@ def _season(
 # --- the proof ------------------------------------------------------------------------------------
 
 
-def _proof(connection: Connection, now: datetime) -> board.Proof:
+def proof(connection: Connection, now: datetime) -> board.Proof:
     """What is cheap to check, checked; the rest is `audit verify`'s."""
     status = checkpoint.status(connection, now)
     damage = quarantine.damage(connection)
