@@ -1601,6 +1601,40 @@ def report_dashboard(
     desk.answer(document, lambda screen: screen.dashboard(document))
 
 
+@report.command("evaluation")
+@click.argument("out", type=FILE)
+@click.option("--season", required=True, help="评价的采暖季，如 2023-2024")
+@click.option("--unit", help="责任单位编码或名称；不写即全部可见的单位")
+@AS_OF
+@KNOWN_AT
+@FORCE
+@pass_desk
+def report_evaluation(
+    desk: Desk,
+    out: Path,
+    season: str,
+    unit: str | None,
+    as_of: date | None,
+    known_at: datetime | None,
+    force: bool,
+) -> None:
+    """把绩效自评报告写到 OUT（docx 或 html）：得分、完成、时限、稳定运行、违规、一户一档。"""
+    from workflow import answers_pages, evaluation, register, spreadsheet
+
+    evaluation.refuse_suffix(out)
+    database = desk.database()
+    clocks = _clocks(desk, database, as_of, known_at)
+    units = _visible(desk.reader(database), _units(desk, database, unit))
+    spreadsheet.refuse_existing(out, force=force)
+    now = desk.viewing_instant(database)
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        found = evaluation.evaluate(connection, plan, season, clocks, now, units)
+    size = evaluation.write(out, found)
+    document = answers_pages.evaluation(str(out), size, found)
+    desk.answer(document, lambda screen: screen.evaluation(document))
+
+
 @cli.group()
 def audit() -> None:
     """核验日志，查许可和拆除是否合规。"""
