@@ -27,6 +27,7 @@ from states.vocabulary import (
     Trigger,
     ViolationType,
 )
+from states.workdays import local_minute
 
 NONE = "—"
 MOST_LISTED = 200  # households by name in the report; all of them are in the JSON answer
@@ -134,7 +135,7 @@ def word_file(found: Evaluation) -> bytes:
         blocks=tuple(blocks(found)),
         foot=(
             f"数字由日志第 1 至 {head.seq} 条算出，末条登记于 "
-            f"{render.shanghai(head.recorded_until)}（北京时间）。"
+            f"{local_minute(head.recorded_until)}（北京时间）。"
         ),
         as_of=head.as_of,
         county=head.county,
@@ -152,7 +153,7 @@ def points(scores: Sequence[Score]) -> tuple[float, int]:
 def blocks(found: Evaluation) -> Iterator[Block]:
     """The report's headings, sentences and tables, in order."""
     head = found.head
-    known = f"，按 {render.shanghai(head.known_at)} 所知" if head.known_at else ""
+    known = f"，按 {local_minute(head.known_at)} 所知" if head.known_at else ""
     yield Paragraph(
         f"根据《{head.plan_title}》（{head.plan_document}）五、实施步骤（四）关于绩效评估的要求，"
         f"对 {found.season} 采暖季清洁取暖改造情况自评如下。数字截至{day(head.as_of)}{known}，"
@@ -259,7 +260,8 @@ def _completion(found: Evaluation) -> Iterator[Block]:
         f"{total.quotas[Quota.PLANNED]} 户、结转 {total.quotas[Quota.CARRIED_OVER]} 户、超计划 "
         f"{total.quotas[Quota.OVER_PLAN]} 户、已退出 {sum(total.closed.values())} 户。施工完成 "
         f"{total.completed} 户，验收合格 {total.accepted} 户"
-        f"（{_share(total.accepted, total.task)}），允许拆除 {total.permitted} 户。完成率以附件任务为分母，可以超过 100%。"
+        f"（{_share(total.accepted, total.task)}），允许拆除 {total.permitted} 户。"
+        "完成率以附件任务为分母，可以超过 100%。"
     )
     yield _by_unit(
         found,
@@ -406,8 +408,8 @@ def _stability(found: Evaluation) -> Iterator[Block]:
         yield Paragraph(
             f"季内入户测温偏冷 {total.cold_visits} 次，涉及 {total.cold_households} 户；"
             f"首次供热晚于宽限 {total.late_heat} 户；季内故障 {total.faults} 起，"
-            f"其中未修复 {total.faults_open} 起，修复用时中位 {_median(total.repair_days)} 天、最长 "
-            f"{max(total.repair_days, default=0)} 天。"
+            f"其中未修复 {total.faults_open} 起，修复用时中位 {_median(total.repair_days)} 天、"
+            f"最长 {max(total.repair_days, default=0)} 天。"
         )
     waiting = total.accepted - total.permitted
     yield Paragraph(
@@ -496,7 +498,8 @@ def _matters(found: Evaluation) -> Iterator[Block]:
     )
     yield Paragraph(
         f"原取暖设施有拆除或封存记录的 {total.removed} 户，"
-        f"其中有许可、依规的 {total.removed_lawful} 户，无许可的 {total.removed - total.removed_lawful} 户。",
+        f"其中有许可、依规的 {total.removed_lawful} 户，"
+        f"无许可的 {total.removed - total.removed_lawful} 户。",
         grave=total.removed > total.removed_lawful,
     )
     if total.matters or total.removed:
@@ -560,7 +563,7 @@ def _proof(found: Evaluation) -> Iterator[Block]:
     broken = f"核对不符，第一处在 {proof.broken}" if proof.broken else "未见改动"
     if proof.witnessed:
         seen = f"最近一次由 {proof.witness} 见证到第 {proof.witnessed} 条"
-        seen += f"（{render.shanghai(proof.witnessed_at)}）" if proof.witnessed_at else ""
+        seen += f"（{local_minute(proof.witnessed_at)}）" if proof.witnessed_at else ""
     else:
         seen = "还没有县外见证"
     yield Paragraph(
