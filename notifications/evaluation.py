@@ -19,6 +19,7 @@ from states.plan import LEAD_TRIGGERS
 from states.vocabulary import (
     CloseCause,
     FactKind,
+    Measure,
     Paper,
     Quota,
     Severity,
@@ -202,6 +203,8 @@ def _scores(found: Evaluation) -> Iterator[Block]:
     rows = []
     for one in found.scores:
         value = NONE if one.value is None else figures.rate(one.count, one.of)
+        if one.value is not None and one.indicator.key is Measure.VIOLATIONS:
+            value = f"{one.value:.2f}"
         marks = "无法计算" if one.points is None else f"{one.points:g}"
         line = f"{one.indicator.full:g} / {one.indicator.zero:g}"
         weight = f"{one.indicator.weight}"
@@ -228,7 +231,7 @@ def _scores(found: Evaluation) -> Iterator[Block]:
         for unit in found.units:
             got, computable = points(unit.scores)
             share = got / computable if computable else 0.0
-            few = "（户数少，得分仅供参考）" if unit.tally.task < figures.RATE_FROM else ""
+            few = "户数少，仅供参考" if unit.tally.task < figures.RATE_FROM else ""
             rows.append(
                 Row((unit.name, f"{unit.tally.task}", f"{got:g}", f"{computable}", bar(share), few))
             )
@@ -299,7 +302,7 @@ def _completion(found: Evaluation) -> Iterator[Block]:
     yield Table(
         (
             *(Column("责任单位", 34, left=True), Column("路径、户别、区域", 34, left=True)),
-            *(Column(text, 15) for text in headings),
+            *(Column(text, _wide(text)) for text in headings),
         ),
         tuple(rows),
         caption="对照附件逐项（不含已退出）",
@@ -310,7 +313,8 @@ def _completion(found: Evaluation) -> Iterator[Block]:
             found,
             (*(one.label for one in causes), "合计"),
             lambda t: _numbers(*(t.closed[one] for one in causes), sum(t.closed.values())),
-            caption="已退出的户，按原因",
+            caption="已退出的户，按原因（没有退出的单位不列）",
+            shown=lambda t: bool(t.closed),
         )
     else:
         yield Paragraph("没有退出的户。")
@@ -577,26 +581,28 @@ def _proof(found: Evaluation) -> Iterator[Block]:
 
 
 def _households(found: Evaluation) -> Iterator[Block]:
-    yield Heading("附：有缺项或不具备条件的户")
-    listed = found.households[:MOST_LISTED]
+    yield Heading("附：不稳定、证据不全、有缺项或有未销号事项的户")
+    # Who has only not yet been through a season is counted above, and named in the JSON answer.
+    named = [one for one in found.households if one.lacking or set(one.guards) - {"season_served"}]
+    listed = named[:MOST_LISTED]
     if not listed:
         yield Paragraph("没有。")
         return
-    if len(listed) < len(found.households):
+    if len(listed) < len(named):
         yield Paragraph(
-            f"共 {len(found.households)} 户，列出前 {len(listed)} 户；"
-            "全部见 xianli --json report evaluation。"
+            f"共 {len(named)} 户，列出前 {len(listed)} 户；全部见 xianli --json report evaluation。"
         )
     rows = []
     for one in listed:
         guards = "；".join(LACKING.get(guard, guard) for guard in one.guards)
         papers = "、".join(paper.label for paper in one.lacking)
-        state = f"{one.state.label}·{one.stability.label}"
+        judged = one.stability is not Stability.NOT_ACCEPTED
+        state = one.stability.label if judged else one.state.label
         rows.append(Row((one.code, one.unit_name, state, guards or NONE, papers or NONE)))
     yield Table(
         (
-            *(Column("户编号", 24), Column("责任单位", 28), Column("环节·采暖季", 34)),
-            *(Column("不具备许可条件的原因", 50, left=True), Column("缺项", 28, left=True)),
+            *(Column("户编号", 22), Column("责任单位", 24), Column("采暖季或环节", 24)),
+            *(Column("不具备许可条件的原因", 54, left=True), Column("缺项", 40, left=True)),
         ),
         tuple(rows),
     )
@@ -610,12 +616,17 @@ def _by_unit(
     headings: Sequence[str],
     cells: Callable[[Tally], Sequence[str]],
     caption: str = "",
+    shown: Callable[[Tally], bool] = bool,
 ) -> Table:
-    rows = [Row((unit.name, *cells(unit.tally))) for unit in found.units]
+    rows = [Row((unit.name, *cells(unit.tally))) for unit in found.units if shown(unit.tally)]
     if len(found.units) > 1:
         rows.append(Row(("合计", *cells(found.total)), strong=True))
-    columns = (Column("责任单位", 34, left=True), *(Column(text, 15) for text in headings))
+    columns = (Column("责任单位", 34, left=True), *(Column(text, _wide(text)) for text in headings))
     return Table(columns, tuple(rows), caption=caption)
+
+
+def _wide(heading: str) -> int:
+    return 20 if heading == "完成率" else 15
 
 
 def _numbers(*numbers: int) -> tuple[str, ...]:

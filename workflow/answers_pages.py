@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from notifications import evaluation as report
+from notifications.diagram import Live
 from notifications.evaluation import Evaluation
 from states.evaluation import Score, Tally
 from states.plan import LEAD_TRIGGERS, Json
+from states.vocabulary import State
 from workflow.dashboard import Drawn
 from workflow.models import instant_text
 
@@ -178,3 +180,30 @@ def _tally(tally: Tally) -> dict[str, Json]:
 
 def _counts(counts: Mapping[Name, int]) -> dict[str, Json]:
     return {str(key): number for key, number in sorted(counts.items()) if number}
+
+
+def diagram(file: str | None, form: str, text: str, live: Live | None) -> dict[str, Json]:
+    """`plan diagram`; the drawing itself where it was written to no file."""
+    return {
+        "file": file,
+        "format": form,
+        "diagram": text if file is None else None,
+        "live": None
+        if live is None
+        else {
+            "as_of": live.as_of.isoformat(),
+            "drill": live.drill,
+            "registered": live.registered,
+            "states": {
+                str(state): {
+                    "cases": live.stock.get(state, 0),
+                    "overdue": live.overdue.get(state, 0),
+                }
+                for state in State
+            },
+            "edges": [
+                {"trigger": trigger, "from": source, "to": target, "times": times}
+                for (trigger, source, target), times in live.edges.items()
+            ],
+        },
+    }

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from notifications import dashboard as board
 from notifications.dashboard import STEPS, AnnexLine, Board, Curve, Edge, UnitLine
+from notifications.diagram import Live
 from notifications.pages import Head
 from states import lifecycle, machine, rungs, schedule
 from states.deadlines import DONE
@@ -158,19 +159,45 @@ def draw(
     )
 
 
+def live(
+    connection: Connection, plan: Plan, clocks: Clocks, units: Sequence[str] | None = None
+) -> Live:
+    """The households by state, the steps they took, and how many of each state are overdue."""
+    lines = journal.lines(connection, clocks.known_at)
+    positions = cases.positions(connection, plan, clocks, units, lines)
+    flow = _flow(positions, _ways(connection, clocks, positions, lines).values())
+    return Live(
+        as_of=clocks.as_of,
+        drill=register.is_drill(connection),
+        registered=flow.registered,
+        stock=flow.stock,
+        edges={(one.trigger, one.source, one.target): one.times for one in flow.edges},
+        overdue=Counter(p.state for p in positions if p.overdue and p.state is not State.CLOSED),
+    )
+
+
 def write(path: Path, found: Drawn) -> int:
     """Writes the page, whole or not at all; answers its bytes. Raises BadFile."""
-    page = found.page.encode()
+    return write_text(path, found.page)
+
+
+def write_text(path: Path, text: str) -> int:
+    """Writes a text, whole or not at all; answers its bytes. Raises BadFile."""
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, made: bytes) -> int:
+    """Writes a file, whole or not at all; answers its bytes. Raises BadFile."""
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(page)
+        part.write_bytes(made)
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise BadFile(
             f"写不了 {path}：{error.strerror}", place=str(path), remedy="换一个可写的文件夹"
         ) from error
-    return len(page)
+    return len(made)
 
 
 # --- how it came about ----------------------------------------------------------------------------

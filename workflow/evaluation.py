@@ -4,7 +4,6 @@ What is in time, done, stable or lawful is asked of the rules that say so elsewh
 added up by unit. `known_at` holds for all but the proof, which is of now.
 """
 
-import os
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -28,7 +27,7 @@ from states.vocabulary import (
 )
 from workflow import cases, dashboard, journal, overdue, page_head, progress, register
 from workflow.cases import Clocks, Position
-from workflow.errors import BadFile, NotPermitted
+from workflow.errors import NotPermitted
 
 TITLE = "冬季清洁取暖绩效自评报告"
 SUFFIXES = (".docx", ".html")
@@ -315,16 +314,7 @@ def write(path: Path, found: Evaluation) -> int:
     Raises BadFile.
     """
     made = report.page(found).encode() if path.suffix == ".html" else report.word_file(found)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(made)
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise BadFile(
-            f"写不了 {path}：{error.strerror}", place=str(path), remedy="换一个可写的文件夹"
-        ) from error
-    return len(made)
+    return dashboard.write_bytes(path, made)
 
 
 def refuse_suffix(path: Path) -> None:
