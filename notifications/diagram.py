@@ -88,7 +88,7 @@ def _onward(source: State, target: State) -> bool:
 
 # --- the drawing ----------------------------------------------------------------------------------
 
-_BOX, _GAP, _HIGH, _LEFT, _LINE = 112, 104, 52, 70, 15
+_BOX, _GAP, _HIGH, _LEFT, _LINE = 112, 104, 52, 88, 15
 _LOOP = 62  # above the boxes: the way back into the same state
 
 
@@ -110,8 +110,8 @@ def picture(live: Live | None = None) -> Picture:
 
     Words stand in the gaps between the states, where no line goes up or down; so none is crossed.
     """
-    line = [state for state in State if state is not State.CLOSED]
-    place = {state: n for n, state in enumerate(line)}
+    line: list[State] = [state for state in State if state is not State.CLOSED]
+    place: dict[State, int] = {state: n for n, state in enumerate(line)}
     top = _LOOP + (22 if live else 0)
     base, middle = top + _HIGH, top + _HIGH / 2
     every = dict(ways())
@@ -148,7 +148,7 @@ def picture(live: Live | None = None) -> Picture:
         key=lambda way: (place[way[0]] - place[way[1]], place[way[0]]),
     )
     number = Counter(state for way in back for state in way)
-    feet = dict.fromkeys(line, 0)
+    feet: dict[State, int] = dict.fromkeys(line, 0)
 
     def foot(state: State) -> float:
         feet[state] += 1
