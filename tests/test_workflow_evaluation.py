@@ -181,7 +181,7 @@ def test_lawful_removals_are_those_of_the_independent_audit(
 ) -> None:
     for place in wandered.values():
         with place.database.reading() as connection:
-            told = audit.removal(connection)
+            told = audit.report(connection)
         total = evaluated(place, date(2025, 1, 1)).total
 
         assert (total.removed, total.removed_lawful) == (told.removed, told.lawful)
