@@ -19,6 +19,7 @@ from states.plan import LEAD_TRIGGERS
 from states.vocabulary import (
     CloseCause,
     FactKind,
+    Level,
     Measure,
     Paper,
     Quota,
@@ -109,7 +110,8 @@ def flat(value: object) -> str:
     if isinstance(value, list):
         return "、".join(map(str, value)) or "无"
     if isinstance(value, dict):
-        return "、".join(f"{key} {one}" for key, one in value.items())
+        names = {str(word): word.label for word in (*Trigger, *Level)}
+        return "、".join(f"{names.get(key, key)} {one}" for key, one in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
