@@ -203,7 +203,7 @@ def test_a_season_that_is_not_over_says_so_and_gives_no_marks(tmp_path: Path) ->
     assert not found.ended
     assert found.total.stability[Stability.RUNNING] == 1
     assert "尚未结束" in whole_text(found)
-    points = {one.indicator.key: (one.points, one.why) for one in found.scores}
+    points = {str(one.indicator.key): (one.points, one.why) for one in found.scores}
     assert points["stable"] == (None, "采暖季尚未结束")
     assert report.points(found.scores)[1] < 100
 
