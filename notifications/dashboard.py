@@ -251,11 +251,14 @@ class Board:
 
 def page(board: Board, head: Head) -> str:
     """The dashboard as one page that needs nothing else."""
+    return render.page("dashboard.html.j2", head, **values(board), site=None)
+
+
+def values(board: Board) -> dict[str, object]:
+    """What the template fills in, for pages that hold more than the dashboard."""
     span = (board.first_day, board.last_day)
     complete = board.total.curves[Trigger.COMPLETE]
-    return render.page(
-        "dashboard.html.j2",
-        head,
+    return dict(
         board=board,
         steps=[_step(board.total.curves[step]) for step in STEPS],
         county={
@@ -381,6 +384,7 @@ def _unit(unit: UnitLine, board: Board) -> Mapping[str, object]:
     curve = unit.curves[Trigger.COMPLETE]
     outlook = unit.outlook
     return {
+        "code": unit.code,
         "name": unit.name,
         "done": f"{number(curve.done)} / {number(curve.task)}",
         "rate": "" if curve.task < figures.RATE_FROM else figures.rate(curve.done, curve.task),
@@ -457,6 +461,7 @@ def _standing(board: Board) -> list[Mapping[str, object]]:
         done = line.curves[Trigger.COMPLETE].done
         rows.append(
             {
+                "code": line.code,
                 "name": line.name,
                 "rank": "—" if line.rank is None else str(line.rank),
                 "sum": line is board.total,

@@ -73,6 +73,24 @@ class Drawn:
         return board.page(self.board, self.head)
 
 
+@dataclass(frozen=True, slots=True)
+class County:
+    """What the page of the county and the page of each unit share, read once."""
+
+    lines: Mapping[str, Line]
+    foreseen: Forecast
+    proof: board.Proof
+
+
+def read(
+    connection: Connection, plan: Plan, clocks: Clocks, today: date, now: datetime
+) -> County:
+    """The county on these clocks; `now` is when the proof is looked at."""
+    lines = journal.lines(connection, clocks.known_at)
+    foreseen = forecast.foresee(connection, plan, clocks, today, lines=lines)
+    return County(lines, foreseen, proof(connection, now))
+
+
 def draw(
     connection: Connection,
     plan: Plan,
@@ -82,10 +100,12 @@ def draw(
     units: Sequence[str] | None = None,
     *,
     ranking: bool = True,
+    county: County | None = None,
 ) -> Drawn:
     """The dashboard of these units (None: all) on these clocks; `now` is when it is made.
 
     Without `ranking` the units stand in the order of the annex and none is called first or last.
+    `county` is what `read` answered on the same clocks, where several pages are drawn.
     Raises NotPermitted for no units at all.
     """
     shown = [unit for unit in plan.units if units is None or unit.code in units]
@@ -93,8 +113,8 @@ def draw(
         raise NotPermitted(
             "这个责任单位不在您的办理范围内", place="--unit", remedy="不写 --unit，即您自己的单位"
         )
-    lines = journal.lines(connection, clocks.known_at)
-    foreseen = forecast.foresee(connection, plan, clocks, today, lines=lines)
+    county = county or read(connection, plan, clocks, today, now)
+    lines, foreseen = county.lines, county.foreseen
     everywhere = foreseen.positions
     codes = {unit.code for unit in shown}
     positions = [position for position in everywhere if position.unit in codes]
@@ -144,7 +164,7 @@ def draw(
             annex=tuple(annex(shown, positions)),
             flow=_flow(positions, ways.values()),
             season=_season(connection, plan, clocks, positions, drill=drill),
-            proof=proof(connection, now),
+            proof=county.proof,
             first_day=span[0],
             last_day=span[1],
         ),
