@@ -258,10 +258,10 @@ def values(board: Board) -> dict[str, object]:
     """What the template fills in, for pages that hold more than the dashboard."""
     span = (board.first_day, board.last_day)
     complete = board.total.curves[Trigger.COMPLETE]
-    return dict(
-        board=board,
-        steps=[_step(board.total.curves[step]) for step in STEPS],
-        county={
+    return {
+        "board": board,
+        "steps": [_step(board.total.curves[step]) for step in STEPS],
+        "county": {
             "wide": [_curve(board, step, charts.WIDE) for step in (Trigger.COMPLETE,)],
             "narrow": [_curve(board, step, charts.NARROW) for step in (Trigger.COMPLETE,)],
             "others": [
@@ -269,32 +269,32 @@ def values(board: Board) -> dict[str, object]:
                 for step in (Trigger.CONFIRM, Trigger.SELECT, Trigger.ACCEPT)
             ],
         },
-        coming=next((one for one in board.milestones if one.workdays is not None), None),
-        months=_months(complete, board.units, span),
-        units=[_unit(unit, board) for unit in board.units] if len(board.units) > 1 else [],
-        single=_outlook_text(board.units[0]) if len(board.units) == 1 else "",
-        rows=_standing(board),
-        ranked=any(unit.rank is not None for unit in board.units),
-        discrepancies=discrepancies(board.annex),
-        annex=_annex(board.annex),
-        annex_sum=_annex_sum(board.annex),
-        flow=charts.flow(
+        "coming": next((one for one in board.milestones if one.workdays is not None), None),
+        "months": _months(complete, board.units, span),
+        "units": [_unit(unit, board) for unit in board.units] if len(board.units) > 1 else [],
+        "single": _outlook_text(board.units[0]) if len(board.units) == 1 else "",
+        "rows": _standing(board),
+        "ranked": any(unit.rank is not None for unit in board.units),
+        "discrepancies": discrepancies(board.annex),
+        "annex": _annex(board.annex),
+        "annex_sum": _annex_sum(board.annex),
+        "flow": charts.flow(
             board.flow.stock,
             [(e.trigger, e.source, e.target, e.times) for e in board.flow.edges],
             board.flow.registered,
         ),
-        edges=sorted(
+        "edges": sorted(
             board.flow.edges, key=lambda e: (_place(e.source), _place(e.target), e.trigger)
         ),
-        causes=[(cause.label, n) for cause, n in board.flow.causes.items() if n],
-        earliest=_earliest(board),
-        lacking=_lacking(board.season),
-        spans=[_span(one, board.as_of) for one in board.season.spans],
-        alarms=board.alarms[:MOST_LISTED],
-        matters=[_matter(one) for one in board.matters[:MOST_LISTED]],
-        proof=proof(board.proof),
-        states=list(State),
-    )
+        "causes": [(cause.label, n) for cause, n in board.flow.causes.items() if n],
+        "earliest": _earliest(board),
+        "lacking": _lacking(board.season),
+        "spans": [_span(one, board.as_of) for one in board.season.spans],
+        "alarms": board.alarms[:MOST_LISTED],
+        "matters": [_matter(one) for one in board.matters[:MOST_LISTED]],
+        "proof": proof(board.proof),
+        "states": list(State),
+    }
 
 
 def number(value: int) -> str:

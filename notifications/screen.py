@@ -826,6 +826,19 @@ class Screen:
             )
         return "\n".join(lines)
 
+    def site(self, found: Answer) -> str:
+        """`report site`."""
+        lines = [
+            f"{clean(found['folder'])}：网站{'已换新' if found['replaced'] else '已建好'}，"
+            f"截至 {found['as_of']}，{found['households']} 户，共 {found['pages']} 页；"
+            "打开其中的 index.html"
+        ]
+        if passed := _strings(found["passed_over"]):
+            lines.append(
+                f"没有单页的 {len(passed)} 户（当日尚未登记，或已隔离读不出）：{_few(passed, 10)}"
+            )
+        return "\n".join(lines)
+
     def evaluation(self, found: Answer) -> str:
         """`report evaluation`."""
         indicators = found["indicators"]

@@ -11,9 +11,9 @@ from datetime import date
 
 from notifications import dashboard, render
 from notifications.dashboard import Board
-from notifications.dossier import Household
+from notifications.dossier import Household, key_name
 from notifications.pages import Head
-from notifications.screen import clean, key_label
+from notifications.screen import clean
 from states.vocabulary import Path, State
 
 INDEX = "index.html"
@@ -81,7 +81,7 @@ def next_step(household: Household) -> str:
     name = answer.trigger.label
     if answer.possible:
         return f"{name}：可以办理"
-    lacking = [*dict.fromkeys(key_label(key) for one in answer.reasons for key in one.missing)]
+    lacking = [*dict.fromkeys(key_name(key) for one in answer.reasons for key in one.missing)]
     if lacking:
         more = f"等 {len(lacking)} 项" if len(lacking) > _FEW else ""
         told = f"缺{'、'.join(lacking[:_FEW])}{more}"

@@ -82,9 +82,7 @@ class County:
     proof: board.Proof
 
 
-def read(
-    connection: Connection, plan: Plan, clocks: Clocks, today: date, now: datetime
-) -> County:
+def read(connection: Connection, plan: Plan, clocks: Clocks, today: date, now: datetime) -> County:
     """The county on these clocks; `now` is when the proof is looked at."""
     lines = journal.lines(connection, clocks.known_at)
     foreseen = forecast.foresee(connection, plan, clocks, today, lines=lines)

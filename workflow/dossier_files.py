@@ -182,8 +182,7 @@ def many(
     text = _heading(scope) + "".join(_entry(line) for _, line in sorted(lines.items()))
     whole_file.put(folder / REGISTER, text.encode())
     rows = [
-        (code, [(form, place(code, form)) for form in forms], seen[code])
-        for code in sorted(seen)
+        (code, [(form, place(code, form)) for form in forms], seen[code]) for code in sorted(seen)
     ]
     whole_file.put(folder / INDEX, render.page("dossier_index.html.j2", head, rows=rows).encode())
     return shelf
@@ -310,7 +309,12 @@ def _make(job: Job) -> Iterator[tuple[Line, bool]]:
         for found in Archive(connection, plan, job.clocks).dossiers(job.codes):
             file = found.file
             facts = found.household.facts
-            told = (found.unit_name, facts.village, facts.state.label, file.removal.text)
+            told: tuple[str, ...] = (
+                found.unit_name,
+                facts.village,
+                facts.state.label,
+                file.removal.text,
+            )
             nav: Sequence[tuple[str, str]] = ()
             if job.site is not None:
                 told = (found.household.personal.name or "", next_step(found.household))
