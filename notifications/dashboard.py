@@ -626,7 +626,7 @@ def proof(found: Proof) -> list[tuple[str, str]]:
         told = [
             (
                 "red",
-                f"{at} 核对日志时发现第 {found.broken} 处不符：本页数字不可采信，"
+                f"{at} 核对日志时发现不符（{found.broken}）：本页数字不可采信，"
                 "运行 xianli audit verify 查明。",
             )
         ]

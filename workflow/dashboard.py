@@ -8,7 +8,7 @@ is read from the steps in the journal. `known_at` holds for all but the proof, w
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -162,7 +162,7 @@ def draw(
             annex=tuple(annex(shown, positions)),
             flow=_flow(positions, ways.values()),
             season=_season(connection, plan, clocks, positions, drill=drill),
-            proof=county.proof,
+            proof=_proof(county.proof, positions, whole=units is None),
             first_day=span[0],
             last_day=span[1],
         ),
@@ -580,6 +580,16 @@ def _season(
 
 
 # --- the proof ------------------------------------------------------------------------------------
+
+
+def _proof(found: board.Proof, positions: Sequence[Position], *, whole: bool) -> board.Proof:
+    """The proof as readers of these households may see it: no other's stream is named."""
+    if whole or found.broken is None:
+        return found
+    stream, _, _ = found.broken.partition(" ")
+    if stream in {f"case:{position.code}" for position in positions}:
+        return found
+    return replace(found, broken="不在本单位各户")
 
 
 def proof(connection: Connection, now: datetime) -> board.Proof:

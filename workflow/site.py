@@ -223,7 +223,7 @@ class _Place:
             and any(self.beside.iterdir())
         ):
             raise _not_ours(self.beside, "不是先立建的文件夹")
-        if not self.beside.exists() and self.out.exists():
+        if not (self.beside / LOCK).exists():
             self.refuse(force=True)  # before anything is made
         self.beside.mkdir(mode=0o711, parents=True, exist_ok=True)
         handle = os.open(self.beside / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
