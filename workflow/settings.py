@@ -253,7 +253,7 @@ def _settings(reader: _Reader, file: Path | None) -> Settings:
     people = _people(reader, reader.table(document, "people"), channels)
     units = _units(reader, reader.table(document, "units"), channels)
     times = _times(reader, reader.table(document, "scheduler"))
-    site = _site(reader, reader.table(document, "site"))
+    site = _site(reader, document)
     reader.rest(document, "")
     outbox = channels["outbox"]
     assert isinstance(outbox, Folder)
@@ -388,9 +388,10 @@ def _units(reader: _Reader, table: Table, channels: Mapping[str, Channel]) -> Ma
     return found
 
 
-def _site(reader: _Reader, table: Table) -> SiteTask | None:
-    if not table:
+def _site(reader: _Reader, document: Table) -> SiteTask | None:
+    if "site" not in document:
         return None
+    table = reader.table(document, "site")
     folder = reader.text(table, "site.folder", needed=True) or ""
     at = reader.at(table, "site.at", At(6, 0))
     reader.rest(table, "site")

@@ -9,9 +9,9 @@ died leaves a folder behind that the next one removes. All pages tell of the sam
 import json
 import os
 import re
+import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -286,12 +286,13 @@ class _Place:
         return target if target.parent == self.beside else None
 
     def fresh(self) -> Path:
-        """An empty folder for a new version, which nobody else may read yet."""
-        return Path(tempfile.mkdtemp(dir=self.beside))
+        """An empty folder for a new version; who may read it is said by the process's umask."""
+        made = self.beside / secrets.token_hex(8)
+        made.mkdir()
+        return made
 
     def swap(self, fresh: Path) -> None:
         """Puts the finished version into its place."""
-        fresh.chmod(0o755)
         if sys.platform != "win32":
             os.sync()  # a machine that loses power must not be left with a place and no pages
         old = self.beside / "old"
