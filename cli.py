@@ -4,6 +4,7 @@
 and the environment are read here and passed in.
 """
 
+import codecs
 import gc
 import json
 import os
@@ -370,16 +371,22 @@ class Desk:
         """The terminal as it is."""
         from notifications.screen import Screen
 
-        terminal = sys.stdout.isatty()
-        width = shutil.get_terminal_size((140, 40)).columns if terminal else 140
-        return Screen(width, colour=terminal and "NO_COLOR" not in os.environ)
+        terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        # A pipe gets each record in one line, unless somebody says how wide it is.
+        width = shutil.get_terminal_size().columns if terminal or "COLUMNS" in os.environ else None
+        return Screen(
+            width,
+            colour=terminal and "NO_COLOR" not in os.environ,
+            ascii_signs=_is_gbk(sys.stdout.encoding) or os.environ.get("TERM") == "dumb",
+        )
 
     def answer(self, document: "Json", text: Callable[["Screen"], str]) -> None:
         """Prints the answer: as JSON, or as the text that people read."""
         if self.as_json:
             click.echo(json.dumps(document, ensure_ascii=False, indent=2))
         else:
-            click.echo(text(self.screen()))
+            screen = self.screen()
+            click.echo(screen.fit(text(screen)))
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[int, int], None]]:
@@ -394,6 +401,14 @@ class Desk:
                 bar.update(done - bar.pos)
 
             yield show
+
+
+def _is_gbk(encoding: str | None) -> bool:
+    """Whether the terminal speaks GBK: it shows line-drawing characters two columns wide."""
+    try:
+        return codecs.lookup(encoding or "utf-8").name in ("gbk", "gb2312", "gb18030", "cp936")
+    except LookupError:
+        return False
 
 
 def asked(prompt: str) -> str:

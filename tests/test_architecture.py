@@ -25,7 +25,7 @@ GATES = {
     "jinja2": {"notifications/render.py"},
     "segno": {"notifications/qr.py"},
     "docx": {"notifications/word.py"},
-    "rich": {"notifications/screen.py"},
+    "rich": {"notifications/surface.py"},
     "python_calamine": {"workflow/spreadsheet.py"},
     "xlsxwriter": {"workflow/spreadsheet.py"},
     "openpyxl": set(),

@@ -137,6 +137,7 @@ def test_the_walk_through_the_readme_runs_and_prints_what_it_shows(
 ) -> None:
     shutil.copytree(ROOT / "docs" / "example", tmp_path / "walk")
     monkeypatch.chdir(tmp_path / "walk")
+    monkeypatch.setenv("COLUMNS", "120")
     for variable in ("XIANLI_DB", "XIANLI_OFFICER", "XIANLI_CONFIG"):
         monkeypatch.delenv(variable, raising=False)
     walk = WALK.search(READMES[0].read_text(encoding="utf-8"))
