@@ -132,6 +132,8 @@ def told(kind: str, given: Mapping[str, object]) -> str:
         shown = flat(value)
         if name in words and shown in tuple(words[name]):
             shown = words[name](shown).label
+        elif name == "by":
+            shown = label(name, shown)
         elif kind in OTHER_KINDS:
             shown = "、".join(ledger_word(name, part) for part in shown.split("、"))
         else:

@@ -101,7 +101,7 @@ def test_todo_is_in_heaps_of_urgency_with_what_to_type(
     text = seen(officer, "todo", 140, monkeypatch)
 
     heaps = re.findall(r"^(\S+)（\d+ 件）$", text, re.MULTILINE)
-    assert heaps == ["逾期"]
+    assert heaps == ["逾期", "没有期限"]
     assert "逾期 184 天" in text
     assert re.search(rf"^先办：xianli advance {TOWN[2]} confirm( -e \w+=…)+$", text, re.MULTILINE)
 
