@@ -183,14 +183,14 @@ class Book:
         if step.kind == "officer_disabled":
             self.disabled.add(str(evidence["login"]))
         if step.kind == "key_added":
-            key = str(evidence["key"])
+            key = str(evidence.get("key"))
             until = {"valid_until": evidence.get("valid_until"), "revoked_seq": None}
-            mine: Line = {"key": key, "login": evidence["login"], "added_seq": seq, **until}
+            mine: Line = {"key": key, "login": evidence.get("login"), "added_seq": seq, **until}
             self.keys[key] = {"type": "key", **mine}
-        if step.kind == "key_revoked" and evidence["key"] in self.keys:
+        if step.kind == "key_revoked" and evidence.get("key") in self.keys:
             self.keys[str(evidence["key"])]["revoked_seq"] = seq
         if step.kind == "gate_opened":
-            key = canonical([evidence["unit"], evidence["village"], evidence["kind"]])
+            key = canonical([evidence.get(name) for name in ("unit", "village", "kind")])
             self.gates[key] = {"type": "gate", **evidence}
         if not step.stream.startswith("case:"):
             return
