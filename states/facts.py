@@ -276,7 +276,7 @@ class CaseFacts:
     works: Works = field(default_factory=Works)
     works_recorders: frozenset[str] = frozenset()
     serial: str | None = None
-    first_heat_on: date | None = None
+    first_heats: list[date] = field(default_factory=list)
     working_since: date | None = None
     accepted: Milestone | None = None
     ready: Milestone | None = None
@@ -299,6 +299,14 @@ class CaseFacts:
         if self.accepted is None or self.ready is None:
             return None
         return max([self.accepted.on, self.ready.on, *(on for on, _ in self.restarts)])
+
+    @property
+    def first_heat_on(self) -> date | None:
+        """The first heat of the device in place that was told last; which season's, `season` says.
+
+        None before the first.
+        """
+        return self.first_heats[-1] if self.first_heats else None
 
     @property
     def facility_status(self) -> dict[Facility, FacilityRecord]:
@@ -501,7 +509,7 @@ def _start_works_again(facts: CaseFacts, event: Event, trigger: Trigger) -> None
     kept = trigger is Trigger.CHANGE_PATH and event.text("keep_device") == YesNo.YES
     if trigger is Trigger.REPLACE or (trigger is Trigger.CHANGE_PATH and not kept):
         facts.serial = None
-        facts.first_heat_on = None
+        facts.first_heats = []
         facts.working_since = None
     if trigger is Trigger.OVERTURN:
         # What the spot check overturned is not taken for working heat until works are done again.
@@ -613,7 +621,9 @@ def _works(facts: CaseFacts, event: Event) -> None:
         serial=event.text("serial") or works.serial,
     )
     facts.works_recorders |= {event.person}
-    facts.first_heat_on = event.day("first_heat_on") or facts.first_heat_on
+    first_heat_on = event.day("first_heat_on")
+    if first_heat_on is not None:
+        facts.first_heats.append(first_heat_on)
     facts.working_since = event.day("ready_on") or facts.working_since
 
 

@@ -14,6 +14,7 @@ from states.facts import CaseFacts, Milestone
 from states.plan import Plan, Season
 from states.workdays import ONE_DAY
 
+_YEAR = timedelta(days=366)
 NO_LATER_SEASON = "计划未给出再下一个采暖季的起止日期"
 
 
@@ -171,6 +172,24 @@ def warm_visits(facts: CaseFacts, plan: Plan, season: Dated) -> int:
     )
 
 
+def heated_season(facts: CaseFacts, plan: Plan, heat: date) -> Dated | None:
+    """The season that a first heat begins: the first one known that is not over by then.
+
+    None where that season would end more than a year later, or none is known: nobody knows then
+    which winter the heat was of.
+    """
+    for season in known_seasons(facts, plan):
+        if heat <= season.last_day:
+            return season if heat > season.last_day - _YEAR else None
+    return None
+
+
+def first_heat(facts: CaseFacts, plan: Plan, season: Dated) -> date | None:
+    """When the heat of the device in place came on for this season, by the last word on it."""
+    told = [heat for heat in facts.first_heats if heated_season(facts, plan, heat) == season]
+    return told[-1] if told else None
+
+
 def signed(facts: CaseFacts, season: Dated) -> bool:
     """Whether the household signed for the season after its last day."""
     return any(
@@ -259,8 +278,9 @@ def _spells(facts: CaseFacts, plan: Plan, season: Dated) -> Iterator[tuple[date,
         yield fault.on, fault.repaired_on
     yield from _cold_spells(facts, plan)
     grace = timedelta(days=plan.rules.first_heat_grace_days.value)
-    if facts.first_heat_on and facts.first_heat_on > season.first_day + grace:
-        yield season.first_day, facts.first_heat_on
+    heat = first_heat(facts, plan, season)
+    if heat and heat > season.first_day + grace:
+        yield season.first_day, heat
 
 
 def _cold_spells(facts: CaseFacts, plan: Plan) -> Iterator[tuple[date, date | None]]:

@@ -178,11 +178,12 @@ def _computed(then: Then, case: verify.Case, permit: verify.Permit) -> dict[str,
     if isinstance(chosen, str) or plan.warm_temperature is None:
         return {}
     warm, spans = plan.warm_temperature, verify.outages(case, today, plan.warm_temperature)
-    heated = verify.first_heat(case, permit)
     grace = plan.numbers["first_heat_grace_days"]
-    lengths, visits, signed = [], [], []
+    heats, lengths, visits, signed = [], [], [], []
     for season in chosen:
         first, last = season.first or 0, season.last or 0
+        heated = verify.first_heat(case, permit, plan, season)
+        heats.append(heated)
         late = [(first, heated)] if heated is not None and heated > first + grace else []
         lengths.append(verify.runs([*spans, *late], first, last))
         visits.append(
@@ -212,7 +213,7 @@ def _computed(then: Then, case: verify.Case, permit: verify.Permit) -> dict[str,
         "seasons": "；".join(
             f"{one.label}：{verify.iso(one.first)} 至 {verify.iso(one.last)}" for one in chosen
         ),
-        "first_heat": verify.iso(heated),
+        "first_heat": "；".join(map(verify.iso, heats)),
         "longest_outage": "；".join(
             f"{max(days, default=0)} 天（上限 {numbers['outage_days']}）" for days in lengths
         ),
