@@ -516,6 +516,30 @@ def _start_works_again(facts: CaseFacts, event: Event, trigger: Trigger) -> None
         facts.working_since = None
 
 
+def serial_held(events: Sequence[Event]) -> str | None:
+    """The serial that the case holds against every other one; None when it holds none.
+
+    Told by `works` or `complete`, as it was told; free again when the device goes or the case is
+    closed (design, section 5).
+    """
+    held = told = installed = None
+    for event in events:
+        if event.kind in (FactKind.WORKS, Trigger.COMPLETE):
+            told = event.text("serial") or told
+            held = event.text("serial") or held
+        if event.kind == Trigger.COMPLETE:
+            installed = told
+        if event.kind in _NEW_WORKS:
+            told = None
+        if event.kind in (Trigger.REPLACE, Trigger.CHANGE_PATH):
+            kept = event.kind == Trigger.CHANGE_PATH and event.text("keep_device") == YesNo.YES
+            installed = installed if kept else None
+            held = held if installed else None
+        if event.kind == Trigger.CLOSE:
+            held = None
+    return held
+
+
 def _confirmed(facts: CaseFacts, event: Event) -> None:
     for claim in event.texts("old_facility"):
         name, _, status = claim.partition(":")

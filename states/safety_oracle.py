@@ -81,7 +81,7 @@ def clock_start(events: Sequence[Event]) -> date | None:
 
 
 def first_heats(events: Sequence[Event]) -> tuple[date, ...]:
-    """When the device now there first gave heat, each winter: a new one has not until it is told."""
+    """When the device now there first gave heat, each winter; a new one has none yet."""
     days: tuple[date, ...] = ()
     for event in events:
         taken = event.kind == "change_path" and event.evidence["keep_device"] == "no"

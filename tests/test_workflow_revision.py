@@ -143,7 +143,8 @@ def test_what_was_proposed_is_confirmed_for_the_same_cases_only(real: County) ->
     winter(real, [CODE])
     revise(real, VERIFY, "zhang")
     later_paper = (("late_document", PAPER.name),)
-    real.advance(TOWN[1], FactKind.WORKS, AFTER, ("first_heat_on", "2023-11-02"))
+    heat = (("first_heat_on", "2023-11-02"), *later_paper)
+    real.advance(TOWN[1], FactKind.WORKS, AFTER, *heat, files=(PAPER,))
     for day in (date(2023, 12, 5), date(2024, 1, 20)):
         pairs = (("temperature", "20"), *later_paper)
         order = make_order(TOWN[1], FactKind.VISIT, *pairs, on=day, files=(PAPER,))

@@ -176,9 +176,7 @@ def _season(facts: CaseFacts, plan: Plan, today: date) -> dict[str, str]:
         "seasons": "；".join(
             f"{one.label}：{one.first_day} 至 {one.last_day}" for one in window.seasons
         ),
-        "first_heat": "；".join(
-            str(season.first_heat(facts, plan, one)) for one in window.seasons
-        ),
+        "first_heat": "；".join(str(season.first_heat(facts, plan, one)) for one in window.seasons),
         "longest_outage": "；".join(
             f"{max(days, default=0)} 天（上限 {rules.outage_days.value}）" for days in outages
         ),

@@ -377,6 +377,7 @@ class Desk:
     def _keep_keys(self, order: Order, question: Question) -> None:
         code = order.code
         if order.kind is Trigger.CLOSE:
+            self._release_serials(code)
             self.connection.execute(delete(_KEY).where(_KEY.c.case_code == code))
         if order.kind is Trigger.REINSTATE:
             self._restore_keys(code)
