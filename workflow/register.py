@@ -22,7 +22,7 @@ from workflow import journal, keyring
 from workflow.errors import Conflict, JournalBroken, NotPermitted
 from workflow.journal import Draft, Pen
 from workflow.keyring import OfficerKey
-from workflow.models import CatalogueRow, GateRow, OfficerRow, PlanRow
+from workflow.models import CatalogueRow, GateRow, OfficerRow, PlanRow, instant_text
 from workflow.signing import PublicKey
 
 _OFFICER = OfficerRow.metadata.tables["officer"]
@@ -124,6 +124,26 @@ def plan_in_force(connection: Connection) -> Plan:
     return _parsed(document).counting_by(calendar(connection))
 
 
+def plan_known_at(connection: Connection, known_at: datetime | None) -> Plan:
+    """The plan and the calendar as they stood at an instant; None is now.
+
+    What a reader asks with `--known-at` is judged by the plan that was in force then, or, before
+    any was, by the first. A past day alone (`--as-of`) is judged by the plan of today: it asks what
+    was true, and today's plan says what is right.
+    """
+    if known_at is None:
+        return plan_in_force(connection)
+    adopted = list(journal.events_of(connection, "plan", ["plan_adopted"]))
+    until = instant_text(known_at)
+    known = [event for event in adopted if str(event["recorded_at"]) <= until] or adopted[:1]
+    evidence = known[-1]["evidence"]
+    assert isinstance(evidence, dict)
+    document = evidence["document"]
+    assert isinstance(document, dict)
+    plan = _parsed(journal.canonical(document).decode())
+    return plan.counting_by(calendar(connection, known_at))
+
+
 def plan_of(connection: Connection, hash_: str) -> Plan:
     """The plan of this hash, that is or was in force."""
     query = select(_PLAN.c.document).where(_PLAN.c.hash == hash_)
@@ -139,9 +159,19 @@ class Entry:
     actor: str
 
 
-def calendar(connection: Connection) -> Calendar:
-    """The working days the county counts by: those it entered, before the shipped ones."""
-    return Calendar(tuple(entry.holidays for entry in entered_holidays(connection)))
+def calendar(connection: Connection, known_at: datetime | None = None) -> Calendar:
+    """The working days the county counts by: those it entered, before the shipped ones.
+
+    With `known_at` those it had entered by that instant.
+    """
+    until = None if known_at is None else instant_text(known_at)
+    return Calendar(
+        tuple(
+            entry.holidays
+            for entry in entered_holidays(connection)
+            if until is None or entry.recorded_at <= until
+        )
+    )
 
 
 def entered_holidays(connection: Connection) -> tuple[Entry, ...]:
