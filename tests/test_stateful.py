@@ -2,7 +2,7 @@
 
 `lawful` below recomputes design section 4 from the bytes of the journal, by brute force, day by
 day, and shares no code with the program. A permission that it would refuse is a bug somewhere.
-After every command the independent audit has to say the same as the engine of every permission, every
+After every command the independent audit has to say the same as the engine of every permission,
 suspension and every day on which a removal would have been lawful.
 
 Cases move, plans are revised by one person and by two, officers get keys and lose them, ledgers
