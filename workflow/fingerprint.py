@@ -8,19 +8,20 @@ so in the audit under `schema_differs`.
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Index, Inspector, Table, UniqueConstraint, inspect, text
+from sqlalchemy import Connection, Index, Inspector, Table, UniqueConstraint, inspect
 from sqlalchemy.types import NullType, TypeEngine
 
 from workflow import triggers
 from workflow.models import metadata
 
 VERSION_TABLE = "alembic_version"
+Indexes = dict[str, tuple[tuple[str, ...], bool, str]]  # name -> columns, unique, of which rows
 Columns = dict[str, tuple[str, bool, bool]]  # name -> type, may be empty, part of the primary key
 
 
 def differences(connection: Connection) -> Iterator[str]:
     """Every table, column, key, index, view or trigger that is not as the program makes it."""
-    seen = inspect(connection)
+    seen, sqlite = inspect(connection), connection.dialect.name == "sqlite"
     present = set(seen.get_table_names()) - {VERSION_TABLE}
     for name in sorted(present - metadata.tables.keys()):
         yield f"多出一张表 {name}"
@@ -34,9 +35,9 @@ def differences(connection: Connection) -> Iterator[str]:
             yield f"表 {name} 的列或主键不是本程序所建的"
         if _uniques(seen, name) != _wanted_uniques(table):
             yield f"表 {name} 的唯一约束不是本程序所建的"
-        if _indexes(seen, name) != _wanted_indexes(table):
+        if _indexes(seen, name, sqlite=sqlite) != _wanted_indexes(table, sqlite=sqlite):
             yield f"表 {name} 的索引不是本程序所建的"
-    for name in sorted(_triggers(connection) - triggers.SQLITE.keys()):
+    for name in sorted(triggers.there(connection).keys() - triggers.wanted(connection).keys()):
         yield f"多出一个触发器 {name}"
 
 
@@ -64,7 +65,10 @@ def _wanted_columns(connection: Connection, table: Table) -> Columns:
 
 
 def _type(connection: Connection, type_: TypeEngine[Any]) -> str:
-    return "" if isinstance(type_, NullType) else type_.compile(dialect=connection.dialect)
+    # PostgreSQL tells types and conditions in words of its own.
+    if connection.dialect.name != "sqlite" or isinstance(type_, NullType):
+        return ""
+    return type_.compile(dialect=connection.dialect)
 
 
 def _uniques(seen: Inspector, name: str) -> set[tuple[str, ...]]:
@@ -79,23 +83,24 @@ def _wanted_uniques(table: Table) -> set[tuple[str, ...]]:
     }
 
 
-def _indexes(seen: Inspector, name: str) -> dict[str, tuple[tuple[str, ...], bool, str]]:
+def _indexes(seen: Inspector, name: str, *, sqlite: bool) -> Indexes:
     return {
         str(one["name"]): (
             tuple(str(column) for column in one["column_names"]),
             bool(one["unique"]),
-            str(one.get("dialect_options", {}).get("sqlite_where", "")),
+            str(one.get("dialect_options", {}).get("sqlite_where", "")) if sqlite else "",
         )
         for one in seen.get_indexes(name)
+        if "duplicates_constraint" not in one
     }
 
 
-def _wanted_indexes(table: Table) -> dict[str, tuple[tuple[str, ...], bool, str]]:
+def _wanted_indexes(table: Table, *, sqlite: bool) -> Indexes:
     return {
         str(one.name): (
             tuple(column.name for column in one.columns),
             bool(one.unique),
-            _where(one),
+            _where(one) if sqlite else "",
         )
         for one in table.indexes
     }
@@ -104,8 +109,3 @@ def _wanted_indexes(table: Table) -> dict[str, tuple[tuple[str, ...], bool, str]
 def _where(index: Index) -> str:
     condition = index.dialect_options["sqlite"]["where"]
     return "" if condition is None else str(condition)
-
-
-def _triggers(connection: Connection) -> set[str]:
-    query = text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-    return set(connection.execute(query).scalars())

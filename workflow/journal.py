@@ -18,7 +18,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from states.facts import BESIDE, ONWARD, Actor, Attached, Event
 from states.plan import Json
 from states.vocabulary import FactKind, Role, State, Trigger
-from states.workdays import SHANGHAI, local_date
+from states.workdays import SHANGHAI, local_date, local_minute
 from workflow.errors import Conflict, JournalBroken
 from workflow.keyring import Hand
 from workflow.models import JournalRow, instant_of, instant_text
@@ -84,8 +84,8 @@ class Pen:
         if last is not None and self.now < last:
             if last - self.now > CLOCK_SLACK:
                 raise Conflict(
-                    f"电脑时间 {self.now:%Y-%m-%d %H:%M}（UTC）早于日志最后一条的时间 "
-                    f"{last:%Y-%m-%d %H:%M}（UTC）",
+                    f"电脑时间 {local_minute(self.now)} 早于日志最后一条的时间 "
+                    f"{local_minute(last)}（北京时间）",
                     remedy="校正电脑时间后再试；没有写入任何内容",
                     code="clock_behind",
                 )
@@ -424,6 +424,7 @@ def numbered(connection: Connection, stream: str) -> Iterator[Entry]:
 
 
 # An attachment in an event's canonical bytes: a quote in free text would stand escaped.
+_NOTHING_ATTACHED = b'"attachments":[]'
 _ATTACHED = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 
 
@@ -443,10 +444,10 @@ def cases_naming(connection: Connection, hashes: Collection[str]) -> dict[str, s
 def attaching(connection: Connection) -> Iterator[tuple[int, str, set[str]]]:
     """Seq, stream and the hashes of the attached files, of every readable event that has some."""
     query = select(_TABLE.c.seq, _TABLE.c.stream, _TABLE.c.body).order_by(_TABLE.c.seq)
-    for seq, stream, body in connection.execute(
-        query.where(func.instr(_TABLE.c.body, b'"attachments":[]') == 0)
-    ):
+    for seq, stream, body in connection.execute(query):
         with suppress(ValueError, KeyError, TypeError):
+            if _NOTHING_ATTACHED in body:
+                continue
             yield seq, stream, {one["sha256"] for one in json.loads(body)["attachments"]}
 
 
