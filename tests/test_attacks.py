@@ -15,6 +15,7 @@ from workflow import audit, ledger, setup
 from workflow.engine import Receipt
 from workflow.errors import JournalBroken
 
+NOW = noon(PERMITTED)
 NUMBERS = ("13835001234", "1383 500 1234", "140922197001010012")
 
 
@@ -63,11 +64,16 @@ def test_by_an_edited_register_nothing_is_decided(
             place.advance(CODE, kind, PERMITTED, *pairs, login=login)
         assert (broken.value.status, broken.value.place) == (6, "officers")
 
+    with pytest.raises(JournalBroken):
+        setup.add_officer(
+            place.database, "y", "乙", Role.COUNTY_OFFICE, None, None, actor=login, now=NOW
+        )
+
     assert every_row(place) == before
 
 
 def test_a_disabled_officer_put_back_into_the_table_decides_nothing(place: County) -> None:
-    setup.disable_officer(place.database, "li", actor="zhang", now=noon(PERMITTED))
+    setup.disable_officer(place.database, "li", actor="zhang", now=NOW)
     edited(place, "UPDATE officer SET active = 1 WHERE login = 'li'")
 
     with pytest.raises(JournalBroken):
@@ -79,12 +85,11 @@ def test_no_personal_number_comes_into_the_journal_by_the_registers(
     place: County, number: str
 ) -> None:
     before = every_row(place)
-    now = noon(PERMITTED)
 
     for login, name, person in ((number, "甲", None), ("x", number, None), ("x", "甲", number)):
         with pytest.raises(CaseError):
             setup.add_officer(
-                place.database, login, name, Role.AUDITOR, None, person, actor="zhang", now=now
+                place.database, login, name, Role.AUDITOR, None, person, actor="zhang", now=NOW
             )
     with pytest.raises(StepRefused):
         setup.open_gate(
@@ -95,7 +100,7 @@ def test_no_personal_number_comes_into_the_journal_by_the_registers(
             date(2023, 5, 10),
             [PAPER],
             actor="zhang",
-            now=now,
+            now=NOW,
         )
 
     assert every_row(place) == before
@@ -108,7 +113,7 @@ def test_no_personal_number_comes_into_the_journal_by_the_ledgers_village(
     row = county.household(77, "101") | {"村": f"前村{number}"}
     file = county.write_workbook(tmp_path / "new.xlsx", [row])
 
-    done = ledger.import_file(place.database, file, "zhang", noon(PERMITTED))
+    done = ledger.import_file(place.database, file, "zhang", NOW)
 
     assert not done.accepted
     assert [fault.code for fault in done.faults] == ["personal_number"]

@@ -102,8 +102,7 @@ class Desk:
     def __init__(self, connection: Connection, login: str, now: datetime) -> None:
         self.connection = connection
         self.plan = register.plan_to_act_on(connection)
-        register.check_register(connection)
-        self.actor = register.actor(connection, login)
+        self.actor = register.writer(connection, login)
         self.drill = register.is_drill(connection)
         self.pen = Pen(connection, self.actor, now, self.plan.hash)
         self.today = local_date(self.pen.now)

@@ -265,6 +265,15 @@ def actor(connection: Connection, login: str) -> Actor:
     return Actor(row.login, row.person, row.name, Role(row.role), row.unit)
 
 
+def writer(connection: Connection, login: str) -> Actor:
+    """The officer who writes under this login.
+
+    Raises JournalBroken like `check_register`, NotPermitted like `actor`.
+    """
+    check_register(connection)
+    return actor(connection, login)
+
+
 def check_register(connection: Connection) -> None:
     """Raises JournalBroken when the officers' register is not what the journal makes of it.
 
