@@ -75,7 +75,7 @@ REVISIONS = {
 ACCEPTANCES = {
     "in time": (county.ACCEPTED, county.ACCEPTED, False),
     "on the first day": (county.FIRST_DAY, county.FIRST_DAY, False),
-    "a day late": (date(2023, 11, 2), date(2023, 11, 2), False),
+    "a day late with paper": (date(2023, 11, 2), date(2023, 11, 2), True),
     "told late": (date(2023, 10, 25), date(2023, 11, 5), False),
     "told late with paper": (date(2023, 10, 25), date(2023, 11, 5), True),
 }
