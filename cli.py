@@ -1588,6 +1588,39 @@ def report_ledgers(
     desk.answer(document, lambda screen: screen.ledgers(document))
 
 
+@report.command("dashboard")
+@click.argument("out", type=FILE)
+@click.option("--unit", help="责任单位编码或名称；不写即全部可见的单位")
+@AS_OF
+@KNOWN_AT
+@click.option("--no-ranking", is_flag=True, help="不给责任单位排名，按附件的次序列出")
+@FORCE
+@pass_desk
+def report_dashboard(
+    desk: Desk,
+    out: Path,
+    unit: str | None,
+    as_of: date | None,
+    known_at: datetime | None,
+    no_ranking: bool,
+    force: bool,
+) -> None:
+    """把进度看板写到 OUT（一个 html 文件，可打印）：对照附件、曲线、逾期、采暖季、证据。"""
+    from workflow import answers_pages, dashboard, register, spreadsheet
+
+    database = desk.database()
+    clocks = _clocks(desk, database, as_of, known_at)
+    units = _visible(desk.reader(database), _units(desk, database, unit))
+    spreadsheet.refuse_existing(out, force=force)
+    today, now = desk.day(database).today, desk.viewing_instant(database)
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        found = dashboard.draw(connection, plan, clocks, today, now, units, ranking=not no_ranking)
+        size = dashboard.write(out, found)
+        document = answers_pages.dashboard(str(out), size, found)
+    desk.answer(document, lambda screen: screen.dashboard(document))
+
+
 @cli.group()
 def audit() -> None:
     """核验日志，查许可和拆除是否合规。"""

@@ -794,6 +794,22 @@ class Screen:
         table = self.table(headings, rows, title=title, numbers=(1, 2, 3, 4))
         return "\n".join([table, *_quarantined(found)])
 
+    def dashboard(self, found: Answer) -> str:
+        """`report dashboard`."""
+        lines = [
+            f"截至 {found['as_of']}{_drill(found)}，看板已写到 {clean(found['file'])}"
+            f"（{found['bytes']:,} 字节）",
+            f"任务 {found['task']} 户，已验收 {found['done']} 户，逾期 {found['overdue']} 户，"
+            f"有风险 {found['at_risk']} 户",
+        ]
+        if found["gravest"]:
+            lines.append(f"最严重：{found['gravest']} 户新旧取暖都没有")
+        if found["journal_broken"] is not None:
+            lines.append(
+                f"日志核对不符：{clean(found['journal_broken'])}；运行 xianli audit verify"
+            )
+        return "\n".join([*lines, *_strings(found["cautions"])])
+
     def plan(self, plan: Answer) -> str:
         """`plan show`."""
         phases, units, rules = plan["phases"], plan["units"], plan["rules"]

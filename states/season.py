@@ -5,13 +5,15 @@ Everything here is computed from the facts of the case and the plan; nothing is 
 the evidence is *unknown*, and unknown is not stable.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from itertools import pairwise
 
 from states.facts import CaseFacts, Milestone
 from states.plan import Plan, Season
+from states.vocabulary import Area, Path
 from states.workdays import ONE_DAY
 
 _YEAR = timedelta(days=366)
@@ -228,23 +230,31 @@ def running(facts: CaseFacts, plan: Plan, today: date) -> bool | None:
     return False if seasons else None
 
 
-def known_seasons(facts: CaseFacts, plan: Plan) -> list[Dated]:
+def known_seasons(facts: CaseFacts, plan: Plan) -> Sequence[Dated]:
     """The seasons of this area and path whose dates are known, in order."""
-    return [
-        season
-        for season in map(dated, plan.seasons_of(facts.area, facts.path))
-        if season is not None
-    ]
+    return _known(plan, facts.area, facts.path)
 
 
-def _runs(facts: CaseFacts, plan: Plan) -> Iterator[tuple[Dated, ...]]:
+def _runs(facts: CaseFacts, plan: Plan) -> Sequence[tuple[Dated, ...]]:
     """Every run of the required number of consecutive known seasons, in order."""
-    seasons = known_seasons(facts, plan)
+    return _runs_of(plan, facts.area, facts.path)
+
+
+# Thousands of cases ask for the same few seasons, and a plan never changes.
+@lru_cache
+def _known(plan: Plan, area: Area, path: Path) -> Sequence[Dated]:
+    found = map(dated, plan.seasons_of(area, path))
+    return tuple(season for season in found if season is not None)
+
+
+@lru_cache
+def _runs_of(plan: Plan, area: Area, path: Path) -> Sequence[tuple[Dated, ...]]:
+    seasons = _known(plan, area, path)
     number = plan.rules.required_seasons.value
-    for index in range(len(seasons) - number + 1):
-        run = tuple(seasons[index : index + number])
-        if all(b.start_year == a.start_year + 1 for a, b in pairwise(run)):
-            yield run
+    runs = (tuple(seasons[i : i + number]) for i in range(len(seasons) - number + 1))
+    return tuple(
+        run for run in runs if all(b.start_year == a.start_year + 1 for a, b in pairwise(run))
+    )
 
 
 def _latest_ended(facts: CaseFacts, plan: Plan, today: date) -> tuple[Dated, ...] | None:
