@@ -309,9 +309,12 @@ class Officers(RuleBasedStateMachine):
         accepted=st.sampled_from(["in time", "in time", *ACCEPTANCES]),
         wrong=st.sampled_from([*[""] * 5, *WRONG]),
         login=st.sampled_from(["li", "li", "li", "zhao-county"]),
+        taken_back=st.sampled_from(["", "", "not_stable", "paper_fault"]),
     )
-    def a_winter_goes_by(self, kind: str, accepted: str, wrong: str, login: str) -> None:
-        """Everything is right but one thing, and somebody asks for the permission.
+    def a_winter_goes_by(
+        self, kind: str, accepted: str, wrong: str, login: str, taken_back: str
+    ) -> None:
+        """Everything is right but one thing, and somebody asks for the permission; perhaps twice.
 
         Days are counted from the season's first day, which is 0; its last is 151.
         """
@@ -356,6 +359,10 @@ class Officers(RuleBasedStateMachine):
             if kind in wrongs:
                 self.tell(FactKind(kind), 150, *pairs)
         self.give(county.permit(CODES[0]), login)
+        if taken_back:
+            why = (("cause", taken_back), ("findings", "问题"))
+            self.give(county.make_order(CODES[0], Trigger.REVOKE, *why), "zhang")
+            self.give(county.permit(CODES[0]), login)
 
     def tell(self, kind: FactKind, offset: int, *pairs: tuple[str, str]) -> None:
         """The unit, or for a finding the county, records a fact of the first case."""
