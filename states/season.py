@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from itertools import pairwise
 
-from states.facts import CaseFacts, Milestone
+from states.facts import CaseFacts, Milestone, VisitRecord
 from states.plan import Plan, Season
 from states.vocabulary import Area, Path
 from states.workdays import ONE_DAY
@@ -118,7 +118,14 @@ def late_papers(facts: CaseFacts, window: Window) -> list[Milestone]:
 
 
 def outages(facts: CaseFacts, plan: Plan, season: Dated, today: date) -> list[int]:
-    """The lengths in days of each outage in the season, as known today.
+    """The lengths in days of each outage in the season, as known today."""
+    return [(last - first).days + 1 for first, last in outage_spans(facts, plan, season, today)]
+
+
+def outage_spans(
+    facts: CaseFacts, plan: Plan, season: Dated, today: date
+) -> list[tuple[date, date]]:
+    """The first and last day of each outage in the season, as known today.
 
     Outage days are a set: overlaps count once, and consecutive days are one outage. From fault to
     repair, the repair day excluded; a cold visit until a warm one; late first heat from the first
@@ -131,13 +138,28 @@ def outages(facts: CaseFacts, plan: Plan, season: Dated, today: date) -> list[in
         while day <= last:
             days.add(day)
             day += ONE_DAY
-    lengths: list[int] = []
+    spans: list[tuple[date, date]] = []
     for day in sorted(days):
         if day - ONE_DAY in days:
-            lengths[-1] += 1
+            spans[-1] = spans[-1][0], day
         else:
-            lengths.append(1)
-    return lengths
+            spans.append((day, day))
+    return spans
+
+
+def first_heat_late(facts: CaseFacts, plan: Plan, season: Dated) -> bool:
+    """Whether the heat first came on later than the plan's grace after the season began."""
+    grace = timedelta(days=plan.rules.first_heat_grace_days.value)
+    return facts.first_heat_on is not None and facts.first_heat_on > season.first_day + grace
+
+
+def cold_visits(facts: CaseFacts, plan: Plan, season: Dated) -> int:
+    """How many visits within the season found it cold."""
+    limit = plan.rules.warm_temperature.value
+    return sum(
+        season.first_day <= visit.on <= season.last_day and visit.temperature < limit
+        for visit in facts.visits
+    )
 
 
 def open_outage(facts: CaseFacts, plan: Plan) -> str | None:
@@ -167,13 +189,13 @@ def winter(facts: CaseFacts, plan: Plan, today: date) -> str | None:
 
 def warm_visits(facts: CaseFacts, plan: Plan, season: Dated) -> int:
     """How many warm visits were made within the season."""
-    limit = plan.rules.warm_temperature.value
     return sum(
-        season.first_day <= visit.on <= season.last_day and visit.temperature >= limit
+        season.first_day <= visit.on <= season.last_day and warm(visit, plan)
         for visit in facts.visits
     )
 
 
+<<<<<<< HEAD
 def heated_season(facts: CaseFacts, plan: Plan, heat: date) -> Dated | None:
     """The season that a first heat begins: the first one known that is not over by then.
 
@@ -190,6 +212,11 @@ def first_heat(facts: CaseFacts, plan: Plan, season: Dated) -> date | None:
     """When the heat of the device in place came on for this season, by the last word on it."""
     told = [heat for heat in facts.first_heats if heated_season(facts, plan, heat) == season]
     return told[-1] if told else None
+=======
+def warm(visit: VisitRecord, plan: Plan) -> bool:
+    """Whether it was warm enough indoors."""
+    return visit.temperature >= plan.rules.warm_temperature.value
+>>>>>>> main
 
 
 def signed(facts: CaseFacts, season: Dated) -> bool:
@@ -287,17 +314,21 @@ def _spells(facts: CaseFacts, plan: Plan, season: Dated) -> Iterator[tuple[date,
     for fault in facts.faults:
         yield fault.on, fault.repaired_on
     yield from _cold_spells(facts, plan)
+<<<<<<< HEAD
     grace = timedelta(days=plan.rules.first_heat_grace_days.value)
     heat = first_heat(facts, plan, season)
     if heat and heat > season.first_day + grace:
         yield season.first_day, heat
+=======
+    if first_heat_late(facts, plan, season):
+        yield season.first_day, facts.first_heat_on
+>>>>>>> main
 
 
 def _cold_spells(facts: CaseFacts, plan: Plan) -> Iterator[tuple[date, date | None]]:
-    limit = plan.rules.warm_temperature.value
     cold_since: date | None = None
     for visit in sorted(facts.visits, key=lambda visit: (visit.on, visit.seq)):
-        if visit.temperature < limit:
+        if not warm(visit, plan):
             cold_since = cold_since or visit.on
         elif cold_since is not None:
             yield cold_since, visit.on
