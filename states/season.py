@@ -150,7 +150,8 @@ def outage_spans(
 def first_heat_late(facts: CaseFacts, plan: Plan, season: Dated) -> bool:
     """Whether the heat first came on later than the plan's grace after the season began."""
     grace = timedelta(days=plan.rules.first_heat_grace_days.value)
-    return facts.first_heat_on is not None and facts.first_heat_on > season.first_day + grace
+    heat = first_heat(facts, plan, season)
+    return heat is not None and heat > season.first_day + grace
 
 
 def cold_visits(facts: CaseFacts, plan: Plan, season: Dated) -> int:
@@ -195,7 +196,6 @@ def warm_visits(facts: CaseFacts, plan: Plan, season: Dated) -> int:
     )
 
 
-<<<<<<< HEAD
 def heated_season(facts: CaseFacts, plan: Plan, heat: date) -> Dated | None:
     """The season that a first heat begins: the first one known that is not over by then.
 
@@ -212,11 +212,11 @@ def first_heat(facts: CaseFacts, plan: Plan, season: Dated) -> date | None:
     """When the heat of the device in place came on for this season, by the last word on it."""
     told = [heat for heat in facts.first_heats if heated_season(facts, plan, heat) == season]
     return told[-1] if told else None
-=======
+
+
 def warm(visit: VisitRecord, plan: Plan) -> bool:
     """Whether it was warm enough indoors."""
     return visit.temperature >= plan.rules.warm_temperature.value
->>>>>>> main
 
 
 def signed(facts: CaseFacts, season: Dated) -> bool:
@@ -314,15 +314,9 @@ def _spells(facts: CaseFacts, plan: Plan, season: Dated) -> Iterator[tuple[date,
     for fault in facts.faults:
         yield fault.on, fault.repaired_on
     yield from _cold_spells(facts, plan)
-<<<<<<< HEAD
-    grace = timedelta(days=plan.rules.first_heat_grace_days.value)
     heat = first_heat(facts, plan, season)
-    if heat and heat > season.first_day + grace:
+    if heat and first_heat_late(facts, plan, season):
         yield season.first_day, heat
-=======
-    if first_heat_late(facts, plan, season):
-        yield season.first_day, facts.first_heat_on
->>>>>>> main
 
 
 def _cold_spells(facts: CaseFacts, plan: Plan) -> Iterator[tuple[date, date | None]]:

@@ -337,7 +337,7 @@ FAULTS: dict[str, tuple[Break, str, Line]] = {
     "grace is a day too long": (
         function(
             season,
-            "_spells",
+            "first_heat_late",
             "heat > season.first_day + grace",
             "heat > season.first_day + grace * 2",
         ),
@@ -345,7 +345,7 @@ FAULTS: dict[str, tuple[Break, str, Line]] = {
         Line.SINGLE,
     ),
     "the last day of grace is late": (
-        function(season, "_spells", "heat > season", "heat >= season"),
+        function(season, "first_heat_late", "heat > season", "heat >= season"),
         HEAT,
         Line.LAWFUL,
     ),
