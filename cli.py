@@ -1015,7 +1015,7 @@ def case_list(
     clocks = _clocks(desk, database, as_of, known_at)
     units = _visible(desk.reader(database), _units(desk, database, unit))
     with database.reading() as connection:
-        plan = register.plan_in_force(connection)
+        plan = register.plan_known_at(connection, clocks.known_at)
         found = cases.positions(connection, plan, clocks, units)
     document = [answers.position(p) for p in found if state is None or p.state is state]
     desk.answer([*document], lambda screen: screen.case_list(document, limit))
@@ -1036,7 +1036,10 @@ def case_show(
     database = desk.database()
     clocks, who = _clocks(desk, database, as_of, known_at), desk.reader(database)
     with database.reading() as connection:
-        plan, drill = register.plan_in_force(connection), register.is_drill(connection)
+        plan, drill = (
+            register.plan_known_at(connection, clocks.known_at),
+            register.is_drill(connection),
+        )
         facts, _ = cases.facts_of(connection, code, who, clocks)
         personal = cases.personal(connection, [code])[code]
     if reveal:
@@ -1095,7 +1098,7 @@ def case_history(desk: Desk, code: str, as_of: date | None, known_at: datetime |
     database = desk.database()
     clocks, who = _clocks(desk, database, as_of, known_at), desk.reader(database)
     with database.reading() as connection:
-        plan = register.plan_in_force(connection)
+        plan = register.plan_known_at(connection, clocks.known_at)
         _, events = cases.facts_of(connection, code, who, clocks)
     shown = [e for e in events if not clocks.past or e.occurred_on <= clocks.as_of]
     document = answers.history(shown, cases.lateness(events, plan))
@@ -1333,7 +1336,7 @@ def check(
     units = _visible(desk.reader(database), _units(desk, database, unit))
     today = desk.day(database).today
     with database.reading() as connection:
-        plan = register.plan_in_force(connection)
+        plan = register.plan_known_at(connection, clocks.known_at)
         foreseen = forecast.foresee(connection, plan, clocks, today, units)
         found = overdue.check(connection, plan, clocks, units, foreseen.positions)
         document = answers.check(
@@ -1521,7 +1524,7 @@ def show_forecast(
     clocks = _clocks(desk, database, as_of, known_at, outlook=True)
     units = _visible(desk.reader(database), _units(desk, database, unit))
     with database.reading() as connection:
-        plan = register.plan_in_force(connection)
+        plan = register.plan_known_at(connection, clocks.known_at)
         found = forecast.foresee(connection, plan, clocks, desk.day(database).today, units)
         document = answers.forecast(found, plan, drill=register.is_drill(connection))
     desk.answer(document, lambda screen: screen.forecast(document))
@@ -2010,7 +2013,7 @@ def audit_violations(
     database = desk.whole_county()
     clocks, units = _clocks(desk, database, as_of, known_at), _units(desk, database, unit)
     with database.reading() as connection:
-        plan = register.plan_in_force(connection)
+        plan = register.plan_known_at(connection, clocks.known_at)
         found = books.register(connection, plan, clocks, units, only_open=only_open)
         drill = register.is_drill(connection)
     document = answers.violations(found, clocks.as_of, drill=drill)
@@ -2051,7 +2054,7 @@ def audit_asof(desk: Desk, day: date, known_at: datetime | None, published: Path
     clocks = _clocks(desk, database, day, known_at, place="DATE")
     kept = asof.read_published(published) if published else None
     with database.reading() as connection:
-        found = asof.view(connection, register.plan_in_force(connection), clocks)
+        found = asof.view(connection, register.plan_known_at(connection, clocks.known_at), clocks)
         against = asof.compare(connection, found, kept) if kept else None
     document = answers.asof(found, against)
     desk.answer(document, lambda screen: screen.asof(document))

@@ -1,7 +1,4 @@
-"""The independent audit, on bundles that are made here event by event.
-
-Nothing of ours helps to make them: the canonical JSON, the hashes, the tables are this file's own.
-"""
+"""The independent audit, on bundles that are made event by event (tests/bundles.py)."""
 
 import ast
 import contextlib
@@ -11,316 +8,40 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import cast
 
 import pytest
+from bundles import (
+    CHECKED,
+    CODE,
+    FIRST_DAY,
+    LAST_DAY,
+    PERMIT_DAY,
+    REGISTERED,
+    SEASONS,
+    Book,
+    Line,
+    Step,
+    canonical,
+    changed,
+    digest,
+    events,
+    integrity,
+    make,
+    make_plan,
+    removal,
+    rewritten,
+    row,
+    season,
+    story,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow import verify
-
-Line = dict[str, object]
-
-CODE = "103-0001"
-FIRST_DAY, LAST_DAY = "2023-11-01", "2024-03-31"
-PERMIT_DAY = "2024-04-20"
-NOT_SAID = "not said"
-
-
-def season(label: str, first: str, last: str, **more: object) -> Line:
-    where: Line = {"areas": ["rural"], "paths": ["coal_to_electric", "solar"]}
-    days: Line = {"label": label, "first_day": first, "last_day": last, "verified": False}
-    return {**where, **days, **more}
-
-
-SEASONS = [
-    season("2023-2024", FIRST_DAY, LAST_DAY),
-    season("2024-2025", "2024-11-01", "2025-03-31"),
-]
-CHECKED = {"verified": True, "document": "d" * 64, "entered_by": "zhang"}
-
-
-def make_plan(seasons: list[Line] | None = None, **rules: object) -> Line:
-    values: Line = {
-        "required_seasons": 1,
-        "exempt_paths": [],
-        "outage_days": 7,
-        "outage_days_total": 15,
-        "warm_visits": 2,
-        "warm_temperature": 18,
-        "first_heat_grace_days": 5,
-        "backdating_days": 15,
-    }
-    entries = {name: {"value": value, "verified": False} for name, value in values.items()}
-    for name, value in rules.items():
-        entries[name] = value if isinstance(value, dict) else {**entries[name], "value": value}
-    return {"name": "tiny", "rules": entries, "seasons": SEASONS if seasons is None else seasons}
-
-
-@dataclass(frozen=True)
-class Step:
-    """One event to write; `over` are fields of the body that shall be other than right.
-
-    In the evidence "@label" stands for the seq of the step with that label.
-    """
-
-    kind: str
-    on: str
-    by: str = "wang"
-    evidence: Mapping[str, object] = field(default_factory=dict)
-    heard: str = ""
-    attach: tuple[str, ...] = ()
-    label: str = ""
-    stream: str = f"case:{CODE}"
-    over: Mapping[str, object] = field(default_factory=dict)
-
-    @property
-    def recorded_at(self) -> str:
-        heard = self.heard or self.on
-        return heard if "T" in heard else f"{heard}T04:00:00.000000Z"
-
-
-OFFICERS: dict[str, tuple[str, str | None, str]] = {
-    "zhang": ("county_office", None, "zhang"),
-    "lin": ("county_office", None, "lin"),
-    "wang": ("unit_officer", "103", "wang"),
-    "wang2": ("acceptor", None, "wang"),
-    "zhao": ("unit_head", "103", "zhao"),
-    "qian": ("unit_officer", "200", "qian"),
-    "sun": ("acceptor", None, "sun"),
-    "sun2": ("county_office", None, "sun"),
-    "he": ("auditor", None, "he"),
-}
-MOVES = {
-    "registered": "household_confirmation",
-    "confirm": "equipment_selection",
-    "select": "construction",
-    "complete": "acceptance",
-    "reject": "construction",
-    "accept": "stable_season",
-    "permit": "removal_permitted",
-    "overturn": "construction",
-    "replace": "construction",
-    "change_path": "equipment_selection",
-    "revoke": "stable_season",
-    "close": "closed",
-    "reinstate": "household_confirmation",
-}
-
-
-def canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-
-def digest(written: str) -> str:
-    return hashlib.sha256(written.encode()).hexdigest()
-
-
-class Book:
-    """Writes events and keeps the tables that belong to them."""
-
-    def __init__(self, plan: Line, *, drill: bool) -> None:
-        self.lines: list[Line] = []
-        self.heads: dict[str, tuple[int, str]] = {}
-        self.labels: dict[str, int] = {}
-        self.cases: dict[str, Line] = {}
-        self.permissions: list[Line] = []
-        self.milestones: dict[str, Line] = {}
-        self.officers = dict(OFFICERS)
-        self.disabled: set[str] = set()
-        self.gates: dict[str, Line] = {}
-        self.drill = drill
-        self.plan = digest(canonical(plan))
-        on = "2023-05-19"
-        self.add(Step("init", on, "zhang", {"drill": drill, "plan": "tiny"}, stream="database"))
-        adopted: Line = {"name": "tiny", "document": plan}
-        self.add(Step("plan_adopted", on, "zhang", adopted, stream="plan"))
-        for login, (role, unit, person) in OFFICERS.items():
-            evidence = {"login": login, "name": login, "person": person, "role": role, "unit": unit}
-            self.add(Step("officer_added", on, "zhang", evidence, stream="officers"))
-
-    def add(self, step: Step) -> None:
-        seq = len(self.lines) + 1
-        self.labels[step.label] = seq
-        evidence = {key: self.named(value) for key, value in step.evidence.items()}
-        if step.kind == "plan_adopted":
-            self.plan = digest(canonical(evidence["document"]))
-        version, previous = self.heads.get(step.stream, (0, None))
-        row = self.cases.get(step.stream[5:])
-        moves = step.kind in MOVES
-        body: Line = {
-            "schema": 1,
-            "stream": step.stream,
-            "version": version + 1,
-            "previous": previous,
-            "kind": step.kind,
-            "from": row["state"] if moves and row else None,
-            "to": MOVES[step.kind] if moves else None,
-            "occurred_on": step.on,
-            "recorded_at": step.recorded_at,
-            "actor": step.by,
-            "role": self.officers.get(step.by, ("county_office",))[0],
-            "reason": None,
-            "evidence": evidence,
-            "attachments": [{"name": name, "sha256": "a" * 64} for name in step.attach],
-            "plan": self.plan,
-            "personal": None,
-            **step.over,
-        }
-        written = canonical(body)
-        columns = {name: body[name] for name in verify.JOURNAL_COLUMNS}
-        self.heads[step.stream] = (version + 1, digest(written))
-        line: Line = {"type": "event", "seq": seq, "hash": digest(written), "bytes": written}
-        self.lines.append({**line, "signature": None, "columns": columns})
-        self.project(step, seq, body, evidence)
-
-    def named(self, value: object) -> object:
-        if isinstance(value, list):
-            return [self.named(item) for item in value]
-        if isinstance(value, str) and "@" in value:
-            before, _, label = value.partition("@")
-            return before + str(self.labels[label])
-        return value
-
-    def project(self, step: Step, seq: int, body: Line, evidence: Line) -> None:
-        if step.kind == "officer_disabled":
-            self.disabled.add(str(evidence["login"]))
-        if step.kind == "gate_opened":
-            key = canonical([evidence["unit"], evidence["village"], evidence["kind"]])
-            self.gates[key] = {"type": "gate", **evidence}
-        if not step.stream.startswith("case:"):
-            return
-        code = step.stream[5:]
-        row = self.cases.setdefault(code, {"type": "case", "code": code})
-        columns = ("unit", "village", "path", "kind", "area", "quota")
-        if step.kind in ("registered", "amended", "change_path", "reinstate"):
-            row |= {name: evidence[name] for name in columns if name in evidence}
-        if body["to"] is not None:
-            row |= {"state": body["to"], "state_since": step.on}
-        row["version"], row["head_hash"] = self.heads[step.stream]
-        person = self.officers.get(step.by, ("", None, step.by))[2]
-        if step.kind == "accept":
-            self.milestones |= {
-                code: {
-                    **self.milestones.get(code, {}),
-                    "accepted_on": step.on,
-                    "acceptance_seq": seq,
-                    "accepted_by": person,
-                }
-            }
-        if step.kind == "complete":
-            self.milestones[code] = {"ready_on": evidence.get("ready_on"), "readiness_seq": seq}
-        if step.kind == "permit":
-            season_days = {"season_first_day": FIRST_DAY, "season_last_day": LAST_DAY}
-            mine: Line = {"case": code, "seq": seq, "permitted_on": step.recorded_at[:10]}
-            rest = {"permitted_by": person, "plan": body["plan"], **season_days}
-            found = self.milestones.get(code, {})
-            self.permissions.append({"type": "permission", **mine, **found, **rest})
-
-    def bundle(self) -> list[Line]:
-        header: Line = {"type": "header", "format": "xianli-bundle/1", "drill": self.drill}
-        header |= {"size": len(self.lines), "triggers": {}}
-        officers: list[Line] = [
-            {
-                "type": "officer",
-                "login": login,
-                "name": login,
-                "person": person,
-                "role": role,
-                "unit": unit,
-                "active": login not in self.disabled,
-            }
-            for login, (role, unit, person) in self.officers.items()
-        ]
-        tables = [*self.cases.values(), *self.permissions, *officers, *self.gates.values()]
-        return copy.deepcopy([header, *self.lines, *tables])
-
-
-REGISTERED: Line = {
-    "unit": "103",
-    "village": "东会村",
-    "path": "coal_to_electric",
-    "kind": "residential",
-    "area": "rural",
-    "quota": "planned",
-    "old_facilities": ["kang"],
-    "holds": ["name"],
-}
-
-
-def story(*extra: Step, **changed: Step | None) -> list[Step]:
-    """A household from the ledger to the permission, each step on its day; None leaves one out."""
-    steps: dict[str, Step | None] = {
-        "registered": Step("registered", "2023-05-20", evidence=REGISTERED, label="registered"),
-        "confirm": Step(
-            "confirm",
-            "2023-06-01",
-            evidence={"consent_by": "household", "old_facility": ["kang:in_use"]},
-        ),
-        "select": Step("select", "2023-06-10", evidence={"model": "KFR-1"}),
-        "works": Step("works", "2023-08-01", evidence={"started_on": "2023-08-01"}, label="works"),
-        "complete": Step("complete", "2023-09-20", evidence={"ready_on": "2023-09-20"}),
-        "accept": Step(
-            "accept", "2023-10-10", "sun", {"facility": ["kang:present:a.jpg"]}, label="accept"
-        ),
-        "heat": Step("works", "2023-11-02", evidence={"first_heat_on": "2023-11-02"}, label="heat"),
-        "visit_1": Step("visit", "2023-12-01", evidence={"temperature": "20.5"}, label="visit_1"),
-        "visit_2": Step("visit", "2024-02-01", evidence={"temperature": 18}, label="visit_2"),
-        "signature": Step(
-            "signature",
-            "2024-04-01",
-            evidence={"season": "2023-2024", "by": "household"},
-            label="signature",
-        ),
-        "permit": Step("permit", PERMIT_DAY, "zhang", label="permit"),
-    }
-    steps |= changed
-    kept = [step for step in steps.values() if step is not None]
-    return sorted([*kept, *extra], key=lambda step: step.recorded_at)
-
-
-def make(*steps: Step, plan: Line | None = None, drill: bool = True) -> list[Line]:
-    book = Book(make_plan() if plan is None else plan, drill=drill)
-    for step in steps or story():
-        book.add(step)
-    return book.bundle()
-
-
-def integrity(lines: list[Line]) -> set[str]:
-    return {finding.code for finding in verify.examine(lines).integrity}
-
-
-def removal(lines: list[Line]) -> list[str]:
-    """The removal findings of a bundle that is otherwise sound."""
-    report = verify.examine(lines)
-    assert report.integrity == ()
-    return [finding.code for finding in report.removal]
-
-
-def changed(kind: str, on: str, by: str = "wang", **evidence: object) -> Step:
-    return Step(kind, on, by, evidence)
-
-
-def events(lines: list[Line]) -> list[Line]:
-    return [line for line in lines if line["type"] == "event"]
-
-
-def row(lines: list[Line], kind: str) -> Line:
-    return next(line for line in lines if line["type"] == kind)
-
-
-def rewritten(line: Line, **fields: object) -> None:
-    """Change the bytes and the columns of an event, and its hash with them."""
-    body = {**json.loads(str(line["bytes"])), **fields}
-    columns = cast("Line", line["columns"])
-    columns |= {name: value for name, value in fields.items() if name in columns}
-    line["bytes"] = canonical(body)
-    line["hash"] = digest(canonical(body))
-
 
 # ---------------------------------------------------------------- the whole
 
@@ -1356,12 +1077,41 @@ def test_two_seasons_must_follow_each_other(label: str, over: bool) -> None:
         changed("visit", "2023-10-13", temperature=20),
         changed("visit", "2023-10-14", temperature=20),
         changed("signature", "2023-10-21", season=label),
+        changed("works", "2023-11-02", first_heat_on="2023-11-02"),
         heat=changed("works", "2023-10-11", first_heat_on="2023-10-11"),
     )
     lines = make(*steps, plan=plan)
     row(lines, "permission")["season_first_day"] = "2023-10-12"
 
     assert removal(lines) == (["permission_unlawful"] if over else [])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "over"),
+    [
+        ("2023-10-11", "2023-11-02", False),
+        ("2023-10-20", "2023-10-21", False),
+        ("2023-10-11", "2023-10-20", True),
+        ("2023-10-21", "2023-11-02", True),
+        ("2022-10-19", "2023-11-02", True),
+        ("2022-10-20", "2023-11-02", False),
+    ],
+)
+def test_each_season_needs_a_first_heat_of_its_own(first: str, second: str, over: bool) -> None:
+    early = season("2022-2023", "2023-10-12", "2023-10-20")
+    plan = make_plan([early, *SEASONS], required_seasons=2, outage_days=9, outage_days_total=9)
+    steps = story(
+        changed("visit", "2023-10-13", temperature=20),
+        changed("visit", "2023-10-14", temperature=20),
+        changed("signature", "2023-10-21", season="2022-2023"),
+        changed("works", "2023-11-02", first_heat_on=second),
+        heat=changed("works", "2023-11-01", first_heat_on=first),
+    )
+    lines = make(*steps, plan=plan)
+    row(lines, "permission")["season_first_day"] = "2023-10-12"
+
+    codes = [finding.code for finding in verify.examine(lines).removal]
+    assert codes == (["permission_unlawful"] if over else [])
 
 
 def test_the_most_recent_season_counts_and_not_an_earlier_one() -> None:
@@ -1440,8 +1190,9 @@ def later(kind: str, on: str, by: str = "wang", **evidence: object) -> Step:
         (later("works", "2023-11-20", first_heat_on="2023-11-20"), True),
         (later("works", "2024-04-30", first_heat_on="2023-11-20"), True),
         (later("works", "2024-04-30", first_heat_on="2024-04-30"), False),
-        (later("works", PERMIT_DAY, first_heat_on="2024-04-30"), True),
-        (later("works", "2024-04-30", first_heat_on=PERMIT_DAY), True),
+        (later("works", PERMIT_DAY, first_heat_on="2024-04-30"), False),
+        (later("works", "2024-04-30", first_heat_on=PERMIT_DAY), False),
+        (later("works", "2024-04-30", first_heat_on=LAST_DAY), True),
         (later("correct", "2024-04-05", "zhang", id="@visit_1"), True),
         (later("correct", "2023-12-01", "zhang", id="@visit_1", temperature="15"), True),
         (later("correct", "2023-12-05", "zhang", id="@visit_1"), False),

@@ -16,11 +16,24 @@ can only be trusted to hold the ones that suit it.
 Exit status: 0 nothing found; 1 permissions or removals against the rule; 6 the journal or a table
 made from it does not verify; 2 wrong usage; 3 no readable bundle.
 
-How to read it: the tables of what is allowed come first, then the reading of values, then section 4
-(`refusals`), then what became of the old facilities (`removals`), then signatures and the tree over
-all events (docs/proof.md), then the walk over the journal (`Audit`). A day is its ordinal number
-(1 = 0001-01-01), so that a run of days is a plain range. All days are county-local; Shanghai is
-UTC+8 all year.
+How to read it, from top to bottom, in one afternoon. The parts bear their numbers:
+
+1. What may be found: the codes, a finding, the report.
+2. What is allowed: states, steps, and who may record what, as tables.
+3. How values are read: nothing is believed to be of the type that it should be.
+4. Proof: Merkle tree, SSH signatures, receipts of a witness (formats: docs/proof.md).
+5. What is read of an event and of a plan.
+6. What is kept of a household while its stream is read.
+7. `Audit`, the walk over the journal, event by event: bytes and chain; tree and receipts; who
+   did it and under which plan; the registers; the households; the end.
+8. `refusals`: the rule of section 4. The walk asks it when it meets a permission (what was known
+   then) and again at the end (what is known now). Who has an hour reads this part only.
+9. `removals`: what became of the old facilities, and whether a permission covered it.
+10. What the tables in the bundle must say.
+11. The report in words and as JSON, and the command.
+
+A day is its ordinal number (1 = 0001-01-01), so that a run of days is a plain range. All days are
+county-local; Shanghai is UTC+8 all year.
 """
 
 import base64
@@ -35,7 +48,6 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from itertools import chain, pairwise
-from types import NoneType
 
 try:
     from cryptography.exceptions import InvalidSignature
@@ -44,6 +56,9 @@ try:
     CAN_CHECK_SIGNATURES = True
 except ImportError:
     CAN_CHECK_SIGNATURES = False
+
+
+# ---------------------------------------------------------------- 1. what may be found
 
 FINDING_CODES: dict[str, str] = {
     # integrity: exit status 6
@@ -94,6 +109,9 @@ FINDING_CODES: dict[str, str] = {
 }
 
 
+GRADES = {"witnessed": "有见证", "signed": "有签名", "clock_only": "仅凭时钟"}
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is not as it must be; `code` is a key of FINDING_CODES."""
@@ -133,10 +151,7 @@ class Report:
         return {grade: held.count(grade) for grade in GRADES}
 
 
-GRADES = {"witnessed": "有见证", "signed": "有签名", "clock_only": "仅凭时钟"}
-
-
-# ---------------------------------------------------------------- what is allowed (design 3)
+# ---------------------------------------------------------------- 2. what is allowed (design 3)
 
 STATES = {
     "household_confirmation": "确村确户",
@@ -230,7 +245,7 @@ OTHER_KINDS: dict[tuple[str, str], tuple[str, set[str]]] = {
 }
 GENESIS = (("database", "init"), ("plan", "plan_adopted"), ("officers", "officer_added"))
 
-# Besides acceptance and readiness (design 4.2); `revoke` unless its cause is a fault on paper.
+# Besides acceptance and readiness (design 4.2); not a `revoke` whose cause is a fault on paper.
 RESTARTS = {"overturn", "replace", "change_path", "reinstate", "revoke"}
 CASE_COLUMNS = ("unit", "village", "path", "kind", "area", "quota")
 JOURNAL_COLUMNS = (
@@ -239,14 +254,40 @@ JOURNAL_COLUMNS = (
 )  # fmt: skip
 EVENT_KEYS = {"schema", "reason", "evidence", "attachments", "plan", "personal", *JOURNAL_COLUMNS}
 
+# What a repair, a resolution, a correction names: under which key, and what kind of fact it may be.
+NAMED: dict[str, tuple[str, set[str]]] = {
+    "repair": ("fault", {"fault"}),
+    "resolve": ("id", {"violation", "complaint", "finding", "notice"}),
+    "correct": ("id", FACTS | {"registered"}),
+}
+WORKS_DAYS = ("started_on", "installed_on", "ready_on", "first_heat_on")
+# The numbers that section 4 and the register of late paper need of a plan, and which way is looser
+# when it is revised (design 8); temperature and exempt paths are compared apart.
+RULE_NUMBERS = (
+    "required_seasons", "outage_days", "outage_days_total", "warm_visits",
+    "first_heat_grace_days", "backdating_days",
+)  # fmt: skip
+RULES = (*RULE_NUMBERS, "warm_temperature", "exempt_paths")
+LOOSER_UP = ("outage_days", "outage_days_total", "first_heat_grace_days")
+LOOSER_DOWN = ("required_seasons", "warm_visits")
+# The tables in the bundle that the journal makes, and the key of each.
+TABLES = {
+    "case": ("code",),
+    "permission": ("seq",),
+    "officer": ("login",),
+    "gate": ("unit", "village", "kind"),
+    "key": ("key",),
+}
 
-# ---------------------------------------------------------------- reading values
+
+# ---------------------------------------------------------------- 3. reading values
 
 FOREVER = 10**9  # a day that no calendar reaches
 HASH = re.compile(r"[0-9a-f]{64}")
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 LABEL = re.compile(r"([0-9]{4})-([0-9]{4})")
+Object = Mapping[str, object]  # of JSON
 
 
 def not_json(word: str) -> object:
@@ -272,6 +313,16 @@ def texts(value: object) -> tuple[str, ...] | None:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
     return None
+
+
+def mapping(value: object) -> Object:
+    """A JSON object; anything else is an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def listed(value: object) -> list[object] | None:
+    """A list of whatever."""
+    return value if isinstance(value, list) else None
 
 
 def whole(value: object) -> int | None:
@@ -310,6 +361,12 @@ def day(value: object) -> int | None:
     return read_day(value) if isinstance(value, str) else None
 
 
+def days(value: object) -> list[int | None] | None:
+    """A list of days, all of them readable."""
+    found = [day(one) for one in value] if isinstance(value, list) else None
+    return None if found is None or None in found else found
+
+
 @lru_cache(maxsize=16384)
 def shanghai_day(written: str) -> int | None:
     """The day in Shanghai (UTC+8) on which an instant in UTC falls; None if it is no instant."""
@@ -341,7 +398,185 @@ def show(value: object) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in shown[:80])
 
 
-# ---------------------------------------------------------------- one event
+# ---------------------------------------------------------------- 4. tree, signatures, receipts
+
+
+class Tree:
+    """The growing Merkle tree of RFC 6962, as the roots of its complete subtrees."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.peaks: list[tuple[int, bytes]] = []  # (leaves, hash), the largest first
+
+    def append(self, leaf: bytes) -> None:
+        """Add a leaf by its data."""
+        leaves, found = 1, hashlib.sha256(b"\0" + leaf).digest()
+        while self.peaks and self.peaks[-1][0] == leaves:
+            found = hashlib.sha256(b"\1" + self.peaks.pop()[1] + found).digest()
+            leaves *= 2
+        self.peaks.append((leaves, found))
+        self.size += 1
+
+    def root(self) -> str:
+        """The root in base64."""
+        hashes = [found for _, found in self.peaks] or [hashlib.sha256().digest()]
+        found = hashes.pop()
+        while hashes:
+            found = hashlib.sha256(b"\1" + hashes.pop() + found).digest()
+        return base64.b64encode(found).decode()
+
+
+def decoded(written: str) -> bytes:
+    """Base64 in its one spelling. Raises ValueError for anything else."""
+    data = base64.b64decode(written, validate=True)
+    if base64.b64encode(data).decode() != written:
+        raise ValueError(written)
+    return data
+
+
+def strings(data: bytes) -> list[bytes]:
+    """The length-prefixed strings that SSH writes one after another. Raises ValueError."""
+    found = []
+    while data:
+        length = 4 + int.from_bytes(data[:4], "big")
+        if len(data) < length:
+            raise ValueError("truncated")
+        found.append(data[4:length])
+        data = data[length:]
+    return found
+
+
+def ssh_strings(*parts: bytes) -> bytes:
+    """The reverse of `strings`."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def raw_key(written: object) -> bytes | None:
+    """The 32 bytes of a public key written as in a `.pub` file, without comment."""
+    with suppress(ValueError):
+        kind, _, data = (text(written) or "").partition(" ")
+        algorithm, raw = strings(decoded(data))
+        if kind == "ssh-ed25519" and algorithm == b"ssh-ed25519" and len(raw) == 32:
+            return raw
+    return None
+
+
+def read_signature(written: object) -> tuple[str, str, bytes] | None:
+    """The public key, the namespace and the signature in an SSHSIG blob (base64)."""
+    with suppress(ValueError):
+        blob = decoded(text(written) or "")
+        key, space, reserved, hashed, signature = strings(blob[10:])
+        algorithm, raw = strings(signature)
+        sound = (blob[:10], reserved, hashed, algorithm) == (
+            b"SSHSIG\0\0\0\1", b"", b"sha512", b"ssh-ed25519",
+        )  # fmt: skip
+        if sound and len(raw) == 64:
+            return f"ssh-ed25519 {base64.b64encode(key).decode()}", space.decode(), raw
+    return None
+
+
+def ssh_signed(message: bytes, space: str) -> bytes:
+    """What SSHSIG signs for a message."""
+    digest = hashlib.sha512(message).digest()
+    return b"SSHSIG" + ssh_strings(space.encode(), b"", b"sha512", digest)
+
+
+def signed_by(key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the Ed25519 key signed the message."""
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A checkpoint with its signature lines: name, first bytes, rest."""
+
+    origin: str
+    size: int
+    root: str
+    body: str
+    signatures: tuple[tuple[str, bytes, bytes], ...]
+
+
+def read_receipt(written: object) -> Receipt | None:
+    """A witness's receipt (docs/proof.md); None when it is none."""
+    with suppress(ValueError):
+        body, _, rest = (text(written) or "").partition("\n\n")
+        origin, size, root, *_ = body.split("\n")
+        signatures = []
+        for line in rest.splitlines():
+            dash, name, data = line.split(" ")
+            if dash != "\u2014":
+                raise ValueError(line)
+            signatures.append((name, decoded(data)[:4], decoded(data)[4:]))
+        if re.fullmatch(r"0|[1-9][0-9]{0,14}", size) and len(decoded(root)) == 32:
+            return Receipt(origin, int(size), root, f"{body}\n", tuple(signatures))
+    return None
+
+
+def witness_key(written: object) -> tuple[str, bytes, bytes] | None:
+    """Name, key id and key in the line of a witness, `name+id+key`."""
+    with suppress(ValueError):
+        name, key_id, data = (text(written) or "").split("+", 2)
+        blob = decoded(data)
+        if blob[:1] == b"\4" and len(blob) == 33:
+            digest = hashlib.sha256(name.encode() + b"\n" + blob).digest()
+            if digest[:4].hex() == key_id:
+                return name, digest[:4], blob[1:]
+    return None
+
+
+def cosignatures(receipt: Receipt, line: str) -> list[bytes]:
+    """Those signatures of a receipt that bear name and key id of this witness, good or not."""
+    known = witness_key(line)
+    return [payload for *named, payload in receipt.signatures if known and (*named,) == known[:2]]
+
+
+def cosigned(receipt: Receipt, line: str) -> bool:
+    """Whether the witness with this key signed the receipt (c2sp.org/tlog-cosignature)."""
+    known = witness_key(line)
+    for payload in cosignatures(receipt, line):
+        seconds = int.from_bytes(payload[:8], "big")
+        message = f"cosignature/v1\ntime {seconds}\n{receipt.body}".encode()
+        if known and len(payload) == 72 and signed_by(known[2], message, payload[8:]):
+            return True
+    return False
+
+
+# ---------------------------------------------------------------- 5. an event, a plan
+
+# kind -> key -> how it is read; an event says nothing without a key that has no question mark.
+EVIDENCE: dict[str, dict[str, Callable[[object], object]]] = {
+    "confirm": {"old_facility?": texts},
+    "complete": {"ready_on": day},
+    "accept": {"facility?": texts},
+    "change_path": {"path?": text, "quota?": text, "keep_device?": text, "old_facility?": texts},
+    "reinstate": {"path?": text, "quota?": text},
+    "revoke": {"cause?": text},
+    "works": {"first_heat_on?": day},
+    "old-facility": {"facility": texts, "status": text, "by?": text},
+    "repair": {"fault": event_id},
+    "visit": {"temperature": number},
+    "signature": {"season": text},
+    "violation": {"by?": text},
+    "finding": {"severity": text},
+    "resolve": {"id": event_id},
+    "correct": {"id": event_id},
+    "gate_opened": {"unit": text, "village": text, "kind": text, "opened_on": day},
+    "holidays_entered": {"year": whole, "source": text, "off": days, "working": days},
+    "key_added": {"login": text, "key": raw_key, "valid_until?": day},
+    "witness_added": {"key": witness_key},
+    "witness_revoked": {"key": text},
+    "quarantine_proposed": {"code": text, "fingerprint": text},
+    "quarantine_confirmed": {"code": text, "fingerprint": text, "proposal": event_id},
+    "letter_issued": {"number": text, "kind": text, "unit": text, "matters": listed},
+}
+
+
+# -------- one event
 
 
 @dataclass(slots=True)
@@ -360,14 +595,21 @@ class Event:
     actor: str
     person: str
     role: str
-    evidence: Mapping[str, object]
+    evidence: Object
     attached: frozenset[str]
     plan: str | None
+    values: dict[str, object] = field(default_factory=dict)  # of the evidence, as `read` reads it
+    device: int = 0  # which device of the case was in place: 0, 1, 2 …
 
     @property
     def label(self) -> str:
         """What people call this kind of event."""
         return kind_of(self)[0]
+
+    @property
+    def ready_on(self) -> int | None:
+        """The day on which the device was ready, of a `complete`."""
+        return day(self.evidence.get("ready_on"))
 
     @property
     def documented(self) -> bool:
@@ -385,7 +627,16 @@ def kind_of(event: Event) -> tuple[str, set[str]]:
     return known or (show(event.kind), set())
 
 
-def read_event(seq: int, body: Mapping[str, object]) -> Event | str:
+def read_body(raw: str) -> tuple[Object, str] | None:
+    """The JSON object in an event's bytes, and its canonical spelling; None if there is none."""
+    with suppress(ValueError, RecursionError):
+        raw.encode()
+        body: object = DECODE(raw)
+        return (body, CANONICAL(body)) if isinstance(body, dict) else None
+    return None
+
+
+def read_event(seq: int, body: Object) -> Event | str:
     """The event in these bytes, or what is wrong with them, in words."""
     if body.keys() != EVENT_KEYS:
         odd = "、".join(sorted(show(key) for key in body.keys() ^ EVENT_KEYS)[:5])
@@ -402,23 +653,23 @@ def read_event(seq: int, body: Mapping[str, object]) -> Event | str:
     for key in ("from", "to", "previous", "plan", "personal"):
         if body[key] is not None and text(body[key]) is None:
             return f"{key} 应为文字或空"
-    if not isinstance(body["reason"], (str, NoneType)):
+    if body["reason"] is not None and not isinstance(body["reason"], str):
         return "reason 应为文字或空"
     evidence, attachments = body["evidence"], body["attachments"]
     if not isinstance(evidence, dict) or not isinstance(attachments, list):
         return "evidence 或 attachments 类型不对"
-    pairs = [one if isinstance(one, dict) else {} for one in attachments]
-    if not all(text(one.get("name")) and HASH.fullmatch(str(one.get("sha256"))) for one in pairs):
+    files = [mapping(one) for one in attachments]
+    if not all(text(one.get("name")) and HASH.fullmatch(str(one.get("sha256"))) for one in files):
         return "附件没有名称或哈希"
     code = stream[5:] if stream.startswith("case:") else None
     return Event(
         seq, stream, code, kind, text(body["from"]), text(body["to"]), occurred, heard,
-        recorded_at, actor, actor, role, evidence, frozenset(str(one["name"]) for one in pairs),
+        recorded_at, actor, actor, role, evidence, frozenset(str(one["name"]) for one in files),
         text(body["plan"]),
     )  # fmt: skip
 
 
-# ---------------------------------------------------------------- the plan
+# -------- the plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,66 +705,46 @@ class Plan:
     faults: list[str] = field(default_factory=list)
 
 
-RULE_NUMBERS = (
-    "required_seasons", "outage_days", "outage_days_total", "warm_visits",
-    "first_heat_grace_days", "backdating_days",
-)  # fmt: skip
-
-
-# Which way is looser, when a plan is revised (design 8); the temperature is compared apart.
-LOOSER_UP = ("outage_days", "outage_days_total", "first_heat_grace_days")
-LOOSER_DOWN = ("required_seasons", "warm_visits")
-
-
-def is_more(one: Plan, other: Plan, name: str) -> bool:
-    """Whether a number of one plan is above the other's; unreadable ones are found elsewhere."""
-    here, there = one.numbers.get(name), other.numbers.get(name)
-    return here is not None and there is not None and here > there
-
-
-def by_household(plan: Plan) -> dict[tuple[str, str, str], Season]:
-    """The seasons of a plan by label, area and path."""
+def seasons_of(plan: Plan) -> dict[tuple[str, str, str], tuple[int | None, int | None, bool]]:
+    """First day, last day and verified, by label, area and path."""
     return {
-        (season.label, area, path): season
+        (season.label, area, path): (season.first, season.last, season.verified)
         for season in plan.seasons
         for area in season.areas
         for path in season.paths
     }
 
 
-def is_verified(entry: Mapping[str, object]) -> bool:
+def is_verified(entry: Object) -> bool:
     """Verified = said so, with the hash of a source document and who entered it (design 1)."""
     sourced = text(entry.get("document")) is not None and text(entry.get("entered_by")) is not None
     return entry.get("verified") is True and sourced
 
 
-def read_plan(document: Mapping[str, object]) -> Plan:
+def plan_hash(document: object) -> str:
+    """What events name a plan by."""
+    return hashlib.sha256(CANONICAL(document).encode()).hexdigest()
+
+
+def read_plan(document: Object) -> Plan:
     """The parts of a plan document that the rule rests on; what cannot be read is in `faults`."""
-    plan = Plan()
-    rules = document.get("rules")
-    for name in (*RULE_NUMBERS, "warm_temperature", "exempt_paths"):
-        rule = rules.get(name) if isinstance(rules, dict) else None
-        entry = rule if isinstance(rule, dict) else {}
-        value = entry.get("value")
-        if is_verified(entry):
-            plan.verified.add(name)
-        if name == "warm_temperature":
-            plan.warm_temperature = number(value)
-        elif name == "exempt_paths":
-            plan.exempt = texts(value) if isinstance(value, list) else None
-        elif (count := whole(value)) is not None:
+    plan, rules = Plan(), mapping(document.get("rules"))
+    entries = {name: mapping(rules.get(name)) for name in RULES}
+    plan.verified = {name for name, entry in entries.items() if is_verified(entry)}
+    for name in RULE_NUMBERS:
+        if (count := whole(entries[name].get("value"))) is not None:
             plan.numbers[name] = count
-        read = {"warm_temperature": plan.warm_temperature, "exempt_paths": plan.exempt}
-        if (read | plan.numbers).get(name) is None:
-            plan.faults.append(f"rules.{name}")
-    wanted = rules.get("signatures") if isinstance(rules, dict) else None
-    policy = texts(wanted.get("value")) if isinstance(wanted, dict) else ()
+    plan.warm_temperature = number(entries["warm_temperature"].get("value"))
+    exempt = entries["exempt_paths"].get("value")
+    plan.exempt = texts(exempt) if isinstance(exempt, list) else None
+    read = {**plan.numbers, "warm_temperature": plan.warm_temperature, "exempt_paths": plan.exempt}
+    plan.faults = [f"rules.{name}" for name in RULES if read.get(name) is None]
+    policy = texts(mapping(rules["signatures"]).get("value")) if "signatures" in rules else ()
     plan.signatures = policy or ()
-    if policy is None or (wanted is not None and not isinstance(wanted, dict)):
+    if policy is None:
         plan.faults.append("rules.signatures")
-    seasons = document.get("seasons")
-    for place, entry in enumerate(seasons if isinstance(seasons, list) else ()):
-        entry = entry if isinstance(entry, dict) else {}
+    for place, one in enumerate(listed(document.get("seasons")) or ()):
+        entry = mapping(one)
         label = text(entry.get("label"))
         areas, paths = texts(entry.get("areas")), texts(entry.get("paths"))
         if label is None or areas is None or paths is None:
@@ -526,32 +757,7 @@ def read_plan(document: Mapping[str, object]) -> Plan:
     return plan
 
 
-# ---------------------------------------------------------------- what is kept of a case
-
-
-@dataclass(slots=True)
-class Fact:
-    """Something recorded beside the line, as it reads now: corrections change it in place."""
-
-    seq: int
-    kind: str
-    day: int
-    actor: str
-    person: str
-    device: int  # which device of the case was in place when it was recorded: 0, 1, 2 …
-    values: dict[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Milestone:
-    """The last acceptance, or the last readiness: `day` is `occurred_on`, or `ready_on`."""
-
-    seq: int
-    day: int | None
-    heard: int
-    actor: str
-    person: str
-    documented: bool
+# ---------------------------------------------------------------- 6. what is kept of a household
 
 
 @dataclass(slots=True)
@@ -562,8 +768,8 @@ class Permit:
     state: str | None
     area: str | None
     path: str | None
-    accepted: Milestone | None
-    ready: Milestone | None
+    accepted: Event | None
+    ready: Event | None
     device: int
     plan: Plan | None
     in_force: bool
@@ -580,15 +786,14 @@ class Case:
     columns: dict[str, str | None] = field(default_factory=dict)
     state: str | None = None
     since: int | None = None
-    origin: Fact | None = None
-    accepted: Milestone | None = None
-    ready: Milestone | None = None
+    accepted: Event | None = None
+    ready: Event | None = None
     device: int = 0
-    works: list[Fact] = field(default_factory=list)
-    restarts: list[tuple[int, int]] = field(default_factory=list)
-    facts: dict[int, Fact] = field(default_factory=dict)
-    sightings: list[Fact] = field(default_factory=list)
-    struck: list[Fact] = field(default_factory=list)
+    works: list[Event] = field(default_factory=list)  # since it last came into 施工
+    restarts: list[tuple[int, int]] = field(default_factory=list)  # seq, day
+    facts: dict[int, Event] = field(default_factory=dict)  # and the registration
+    sightings: list[Event] = field(default_factory=list)
+    struck: list[Event] = field(default_factory=list)  # removals as they read before a correction
     permits: list[Permit] = field(default_factory=list)
     last: int = 0  # the seq of its last event
     unsigned: int = 0  # the seq of its last event that nobody signed
@@ -596,48 +801,724 @@ class Case:
     suspensions: list[tuple[int, int]] = field(default_factory=list)
 
 
-# How people call the old facilities, and those who take them down.
-WORDS = {
-    "kang": "火炕",
-    "stove": "暖炉",
-    "boiler": "土锅炉",
-    "other": "其他原设施",
-    "household": "用户自行",
-    "contractor": "施工单位",
-    "official": "工作人员",
-    "unknown": "不明",
-}
-
-# What is read of a fact's evidence: key -> reader, and whether the fact says nothing without it.
-READERS: dict[str, dict[str, tuple[Callable[[object], object], bool]]] = {
-    "works": {"first_heat_on": (day, False)},
-    "notice": {},
-    "old-facility": {"facility": (texts, True), "status": (text, True), "by": (text, False)},
-    "repair": {"fault": (event_id, True)},
-    "visit": {"temperature": (number, True)},
-    "signature": {"season": (text, True)},
-    "violation": {"by": (text, False)},
-    "finding": {"severity": (text, True)},
-    "resolve": {"id": (event_id, True)},
-    "correct": {"id": (event_id, True)},
-}
-
-
-def freezes(fact: Fact) -> bool:
+def freezes(fact: Event) -> bool:
     """A violation, a complaint, or a finding that is not expressly a mere note."""
     if fact.kind == "finding":
         return fact.values.get("severity") != "note"
     return fact.kind in ("violation", "complaint")
 
 
-# ---------------------------------------------------------------- the rule (design 4)
+def same_person(one: Event, other: Event) -> bool:
+    """Persons are separated, not logins; one login is one person whatever the register says."""
+    return one.person == other.person or one.actor == other.actor
+
+
+# ---------------------------------------------------------------- 7. the walk
+
+
+@dataclass(frozen=True, slots=True)
+class Officer:
+    """A line of the officers' register."""
+
+    login: str
+    name: str | None
+    person: str
+    role: str
+    unit: str | None
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A public key of the officers' register, `ssh-ed25519 AAAA…`."""
+
+    key: str
+    login: str
+    added_seq: int
+    valid_until: int | None
+    revoked_seq: int | None = None
+
+
+class Audit:
+    """Takes a bundle line by line and keeps what the end needs; never stops at a fault."""
+
+    def __init__(self) -> None:
+        self.integrity: list[Finding] = []
+        self.removal: list[Finding] = []
+        self.header: Object = {}
+        self.rows: dict[str, list[Object]] = {name: [] for name in TABLES}
+        # Bytes and chain: how many events, the last seq and instant, the end of each stream.
+        self.events = self.seq = 0
+        self.recorded_at = ""
+        self.heads: dict[str, tuple[int, str]] = {}
+        # Tree and receipts.
+        self.tree = Tree()
+        self.origin = ""
+        self.receipts: list[Receipt] = []
+        self.roots: dict[int, str] = {}
+        self.unchecked = False
+        # The registers.
+        self.genesis: list[Event] = []
+        self.drill = False
+        self.officers: dict[str, Officer] = {}
+        self.keys: dict[str, Key] = {}  # by the key itself, revoked ones too
+        self.witnesses: set[str] = set()
+        self.plans: dict[str, Plan] = {}
+        self.plan: str | None = None
+        self.proposals: dict[tuple[str, int], Event] = {}
+        self.quarantined: set[str] = set()
+        self.gates: dict[tuple[object, ...], Object] = {}
+        self.letters: dict[str, str] = {}  # number -> unit, as long as it is not answered
+        self.series: dict[tuple[str, int], int] = {}
+        # The households.
+        self.cases: dict[str, Case] = {}
+
+    def fault(self, code: str, about: Event | int | None, words: str) -> None:
+        """Note an integrity finding, with the household, the number and the day in words."""
+        if isinstance(about, Event):
+            place = f"户 {show(about.case)} " if about.case is not None else ""
+            place += f"第 {about.seq} 号事件（{about.label}，{iso(about.day)}）："
+            finding = Finding(code, about.stream, about.case, about.seq, place + words)
+        else:
+            place = f"第 {about} 号事件：" if about is not None else ""
+            finding = Finding(code, None, None, about, place + words)
+        self.integrity.append(finding)
+
+    def take(self, line: object) -> None:
+        """Take the next line of the bundle."""
+        kind = line.get("type") if isinstance(line, Mapping) else None
+        if not isinstance(line, Mapping) or not isinstance(kind, str):
+            self.fault("line_malformed", None, f"第 {self.seq} 号事件之后有一行读不出来")
+        elif kind == "event":
+            self.take_event(line)
+        elif kind == "receipt" and self.events == 0:
+            self.take_receipt(line.get("note"))
+        elif kind in self.rows:
+            self.rows[kind].append(line)
+        elif kind == "header" and not self.header:
+            self.header = line
+        else:
+            self.fault("line_malformed", None, f"第 {self.seq} 号事件之后有一行类型是 {show(kind)}")
+
+    # -------- bytes and chain
+
+    def take_event(self, line: Object) -> None:
+        """Check the next event: its number, its bytes, what they say; then it is in the tree."""
+        self.events += 1
+        given, expected = whole(line.get("seq")), self.seq + 1
+        self.seq = expected if given is None else given
+        if given != expected:
+            words = f"此处应为第 {expected} 号，实为 {show(line.get('seq'))}"
+            self.fault("seq_gap", self.seq, words)
+        if "signature" not in line:
+            self.fault("line_malformed", self.seq, "没有写明有无签名")
+        raw = text(line.get("bytes")) or ""
+        digest = hashlib.sha256(raw.encode("utf-8", "replace")).hexdigest()
+        found = read_body(raw)
+        if found is None:
+            self.fault("event_malformed", self.seq, "内容不是可读的 JSON 事件")
+        else:
+            self.take_body(line, raw, digest, *found)
+        self.grow(digest, text(line.get("signature")))
+
+    def take_body(self, line: Object, raw: str, digest: str, body: Object, canonical: str) -> None:
+        """Check an event as a link of the journal, then for what it says."""
+        event = read_event(self.seq, body)
+        place = self.seq if isinstance(event, str) else event
+        if line.get("hash") != digest:
+            self.fault("hash_mismatch", place, "内容与哈希不符")
+        if canonical != raw:
+            self.fault("bytes_not_canonical", place, "内容不是规范写法")
+        columns = mapping(line.get("columns"))
+        off = [
+            name
+            for name in JOURNAL_COLUMNS
+            if name not in columns or not same(columns[name], body.get(name))
+        ]
+        if off:
+            self.fault("columns_differ", place, f"列与内容不同：{'、'.join(off)}")
+        self.check_chain(body, text(line.get("hash")) or digest, place)
+        if isinstance(event, str):
+            self.fault("event_malformed", place, event)
+            return
+        if event.recorded_at < self.recorded_at:
+            words = f"记录时间 {event.recorded_at} 早于前一事件的 {self.recorded_at}"
+            self.fault("recorded_at_backwards", event, words)
+        self.recorded_at = max(self.recorded_at, event.recorded_at)
+        if event.day > event.heard:
+            words = f"发生日期 {iso(event.day)} 晚于记录当日 {iso(event.heard)}"
+            self.fault("future_occurred", event, words)
+        signed = self.check_signature(line.get("signature"), raw, event)
+        self.judge(event)
+        if event.case is not None:
+            case = self.cases.setdefault(event.case, Case(event.case))
+            case.last = self.seq
+            case.unsigned = case.unsigned if signed else self.seq
+
+    def check_chain(self, body: Object, digest: str, place: Event | int) -> None:
+        """Versions of a stream run 1, 2, 3 …, each naming the hash of the one before.
+
+        After a fault the walk goes on from what the event says, so that one fault is one finding.
+        """
+        stream = text(body.get("stream"))
+        if stream is None:
+            return
+        version, head = self.heads.get(stream, (0, None))
+        given = whole(body.get("version"))
+        if given != version + 1:
+            words = f"此处应为第 {version + 1} 版，实为 {show(body.get('version'))}"
+            self.fault("version_gap", place, words)
+        if body.get("previous") != head:
+            self.fault("chain_broken", place, f"所记上一事件不是本流第 {version} 版")
+        self.heads[stream] = (version + 1 if given is None else given, digest)
+
+    # -------- tree and receipts
+
+    def grow(self, digest: str, signature: str | None) -> None:
+        """Add the event to the tree, as its bytes are, and keep the roots that receipts name."""
+        leaf = {"seq": self.seq, "hash": digest, "signature": signature}
+        self.tree.append(CANONICAL(leaf).encode("utf-8", "replace"))
+        if self.tree.size == 1:
+            self.origin += digest[:16]
+        if any(receipt.size == self.tree.size for receipt in self.receipts):
+            self.roots[self.tree.size] = self.tree.root()
+
+    def take_checkpoint(self, event: Event) -> None:
+        """A checkpoint says what the tree of all events before it is."""
+        told = tuple(event.evidence.get(name) for name in ("origin", "size", "root"))
+        if told != (self.origin, self.tree.size, self.tree.root()):
+            self.fault(
+                "checkpoint_differs", event, f"所记为 {show(told[1])} 条，树根 {show(told[2])}"
+            )
+
+    def take_receipt(self, written: object) -> None:
+        """Keep a receipt: its root is compared when the journal has come so far."""
+        receipt = read_receipt(written)
+        if receipt is None:
+            self.fault("receipt_invalid", None, "见证回执读不出")
+            return
+        self.receipts.append(receipt)
+
+    def judge_receipts(self) -> int:
+        """Compare every receipt with the journal; how many events a good one covers."""
+        covered = 0
+        for receipt in self.receipts:
+            words = f"见证回执（{receipt.size} 条）"
+            known = [line for line in self.witnesses if cosignatures(receipt, line)]
+            if receipt.origin != self.origin:
+                words += f"是 {show(receipt.origin)} 的，本库是 {show(self.origin)}"
+                self.fault("receipt_invalid", None, words)
+            elif not known:
+                self.fault("receipt_invalid", None, f"{words}没有已登记见证人的签名")
+            elif CAN_CHECK_SIGNATURES and not any(cosigned(receipt, line) for line in known):
+                self.fault("receipt_invalid", None, f"{words}的签名不对")
+            elif receipt.size > self.tree.size:
+                words += f"：日志只有 {self.tree.size} 条，此后的被截去"
+                self.fault("receipt_differs", None, words)
+            elif receipt.size and self.roots.get(receipt.size) != receipt.root:
+                self.fault("receipt_differs", receipt.size, f"{words}：此号及以前有事件被改写")
+            elif CAN_CHECK_SIGNATURES:
+                covered = max(covered, receipt.size)
+            else:
+                self.unchecked = True
+        return covered
+
+    def grades(self, covered: int) -> dict[str, str]:
+        """The proof of each case that verifies, by its weakest event; of none if not even the
+        journal as a whole does."""
+        tainted = {finding.case for finding in self.integrity}
+        found = {}
+        for code, case in self.cases.items():
+            if code not in tainted and None not in tainted:
+                graded = "witnessed" if case.last <= covered else "signed"
+                found[code] = graded if case.unsigned <= covered else "clock_only"
+        return found
+
+    # -------- what an event says: who did it, under which plan, and what it does
+
+    def judge(self, event: Event) -> None:
+        """Check who did it, under which plan; then let it count."""
+        allowed = kind_of(event)[1]
+        if not allowed:
+            self.fault("kind_unknown", event, f"流 {show(event.stream)} 中不应有 {event.label}")
+            return
+        if event.role not in allowed:
+            self.fault("role_not_allowed", event, f"角色 {show(event.role)} 无权办理")
+        begun = len(self.genesis) == len(GENESIS)
+        if begun:
+            self.identify(event)
+        if begun and (event.stream, event.kind) == GENESIS[0]:
+            self.fault("genesis_malformed", event, "建库只能有一次，且在最前")
+        # `init` comes before any plan; `adopt` checks both it and the adoption itself.
+        if event.plan != self.plan and event.kind not in ("init", "plan_adopted"):
+            self.fault("unknown_plan", event, f"所引方案 {show(event.plan)} 不是当时有效的方案")
+        if event.case is not None:
+            self.take_case(self.cases.setdefault(event.case, Case(event.case)), event)
+        else:
+            self.take_register(event)
+        if not begun:
+            self.begin(event)
+
+    def begin(self, event: Event) -> None:
+        """Init, the plan, the first county officer: the first three events, by that officer."""
+        place = len(self.genesis)
+        self.genesis.append(event)
+        if (event.stream, event.kind) != GENESIS[place] or event.seq != place + 1:
+            label = OTHER_KINDS[GENESIS[place]][0]
+            self.fault("genesis_malformed", event, f"第 {place + 1} 个事件应为{label}")
+        if place == 0:
+            drill = event.evidence.get("drill")
+            self.drill = drill is True
+            named = show(event.evidence.get("plan"))
+            self.origin = f"xianli/{named}/drill/" if self.drill else f"xianli/{named}/"
+            if not isinstance(drill, bool):
+                self.fault("genesis_malformed", event, "没有写明是否演练")
+        if place == 2:
+            login = event.evidence.get("login")
+            if any(first.actor != login for first in self.genesis):
+                self.fault("genesis_malformed", event, "首位登记的人员不是建库、采用方案的人")
+            for first in self.genesis:
+                self.identify(first)
+
+    def identify(self, event: Event) -> None:
+        """The actor stands in the register, is active, and has the role the event says."""
+        if event.role == event.actor == "system":
+            return  # the program itself, which is in no register
+        officer = self.officers.get(event.actor)
+        if officer is None:
+            self.fault("actor_unknown", event, f"经办人 {show(event.actor)} 不在人员名册")
+            return
+        event.person = officer.person
+        if not officer.active:
+            self.fault("actor_unknown", event, f"经办人 {show(event.actor)} 已停用")
+        if officer.role != event.role:
+            words = f"{show(event.actor)} 在名册上是 {officer.role}，事件写的是 {show(event.role)}"
+            self.fault("role_mismatch", event, words)
+
+    def read(self, event: Event) -> bool:
+        """Read its evidence, as EVIDENCE says; whether all of it can be read."""
+        sound = True
+        for name, reader in EVIDENCE.get(event.kind, {}).items():
+            key = name.removesuffix("?")
+            given = event.evidence.get(key)
+            event.values[key] = reader(given)
+            if event.values[key] is None and (key == name or given is not None):
+                self.fault("evidence_malformed", event, f"{key} 缺失或读不出：{show(given)}")
+                sound = False
+        return sound
+
+    # -------- the registers
+
+    def take_register(self, event: Event) -> None:
+        """Let an event beside the cases count, if its evidence can be read."""
+        if event.source is not None or event.target is not None:
+            self.fault("edge_not_allowed", event, "这类事件不移动任何户")
+        given = event.evidence
+        match event.kind if self.read(event) else "":
+            case "plan_adopted":
+                self.adopt(event)
+            case "plan_proposed" | "quarantine_proposed":
+                self.proposals[event.kind, event.seq] = event
+            case "quarantine_confirmed":
+                self.quarantine(event)
+            case "officer_added":
+                self.add_officer(event)
+            case "officer_disabled":
+                self.disable_officer(event)
+            case "key_added":
+                self.add_key(event)
+            case "key_revoked":
+                self.revoke_key(event)
+            case "checkpoint_made":
+                self.take_checkpoint(event)
+            case "witness_added":
+                self.witnesses.add(str(given["key"]))
+            case "witness_revoked":
+                self.witnesses.discard(str(given["key"]))
+            case "gate_opened":  # the last event for a village and kind counts
+                row = {name: given[name] for name in ("unit", "village", "kind", "opened_on")}
+                self.gates[row["unit"], row["village"], row["kind"]] = row
+            case "holidays_entered":  # they move no rule of section 4
+                listed = [*(texts(given["off"]) or ()), *(texts(given["working"]) or ())]
+                if any(one[:4] != str(given["year"]) for one in listed):
+                    self.fault("evidence_malformed", event, "节假日中有日期不是该年的")
+            case "letter_issued":
+                self.issue_letter(event)
+            case "letter_answered":
+                self.answer_letter(event)
+
+    def add_officer(self, event: Event) -> None:
+        """Enter an officer into the register; without a person the login is the person."""
+        given = event.evidence
+        login, role, person = (text(given.get(name)) for name in ("login", "role", "person"))
+        if login is None or login == "system" or role is None or role not in ROLES - {"system"}:
+            self.fault("evidence_malformed", event, "人员登记缺少登录名，或角色不明")
+            return
+        person = person or login
+        if login in self.officers and self.officers[login].person != person:
+            self.fault("person_changed", event, f"登录名 {show(login)} 原是另一人的")
+        name, unit = text(given.get("name")), text(given.get("unit"))
+        self.officers[login] = Officer(login, name, person, role, unit, active=True)
+
+    def disable_officer(self, event: Event) -> None:
+        """Take an officer out of service; the line stays in the register."""
+        officer = self.officers.get(str(event.evidence.get("login")))
+        if officer is None:
+            self.fault("reference_unknown", event, "所停用的人员不在名册")
+            return
+        self.officers[officer.login] = replace(officer, active=False)
+
+    def key_of(self, login: str) -> Key | None:
+        """The key that a login has in use."""
+        mine = (key for key in self.keys.values() if key.login == login and not key.revoked_seq)
+        return next(mine, None)
+
+    def add_key(self, event: Event) -> None:
+        """Enter a public key into the register: new, and the only one of its login."""
+        login, key = str(event.evidence["login"]), str(event.evidence["key"])
+        if login not in self.officers:
+            self.fault("evidence_malformed", event, "公钥登记的账号不在名册")
+        elif key in self.keys or self.key_of(login) is not None:
+            self.fault("key_conflict", event, f"{show(login)} 已有公钥，或这把公钥已登记过")
+        else:
+            self.keys[key] = Key(key, login, event.seq, day(event.evidence.get("valid_until")))
+
+    def revoke_key(self, event: Event) -> None:
+        """Take a public key out of use; what it signed stays signed."""
+        key = self.key_of(str(event.evidence.get("login")))
+        if key is None or key.key != event.evidence.get("key"):
+            self.fault("key_conflict", event, "所撤销的不是该账号在用的公钥")
+            return
+        self.keys[key.key] = replace(key, revoked_seq=event.seq)
+
+    def check_signature(self, written: object, message: str, event: Event) -> bool:
+        """Whether the event bears a good signature of the key its actor had at that point."""
+        key, found = self.key_of(event.actor), read_signature(written)
+        if written is None:
+            plan = self.plans.get(self.plan or "")
+            wanted = plan.signatures if plan is not None and event.role != "system" else ()
+            named = event.case is not None and event.kind in wanted
+            # Somebody has to begin: the first key of all is registered before anybody has one.
+            first = event.stream == "officers" and not self.keys
+            if key is not None:
+                self.fault("signature_missing", event, f"{show(event.actor)} 登记了公钥，没有签名")
+            elif (named or "all" in wanted) and not first:
+                self.fault("signature_missing", event, "方案要求此项签名，没有签名")
+            return False
+        space = "xianli-drill@v1" if self.drill else "xianli-event@v1"
+        if found is None:
+            words = "签名读不出"
+        elif key is None or found[0] != key.key:
+            words = "不是经办人当时登记在用的公钥所签"
+        elif key.valid_until is not None and event.heard > key.valid_until:
+            words = f"公钥有效期到 {iso(key.valid_until)}，已过期"
+        elif not CAN_CHECK_SIGNATURES:
+            self.unchecked = True
+            return False
+        elif found[1] == space and signed_by(
+            raw_key(key.key) or b"", ssh_signed(message.encode(), space), found[2]
+        ):
+            return True
+        else:
+            words = "签名与事件内容不符"
+        self.fault("signature_invalid", event, words)
+        return False
+
+    def quarantine(self, event: Event) -> None:
+        """The second side of a quarantine: another person in another role, of the same damage."""
+        given = event.evidence
+        proposal = self.proposals.get(("quarantine_proposed", event_id(given["proposal"]) or 0))
+        if proposal is None or any(
+            proposal.evidence[name] != given[name] for name in ("code", "fingerprint")
+        ):
+            self.fault("reference_unknown", event, "没有这样提出的隔离")
+            return
+        if proposal.role == event.role or proposal.person == event.person:
+            self.fault("separation", event, "隔离须由县级办公室和审计人员两人办理")
+        self.quarantined.add(str(given["code"]))
+
+    def issue_letter(self, event: Event) -> None:
+        """An official letter: numbered through its year without a gap, about known cases."""
+        number, kind = str(event.evidence["number"]), str(event.evidence["kind"])
+        year = date.fromordinal(event.day).year
+        count = self.series[kind, year] = self.series.get((kind, year), 0) + 1
+        if not number.endswith(f"〔{year}〕{count}号"):
+            words = f"文号 {show(number)} 不是本年此类第 {count} 号"
+            self.fault("evidence_malformed", event, words)
+        for matter in listed(event.evidence["matters"]) or ():
+            code = text(mapping(matter).get("case"))
+            if code not in self.cases:
+                self.fault("reference_unknown", event, f"函件所列 {show(code)} 不是已登记的户")
+        self.letters[number] = str(event.evidence["unit"])
+
+    def answer_letter(self, event: Event) -> None:
+        """The slip of a letter, once, by its unit or the county office."""
+        number = str(event.evidence.get("number"))
+        unit, officer = self.letters.pop(number, None), self.officers.get(event.actor)
+        if unit is None:
+            self.fault("reference_unknown", event, f"没有待回执的函件 {show(number)}")
+        elif officer is not None and officer.unit not in (None, unit):
+            self.fault("role_not_allowed", event, f"函件发给 {show(unit)}，不由此人回执")
+
+    def adopt(self, event: Event) -> None:
+        """Put a plan in force; the event may name it or the plan it takes over from."""
+        document = event.evidence.get("document")
+        if not isinstance(document, dict):
+            self.fault("plan_malformed", event, "没有方案文本")
+            return
+        digest, plan = plan_hash(document), read_plan(document)
+        if plan.faults:
+            self.fault("plan_malformed", event, f"方案缺少或读不出：{'、'.join(plan.faults)}")
+        if event.plan is None or event.plan not in (digest, self.plan):
+            self.fault("unknown_plan", event, "所引方案既不是所采用的，也不是此前有效的")
+        before = self.plans.get(self.plan or "")
+        if before is not None:
+            self.revise(event, before, plan, digest)
+        elif self.genesis and self.genesis[0].plan not in (None, digest):
+            self.fault("unknown_plan", self.genesis[0], "建库所引方案不是随后采用的方案")
+        # A proposal is spent by the next adoption.
+        left = {key: one for key, one in self.proposals.items() if key[0] != "plan_proposed"}
+        self.proposals = left
+        self.plans[digest] = plan
+        self.plan = digest
+
+    def revise(self, event: Event, old: Plan, new: Plan, digest: str) -> None:
+        """A revision loosens nothing, and what touches a season was proposed by somebody else."""
+        was, now = old.numbers, new.numbers  # unreadable ones are found elsewhere
+        loosened = [name for name in LOOSER_UP if now.get(name, 0) > was.get(name, FOREVER)]
+        loosened += [name for name in LOOSER_DOWN if now.get(name, FOREVER) < was.get(name, 0)]
+        if (new.warm_temperature or 0) < (old.warm_temperature or 0):
+            loosened.append("warm_temperature")
+        if set(new.exempt or ()) - set(old.exempt or ()):
+            loosened.append("exempt_paths")
+        before, after = seasons_of(old), seasons_of(new)
+        for key, (first, last, verified) in before.items():
+            later = after.get(key)
+            moved = later is None or later[:2] != (first, last)
+            begun = first is not None and first <= event.heard
+            if moved and begun and (verified or later is None or not later[2]):
+                loosened.append(f"{key[0]} 采暖季（{'·'.join(key[1:])}）")
+        if loosened:
+            self.fault("plan_loosened", event, f"修订放宽或改动了：{'、'.join(loosened)}")
+        if new.verified <= old.verified and before == after:
+            return
+        named = event_id(event.evidence.get("proposed"))
+        proposal = self.proposals.get(("plan_proposed", named or 0))
+        if (
+            proposal is None
+            or plan_hash(proposal.evidence.get("document")) != digest
+            or same_person(proposal, event)
+        ):
+            self.fault("plan_one_person", event, "改动采暖季或核实，没有另一人先行提出同一方案")
+
+    # -------- the households
+
+    def take_case(self, case: Case, event: Event) -> None:
+        """Check one event of a household against what stands, then let it count."""
+        self.check_edge(case, event)
+        self.check_late(event)
+        self.check_separation(case, event)
+        self.read(event)
+        if event.kind in ("registered", "amended"):
+            self.register(case, event)
+        elif event.kind in FACTS:
+            self.note(case, event)
+        else:
+            self.pull(case, event)
+        officer, unit = self.officers.get(event.actor), case.columns.get("unit")
+        if event.role in UNIT and (officer is None or officer.unit != unit):
+            words = f"此户属责任单位 {show(unit)}，不属经办人的单位"
+            self.fault("role_not_allowed", event, words)
+        if event.target is not None:
+            case.state, case.since = event.target, event.day
+        if event.target == CONSTRUCTION:
+            case.works = []
+
+    def check_edge(self, case: Case, event: Event) -> None:
+        """The step is in the table and begins where the case stands."""
+        if event.kind not in EDGES:
+            if event.source is not None or event.target is not None:
+                self.fault("edge_not_allowed", event, "这类事件不移动户的状态")
+            elif case.state is None:
+                self.fault("edge_not_allowed", event, "此户尚未登记")
+            return
+        if event.source != case.state:
+            here, said = STATES.get(case.state or "", "未登记"), show(event.source)
+            self.fault("edge_not_allowed", event, f"推演的状态是{here}，事件写的是 {said}")
+        if (event.source, event.target) not in EDGES[event.kind]:
+            words = f"没有从 {show(event.source)} 到 {show(event.target)} 的这一步"
+            self.fault("edge_not_allowed", event, words)
+
+    def check_late(self, event: Event) -> None:
+        """Paper later than the plan allows brings its document (design 3); ledgers are exempt."""
+        plan = self.plans.get(self.plan or "")
+        limit = plan.numbers.get("backdating_days") if plan is not None else None
+        happened = [event.day]
+        if event.kind == "works":  # it tells of days of their own
+            happened += [one for name in WORKS_DAYS if (one := day(event.evidence.get(name)))]
+        late = event.heard - min(happened)
+        if limit is None or late <= limit or event.kind in ("registered", "amended"):
+            return
+        if not event.documented and not (event.kind == "correct" and event.attached):
+            words = f"{iso(event.heard)} 才记录，晚 {late} 天，上限 {limit} 天，没有补录材料"
+            self.fault("late_without_document", event, words)
+
+    def check_separation(self, case: Case, event: Event) -> None:
+        """Acceptor and works, permission and acceptance: two persons (design 3)."""
+        if event.kind == "accept":
+            works = [*case.works, *([case.ready] if case.ready else [])]
+            if any(same_person(work, event) for work in works):
+                self.fault("separation", event, "验收人就是记录施工的人")
+        if event.kind == "permit" and case.accepted and same_person(case.accepted, event):
+            words = f"许可人就是第 {case.accepted.seq} 号事件的验收人"
+            self.fault("separation", event, words)
+
+    def register(self, case: Case, event: Event) -> None:
+        """What the ledger says of the case; later only what import may still change (design 5)."""
+        given = [name for name in CASE_COLUMNS if name in event.evidence]
+        if event.kind == "registered":
+            given = list(CASE_COLUMNS)
+            case.facts[event.seq] = event
+        elif "unit" in given:
+            self.fault("amendment_not_allowed", event, "责任单位不能更改")
+        elif case.state != CONFIRMATION and set(given) - {"village"}:
+            words = "路径、户别、区域、计划类别只能在确村确户时更改"
+            self.fault("amendment_not_allowed", event, words)
+        for name in given:
+            case.columns[name] = text(event.evidence.get(name))
+            if case.columns[name] is None and name != "village":
+                self.fault("evidence_malformed", event, f"登记缺少 {name}")
+
+    def pull(self, case: Case, event: Event) -> None:
+        """A trigger: what it does to the clock, the device and the permission in force."""
+        values = event.values
+        for permit in case.permits:
+            permit.until = min(permit.until, event.heard)
+        if event.kind == "permit":
+            self.permit(case, event)
+        elif event.kind == "accept":
+            case.accepted = event
+        elif event.kind == "complete":
+            case.ready = event
+        elif event.kind in RESTARTS and values.get("cause") != "paper_fault":
+            case.restarts.append((event.seq, event.day))
+        kept = event.kind == "change_path" and values["keep_device"] == "yes"
+        if event.kind in ("replace", "change_path") and not kept:
+            case.device += 1
+        for name in ("path", "quota"):
+            if values.get(name) is not None:
+                case.columns[name] = text(values[name])
+        if event.kind in ("confirm", "accept", "change_path"):
+            case.sightings.append(event)
+
+    def permit(self, case: Case, event: Event) -> None:
+        """Judge a permission by what was known: nothing after it has been read yet."""
+        permit = Permit(
+            event, case.state, case.columns.get("area"), case.columns.get("path"), case.accepted,
+            case.ready, case.device, self.plans.get(event.plan or ""), event.plan == self.plan,
+        )  # fmt: skip
+        permit.refusals = refusals(case, permit, drill=self.drill)
+        case.permits.append(permit)
+
+    def note(self, case: Case, event: Event) -> None:
+        """A fact beside the line: keep it, and what it does to others."""
+        event.device = case.device
+        if event.kind == "works":
+            case.works.append(event)
+        elif event.kind == "old-facility":
+            case.sightings.append(event)
+        elif event.kind in NAMED:
+            self.refer(case, event)
+        if freezes(event):
+            case.frozen_since[event.seq] = event.heard
+        case.facts[event.seq] = event
+
+    def refer(self, case: Case, event: Event) -> None:
+        """A repair, resolution or correction: the event it names, and what it does to it."""
+        key, allowed = NAMED[event.kind]
+        named = event.values[key]
+        target = case.facts.get(named) if isinstance(named, int) else None
+        if target is None or target.kind not in allowed:
+            self.fault("reference_unknown", event, f"所指第 {show(named)} 号不是此户能这样指的事件")
+            event.values.clear()
+            return
+        if event.kind == "repair":
+            return
+        if event.role == "unit_head" and target.kind != "notice":
+            self.fault("role_not_allowed", event, "责任单位负责人只能答复公示异议")
+        if same_person(target, event):
+            self.fault("separation", event, f"就是记录第 {target.seq} 号事件的人")
+        if event.kind == "correct":
+            self.correct(case, event, target)
+        elif target.seq in case.frozen_since:
+            case.suspensions.append((case.frozen_since.pop(target.seq), event.heard))
+
+    def correct(self, case: Case, event: Event, target: Event) -> None:
+        """From now on the fact reads as the correction says; one of a correction is one more."""
+        while target.kind == "correct":
+            earlier = target.values.get("id")
+            if not isinstance(earlier, int):
+                return
+            target = case.facts[earlier]
+        if target.kind == "registered":
+            return
+        frozen = freezes(target)
+        if target.kind == "old-facility" and target.values.get("status") in ("removed", "sealed"):
+            case.struck.append(replace(target, values=dict(target.values)))
+        target.day = event.day
+        for name, reader in EVIDENCE.get(target.kind, {}).items():
+            key = name.removesuffix("?")
+            given = event.evidence.get(key)
+            if key == "id" or given is None:
+                continue
+            target.values[key] = reader(given)
+            if target.values[key] is None:
+                self.fault("evidence_malformed", event, f"{key} 读不出：{show(given)}")
+        if frozen and not freezes(target) and target.seq in case.frozen_since:
+            case.suspensions.append((case.frozen_since.pop(target.seq), event.heard))
+        elif freezes(target) and not frozen:
+            case.frozen_since[target.seq] = event.heard
+
+    # -------- the end
+
+    def finish(self) -> Report:
+        """What only the whole journal can tell: later knowledge, the old facilities, the tables."""
+        size = self.header.get("size")
+        if self.header.get("format") != "xianli-bundle/1":
+            self.fault("header_differs", None, "没有 xianli-bundle/1 的文件头")
+        elif whole(size) != self.events or self.header.get("drill") is not self.drill:
+            words = f"文件头写 {show(size)} 个事件，实有 {self.events} 个；或演练标记不符"
+            self.fault("header_differs", None, words)
+        if len(self.genesis) < len(GENESIS):
+            self.fault("genesis_malformed", None, "日志没有建库、采用方案、登记首位人员这三个事件")
+        permitted = removed = lawful = 0
+        for case in self.cases.values():
+            case.suspensions += [(since, FOREVER) for since in case.frozen_since.values()]
+            for permit in case.permits:
+                self.removal += permit_findings(case, permit, drill=self.drill)
+            gone = list(removals(case))
+            wrong = [removal_finding(case, *one) for one in gone if one[2]]
+            self.removal += wrong
+            permitted += bool(case.permits)
+            removed += bool(gone)
+            lawful += bool(gone) and not wrong
+        self.integrity += table_findings(self)
+        covered = self.judge_receipts()
+        return Report(
+            self.events, len(self.cases), tuple(self.integrity),
+            tuple(sorted(self.removal, key=lambda finding: finding.seq or 0)),
+            permitted, removed, lawful, self.drill, self.grades(covered),
+            tuple(sorted(self.quarantined)), not self.unchecked, tuple(sorted(self.witnesses)),
+        )  # fmt: skip
+
+
+# ---------------------------------------------------------------- 8. the rule (design 4)
 
 
 def refusals(case: Case, permit: Permit, *, drill: bool) -> list[str]:
     """Why section 4 refuses this permission, on what `case` holds now; empty if it does not.
 
-    Called when the permission is met in the journal (what was known), and again at the end of the
-    journal (what is known). Facts dated after the permission's day do not speak about it.
+    Facts dated after the permission's day do not speak about it.
     """
     today, event, plan = permit.event.heard, permit.event, permit.plan
     reasons = []
@@ -736,16 +1617,14 @@ def ended_seasons(permit: Permit, plan: Plan) -> list[Season] | str:
 
 def clock_start(case: Case, permit: Permit) -> int | None:
     """The day from which the season can count: the latest of everything that (re)starts it."""
-    if permit.accepted is None or permit.accepted.day is None:
-        return None
-    if permit.ready is None or permit.ready.day is None:
+    if permit.accepted is None or permit.ready is None or permit.ready.ready_on is None:
         return None
     restarts = [
         restarted
         for seq, restarted in case.restarts
         if seq < permit.event.seq or restarted <= permit.event.heard
     ]
-    return max(permit.accepted.day, permit.ready.day, *restarts)
+    return max(permit.accepted.day, permit.ready.ready_on, *restarts)
 
 
 def outages(case: Case, today: int, warm: Decimal) -> list[tuple[int, int]]:
@@ -777,18 +1656,30 @@ def outages(case: Case, today: int, warm: Decimal) -> list[tuple[int, int]]:
     return spans
 
 
-def is_warm(visit: Fact, warm: Decimal) -> bool:
+def is_warm(visit: Event, warm: Decimal) -> bool:
     """Whether the rooms were warm enough; a temperature that cannot be read is not."""
     found = visit.values.get("temperature")
     return isinstance(found, Decimal) and found >= warm
 
 
-def first_heat(case: Case, permit: Permit) -> int | None:
-    """The last first heat recorded for the device that the permission is about."""
+def first_heat(case: Case, permit: Permit, plan: Plan, season: Season) -> int | None:
+    """The last first heat recorded for this season and the device that the permission is about.
+
+    It is of this season after the last day of every one that ended before, and within a year.
+    """
+    ends = [
+        one.last
+        for one in plan.seasons
+        if permit.area in one.areas and permit.path in one.paths and one.last is not None
+    ]
+    last = season.last or 0
+    since = max((end for end in ends if end < last), default=0)
     found: int | None = None
     for fact in case.facts.values():
         heated = fact.values.get("first_heat_on")
         if fact.kind != "works" or fact.device != permit.device or not isinstance(heated, int):
+            continue
+        if not max(since, last - 366) < heated <= last:
             continue
         if fact.seq < permit.event.seq or min(heated, fact.day) <= permit.event.heard:
             found = heated
@@ -806,26 +1697,24 @@ def stability_refusals(
     """Point 3 of section 4 for one season whose days are known."""
     first, last, today = season.first or 0, season.last or 0, permit.event.heard
     reasons = []
-    heated = first_heat(case, permit)
+    heated = first_heat(case, permit, plan, season)
     if heated is None:
-        reasons.append(f"{season.label}：没有首次供热的日期（四.3）")
+        reasons.append("没有首次供热的日期")
     elif heated > first + plan.numbers["first_heat_grace_days"]:
         spans = [*spans, (first, heated)]
     lengths = runs(spans, first, last)
-    longest, total = max(lengths, default=0), sum(lengths)
-    if longest > plan.numbers["outage_days"]:
-        limit = plan.numbers["outage_days"]
-        reasons.append(f"{season.label}：单次停热 {longest} 天，上限 {limit} 天（四.3）")
-    if total > plan.numbers["outage_days_total"]:
-        limit = plan.numbers["outage_days_total"]
-        reasons.append(f"{season.label}：停热累计 {total} 天，上限 {limit} 天（四.3）")
+    for name, label, found in (
+        ("outage_days", "单次停热", max(lengths, default=0)),
+        ("outage_days_total", "停热累计", sum(lengths)),
+    ):
+        if found > plan.numbers[name]:
+            reasons.append(f"{label} {found} 天，上限 {plan.numbers[name]} 天")
     visits = sum(
         fact.kind == "visit" and first <= fact.day <= min(last, today) and is_warm(fact, warm)
         for fact in case.facts.values()
     )
     if visits < plan.numbers["warm_visits"]:
-        needed = plan.numbers["warm_visits"]
-        reasons.append(f"{season.label}：季内测温合格 {visits} 次，应有 {needed} 次（四.3）")
+        reasons.append(f"季内测温合格 {visits} 次，应有 {plan.numbers['warm_visits']} 次")
     signed = any(
         fact.kind == "signature"
         and fact.values.get("season") == season.label
@@ -833,8 +1722,8 @@ def stability_refusals(
         for fact in case.facts.values()
     )
     if not signed:
-        reasons.append(f"{season.label}：没有季末 {iso(last)} 之后的用户签字（四.3）")
-    return reasons
+        reasons.append(f"没有季末 {iso(last)} 之后的用户签字")
+    return [f"{season.label}：{reason}（四.3）" for reason in reasons]
 
 
 def runs(spans: Iterable[tuple[int, int]], first: int, last: int) -> list[int]:
@@ -856,23 +1745,37 @@ def runs(spans: Iterable[tuple[int, int]], first: int, last: int) -> list[int]:
     return lengths
 
 
-def same_person(one: Fact | Milestone | Event, other: Event) -> bool:
-    """Persons are separated, not logins; one login is one person whatever the register says."""
-    return one.person == other.person or one.actor == other.actor
+def permit_findings(case: Case, permit: Permit, *, drill: bool) -> Iterator[Finding]:
+    """Unlawful by what was known, or else undermined by what came later; called at the end."""
+    code, reasons = "permission_unlawful", permit.refusals
+    if not reasons:
+        seasons = permit.seasons
+        code, reasons = "permission_undermined", refusals(case, permit, drill=drill)
+        permit.seasons = seasons
+    if reasons:
+        event = permit.event
+        words = f"户 {show(case.code)} 第 {event.seq} 号许可（{iso(event.heard)}）："
+        words += "；".join(reasons)
+        yield Finding(code, event.stream, case.code, event.seq, words)
 
 
-# ---------------------------------------------------------------- the old facilities
+# ---------------------------------------------------------------- 9. the old facilities
 
 
-def removals(case: Case) -> Iterator[tuple[Fact, str, str, str | None]]:
+# How people call the old facilities, and those who take them down.
+WORDS = {
+    "kang": "火炕", "stove": "暖炉", "boiler": "土锅炉", "other": "其他原设施",
+    "household": "用户自行", "contractor": "施工单位", "official": "工作人员", "unknown": "不明",
+}  # fmt: skip
+
+
+def removals(case: Case) -> Iterator[tuple[Event, str, str, str | None]]:
     """Each record of a removal or sealing: record, facility, what is wrong or "", who did it.
 
     A permission of the case must have been in force and not suspended on the day (design 4).
-    `confirm` after `reinstate` repeats what stood before: that is no second removal.
     """
-    status_of: dict[str, str] = {}
     wrong: set[int] = set()
-    for record, facility, code, by in standing_removals(case, status_of):
+    for record, facility, code, by in standing_removals(case):
         wrong |= {record.seq} if code else set()
         yield record, facility, code, by
     # "Ever recorded": a correction shows beside what it corrected, it does not erase it.
@@ -883,10 +1786,12 @@ def removals(case: Case) -> Iterator[tuple[Fact, str, str, str | None]]:
                 yield record, facility, code, text(record.values.get("by"))
 
 
-def standing_removals(
-    case: Case, status_of: dict[str, str]
-) -> Iterator[tuple[Fact, str, str, str | None]]:
-    """The records of removals and sealings as they read now, after all corrections."""
+def standing_removals(case: Case) -> Iterator[tuple[Event, str, str, str | None]]:
+    """The records of removals and sealings as they read now, after all corrections.
+
+    `confirm` after `reinstate` repeats what stood before: that is no second removal.
+    """
+    status_of: dict[str, str] = {}
     for record in case.sightings:
         for facility, status, reference in sighted(record):
             by = text(record.values.get("by"))
@@ -906,14 +1811,14 @@ def standing_removals(
                 yield record, facility, unlawful(case, record.day, status), by
 
 
-def sighted(record: Fact) -> Iterator[tuple[str, str, int | None]]:
+def sighted(record: Event) -> Iterator[tuple[str, str, int | None]]:
     """What a record says of each old facility: facility, status, the event it names."""
     if record.kind == "old-facility":
         facilities = record.values.get("facility")
         for facility in facilities if isinstance(facilities, tuple) else ("?",):
             yield facility, text(record.values.get("status")) or "?", None
         return
-    items = record.values.get("items")
+    items = record.values.get("facility") or record.values.get("old_facility")
     for item in items if isinstance(items, tuple) else ():
         facility, _, rest = item.partition(":")
         status, _, reference = rest.partition(":")
@@ -932,977 +1837,36 @@ def unlawful(case: Case, when: int, status: str) -> str:
     return ""
 
 
-# ---------------------------------------------------------------- signatures and the tree
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A public key of the officers' register, `ssh-ed25519 AAAA…`."""
-
-    key: str
-    login: str
-    added_seq: int
-    valid_until: int | None
-    revoked_seq: int | None
-
-
-def decoded(written: str) -> bytes:
-    """Base64 in its one spelling. Raises ValueError for anything else."""
-    data = base64.b64decode(written, validate=True)
-    if base64.b64encode(data).decode() != written:
-        raise ValueError(written)
-    return data
-
-
-def strings(data: bytes) -> list[bytes]:
-    """The length-prefixed strings that SSH writes one after another. Raises ValueError."""
-    found = []
-    while data:
-        length = 4 + int.from_bytes(data[:4], "big")
-        if len(data) < length:
-            raise ValueError("truncated")
-        found.append(data[4:length])
-        data = data[length:]
-    return found
-
-
-def ssh_strings(*parts: bytes) -> bytes:
-    """The reverse of `strings`."""
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-
-
-def raw_key(written: object) -> bytes | None:
-    """The 32 bytes of a public key written as in a `.pub` file, without comment."""
-    with suppress(ValueError):
-        kind, _, data = (text(written) or "").partition(" ")
-        algorithm, raw = strings(decoded(data))
-        if kind == "ssh-ed25519" and algorithm == b"ssh-ed25519" and len(raw) == 32:
-            return raw
-    return None
-
-
-def read_signature(written: object) -> tuple[str, str, bytes] | None:
-    """The public key, the namespace and the signature in an SSHSIG blob (base64)."""
-    with suppress(ValueError):
-        blob = decoded(text(written) or "")
-        key, space, reserved, hashed, signature = strings(blob[10:])
-        algorithm, raw = strings(signature)
-        sound = (blob[:10], reserved, hashed, algorithm) == (
-            b"SSHSIG\0\0\0\1", b"", b"sha512", b"ssh-ed25519",
-        )  # fmt: skip
-        if sound and len(raw) == 64:
-            return f"ssh-ed25519 {base64.b64encode(key).decode()}", space.decode(), raw
-    return None
-
-
-def ssh_signed(message: bytes, space: str) -> bytes:
-    """What SSHSIG signs for a message."""
-    digest = hashlib.sha512(message).digest()
-    return b"SSHSIG" + ssh_strings(space.encode(), b"", b"sha512", digest)
-
-
-def signed_by(key: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether the Ed25519 key signed the message."""
-    try:
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
-
-
-class Tree:
-    """The growing Merkle tree of RFC 6962, as the roots of its complete subtrees."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.peaks: list[tuple[int, bytes]] = []  # (leaves, hash), the largest first
-
-    def append(self, leaf: bytes) -> None:
-        """Add a leaf by its data."""
-        leaves, found = 1, hashlib.sha256(b"\0" + leaf).digest()
-        while self.peaks and self.peaks[-1][0] == leaves:
-            found = hashlib.sha256(b"\1" + self.peaks.pop()[1] + found).digest()
-            leaves *= 2
-        self.peaks.append((leaves, found))
-        self.size += 1
-
-    def root(self) -> str:
-        """The root in base64."""
-        hashes = [found for _, found in self.peaks] or [hashlib.sha256().digest()]
-        found = hashes.pop()
-        while hashes:
-            found = hashlib.sha256(b"\1" + hashes.pop() + found).digest()
-        return base64.b64encode(found).decode()
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """A checkpoint with its signature lines: name, first bytes, rest."""
-
-    origin: str
-    size: int
-    root: str
-    body: str
-    signatures: tuple[tuple[str, bytes, bytes], ...]
-
-
-def read_receipt(written: object) -> Receipt | None:
-    """A witness's receipt (docs/proof.md); None when it is none."""
-    with suppress(ValueError):
-        body, _, rest = (text(written) or "").partition("\n\n")
-        origin, size, root, *_ = body.split("\n")
-        signatures = []
-        for line in rest.splitlines():
-            dash, name, data = line.split(" ")
-            if dash != "\u2014":
-                raise ValueError(line)
-            signatures.append((name, decoded(data)[:4], decoded(data)[4:]))
-        if re.fullmatch(r"0|[1-9][0-9]{0,14}", size) and len(decoded(root)) == 32:
-            return Receipt(origin, int(size), root, f"{body}\n", tuple(signatures))
-    return None
-
-
-def witness_key(written: object) -> tuple[str, bytes, bytes] | None:
-    """Name, key id and key in the line of a witness, `name+id+key`."""
-    with suppress(ValueError):
-        name, key_id, data = (text(written) or "").split("+", 2)
-        blob = decoded(data)
-        if blob[:1] == b"\4" and len(blob) == 33:
-            digest = hashlib.sha256(name.encode() + b"\n" + blob).digest()
-            if digest[:4].hex() == key_id:
-                return name, digest[:4], blob[1:]
-    return None
-
-
-def cosigned(receipt: Receipt, line: str) -> bool:
-    """Whether the witness with this key signed the receipt (c2sp.org/tlog-cosignature)."""
-    known = witness_key(line)
-    for name, key_id, payload in receipt.signatures:
-        if known is not None and (name, key_id) == known[:2] and len(payload) == 72:
-            seconds = int.from_bytes(payload[:8], "big")
-            message = f"cosignature/v1\ntime {seconds}\n{receipt.body}".encode()
-            if signed_by(known[2], message, payload[8:]):
-                return True
-    return False
-
-
-# ---------------------------------------------------------------- the walk
-
-Table = dict[tuple[object, ...], dict[str, object]]  # key columns -> what the row must say
-
-
-@dataclass(frozen=True, slots=True)
-class Officer:
-    """A line of the officers' register."""
-
-    login: str
-    name: str | None
-    person: str
-    role: str
-    unit: str | None
-    active: bool
-
-
-class Audit:
-    """Takes a bundle line by line and keeps what the end needs; never stops at a fault."""
-
-    def __init__(self) -> None:
-        self.integrity: list[Finding] = []
-        self.removal: list[Finding] = []
-        self.header: Mapping[str, object] | None = None
-        self.rows: dict[str, list[Mapping[str, object]]] = {
-            "case": [], "permission": [], "officer": [], "gate": [], "key": [],
-        }  # fmt: skip
-        self.events = 0
-        self.seq = 0
-        self.recorded_at = ""
-        self.heads: dict[str, tuple[int, str]] = {}
-        self.genesis: list[Event] = []
-        self.drill = False
-        self.plans: dict[str, Plan] = {}
-        self.revisions: dict[int, Event] = {}
-        self.plan: str | None = None
-        self.officers: dict[str, Officer] = {}
-        self.gates: dict[tuple[str, str, str], str] = {}
-        self.letters: dict[str, str] = {}  # number -> unit, as long as it is not answered
-        self.series: dict[tuple[str, int], int] = {}
-        self.cases: dict[str, Case] = {}
-        self.keys: dict[str, Key] = {}  # by the key itself, revoked ones too
-        self.unchecked = False
-        self.tree = Tree()
-        self.origin = ""
-        self.receipts: list[Receipt] = []
-        self.roots: dict[int, str] = {}
-        self.witnesses: set[str] = set()
-        self.proposals: dict[int, Event] = {}
-        self.quarantined: set[str] = set()
-
-    def fault(self, code: str, about: Event | int | None, words: str) -> None:
-        """Note an integrity finding, with the household, the number and the day in words."""
-        if isinstance(about, Event):
-            place = f"户 {show(about.case)} " if about.case is not None else ""
-            place += f"第 {about.seq} 号事件（{about.label}，{iso(about.day)}）："
-            finding = Finding(code, about.stream, about.case, about.seq, place + words)
-        else:
-            place = f"第 {about} 号事件：" if about is not None else ""
-            finding = Finding(code, None, None, about, place + words)
-        self.integrity.append(finding)
-
-    def take(self, line: object) -> None:
-        """Take the next line of the bundle."""
-        kind = line.get("type") if isinstance(line, Mapping) else None
-        if not isinstance(line, Mapping) or not isinstance(kind, str):
-            self.fault("line_malformed", None, f"第 {self.seq} 号事件之后有一行读不出来")
-        elif kind == "event":
-            self.take_event(line)
-            self.grow(line)
-        elif kind == "receipt" and self.events == 0:
-            self.take_receipt(line.get("note"))
-        elif kind in self.rows:
-            self.rows[kind].append(line)
-        elif kind == "header" and self.header is None:
-            self.header = line
-        else:
-            self.fault("line_malformed", None, f"第 {self.seq} 号事件之后有一行类型是 {show(kind)}")
-
-    # -------- every event
-
-    def take_event(self, line: Mapping[str, object]) -> None:
-        """Check one event as a link of the journal, then for what it says."""
-        self.events += 1
-        given, expected = whole(line.get("seq")), self.seq + 1
-        seq = expected if given is None else given
-        if given != expected:
-            self.fault("seq_gap", seq, f"此处应为第 {expected} 号，实为 {show(line.get('seq'))}")
-        self.seq = seq
-        if "signature" not in line:
-            self.fault("line_malformed", seq, "没有写明有无签名")
-        raw = line.get("bytes")
-        try:
-            if not isinstance(raw, str):
-                raise ValueError("no bytes")
-            digest = hashlib.sha256(raw.encode()).hexdigest()
-            body: object = DECODE(raw)
-            canonical = CANONICAL(body)
-        except (ValueError, RecursionError):
-            self.fault("event_malformed", seq, "内容不是可读的 JSON")
-            return
-        if not isinstance(body, dict):
-            self.fault("event_malformed", seq, "内容不是一个事件")
-            return
-        event = read_event(seq, body)
-        place: Event | int = seq if isinstance(event, str) else event
-        if line.get("hash") != digest:
-            self.fault("hash_mismatch", place, "内容与哈希不符")
-        if canonical != raw:
-            self.fault("bytes_not_canonical", place, "内容不是规范写法")
-        self.check_columns(line.get("columns"), body, place)
-        self.check_chain(body, text(line.get("hash")) or digest, place)
-        if isinstance(event, str):
-            self.fault("event_malformed", seq, event)
-            return
-        if event.recorded_at < self.recorded_at:
-            words = f"记录时间 {event.recorded_at} 早于前一事件的 {self.recorded_at}"
-            self.fault("recorded_at_backwards", event, words)
-        self.recorded_at = max(self.recorded_at, event.recorded_at)
-        if event.day > event.heard:
-            words = f"发生日期 {iso(event.day)} 晚于记录当日 {iso(event.heard)}"
-            self.fault("future_occurred", event, words)
-        signed = self.check_signature(line.get("signature"), raw, event)
-        self.judge(event)
-        if event.case is not None:
-            case = self.cases.setdefault(event.case, Case(event.case))
-            case.last = seq
-            case.unsigned = case.unsigned if signed else seq
-
-    def check_columns(
-        self, columns: object, body: Mapping[str, object], place: Event | int
-    ) -> None:
-        """The journal's own columns must say the same as the bytes."""
-        found = columns if isinstance(columns, Mapping) else {}
-        differing = [
-            name
-            for name in JOURNAL_COLUMNS
-            if name not in found or not same(found[name], body.get(name))
-        ]
-        if differing:
-            self.fault("columns_differ", place, f"列与内容不同：{'、'.join(differing)}")
-
-    def check_chain(self, body: Mapping[str, object], digest: str, place: Event | int) -> None:
-        """Versions of a stream run 1, 2, 3 …, each naming the hash of the one before.
-
-        After a fault the walk goes on from what the event says, so that one fault is one finding.
-        """
-        stream = text(body.get("stream"))
-        if stream is None:
-            return
-        version, head = self.heads.get(stream, (0, None))
-        given = whole(body.get("version"))
-        if given != version + 1:
-            words = f"此处应为第 {version + 1} 版，实为 {show(body.get('version'))}"
-            self.fault("version_gap", place, words)
-        if body.get("previous") != head:
-            self.fault("chain_broken", place, f"所记上一事件不是本流第 {version} 版")
-        self.heads[stream] = (version + 1 if given is None else given, digest)
-
-    # -------- signatures, checkpoints, receipts
-
-    def check_signature(self, written: object, message: str, event: Event) -> bool:
-        """Whether the event bears a good signature of the key its actor had at that point."""
-        key = next(
-            (k for k in self.keys.values() if k.login == event.actor and k.revoked_seq is None),
-            None,
-        )
-        if written is None:
-            plan = self.plans.get(self.plan or "")
-            wanted = plan.signatures if plan is not None and event.role != "system" else ()
-            named = event.case is not None and event.kind in wanted
-            first = event.stream == "officers" and not self.keys
-            if key is not None:
-                self.fault("signature_missing", event, f"{show(event.actor)} 登记了公钥，没有签名")
-            elif (named or "all" in wanted) and not first:
-                self.fault("signature_missing", event, "方案要求此项签名，没有签名")
-            return False
-        found = read_signature(written)
-        if found is None or key is None or found[0] != key.key:
-            words = "签名读不出" if found is None else "不是经办人当时登记在用的公钥所签"
-            self.fault("signature_invalid", event, words)
-            return False
-        if key.valid_until is not None and event.heard > key.valid_until:
-            self.fault("signature_invalid", event, f"公钥有效期到 {iso(key.valid_until)}，已过期")
-            return False
-        if not CAN_CHECK_SIGNATURES:
-            self.unchecked = True
-            return False
-        space = "xianli-drill@v1" if self.drill else "xianli-event@v1"
-        signed = ssh_signed(message.encode(), space)
-        if found[1] == space and signed_by(raw_key(key.key) or b"", signed, found[2]):
-            return True
-        self.fault("signature_invalid", event, "签名与事件内容不符")
-        return False
-
-    def add_key(self, event: Event) -> None:
-        """Enter a public key into the register: new, and the only one of its login."""
-        login, key = text(event.evidence.get("login")), text(event.evidence.get("key"))
-        until = event.evidence.get("valid_until")
-        if login not in self.officers or key is None or raw_key(key) is None:
-            self.fault("evidence_malformed", event, "公钥登记缺少账号，或公钥读不出")
-            return
-        if until is not None and day(until) is None:
-            self.fault("evidence_malformed", event, "公钥的有效期读不出")
-        held = any(k.login == login and k.revoked_seq is None for k in self.keys.values())
-        if key in self.keys or held:
-            self.fault("key_conflict", event, f"{show(login)} 已有公钥，或这把公钥已登记过")
-            return
-        self.keys[key] = Key(key, login or "", event.seq, day(until), None)
-
-    def revoke_key(self, event: Event) -> None:
-        """Take a public key out of use; what it signed stays signed."""
-        key = self.keys.get(text(event.evidence.get("key")) or "")
-        login = event.evidence.get("login")
-        if key is None or key.revoked_seq is not None or key.login != login:
-            self.fault("key_conflict", event, "所撤销的不是该账号在用的公钥")
-            return
-        self.keys[key.key] = replace(key, revoked_seq=event.seq)
-
-    def grow(self, line: Mapping[str, object]) -> None:
-        """Add the event to the tree, as its bytes are, and keep the roots that receipts name."""
-        written = text(line.get("bytes")) or ""
-        digest = hashlib.sha256(written.encode("utf-8", "replace")).hexdigest()
-        leaf = {"seq": self.seq, "hash": digest, "signature": text(line.get("signature"))}
-        self.tree.append(CANONICAL(leaf).encode("utf-8", "replace"))
-        if self.tree.size == 1:
-            self.origin += digest[:16]
-        if any(receipt.size == self.tree.size for receipt in self.receipts):
-            self.roots[self.tree.size] = self.tree.root()
-
-    def take_checkpoint(self, event: Event) -> None:
-        """A checkpoint says what the tree of all events before it is."""
-        told = tuple(event.evidence.get(name) for name in ("origin", "size", "root"))
-        if told != (self.origin, self.tree.size, self.tree.root()):
-            self.fault(
-                "checkpoint_differs", event, f"所记为 {show(told[1])} 条，树根 {show(told[2])}"
-            )
-
-    def take_receipt(self, written: object) -> None:
-        """Keep a receipt: its root is compared when the journal has come so far."""
-        receipt = read_receipt(written)
-        if receipt is None:
-            self.fault("receipt_invalid", None, "见证回执读不出")
-            return
-        self.receipts.append(receipt)
-
-    def add_witness(self, event: Event) -> None:
-        """A witness whose receipts count from now on."""
-        line = text(event.evidence.get("key"))
-        if line is None or witness_key(line) is None:
-            self.fault("evidence_malformed", event, "见证人的公钥读不出")
-            return
-        self.witnesses.add(line)
-
-    def revoke_witness(self, event: Event) -> None:
-        """A witness whose receipts count no longer."""
-        self.witnesses.discard(text(event.evidence.get("key")) or "")
-
-    def propose_quarantine(self, event: Event) -> None:
-        """One side of a quarantine."""
-        self.proposals[event.seq] = event
-
-    def confirm_quarantine(self, event: Event) -> None:
-        """The other side: another person in another role, about the same case as found."""
-        proposal = self.proposals.get(event_id(event.evidence.get("proposal")) or 0)
-        code, names = text(event.evidence.get("code")), ("code", "fingerprint")
-        if (
-            proposal is None
-            or code is None
-            or any(proposal.evidence.get(name) != event.evidence.get(name) for name in names)
-        ):
-            self.fault("reference_unknown", event, "没有这样提出的隔离")
-            return
-        if proposal.role == event.role or proposal.person == event.person:
-            self.fault("separation", event, "隔离须由县级办公室和审计人员两人办理")
-        self.quarantined.add(code)
-
-    def judge_receipts(self) -> int:
-        """Compare every receipt with the journal; how many events a good one covers."""
-        covered = 0
-        for receipt in self.receipts:
-            words = f"见证回执（{receipt.size} 条）"
-            known = [line for line in self.witnesses if (key := witness_key(line)) is not None
-                     and any(key[:2] == one[:2] for one in receipt.signatures)]  # fmt: skip
-            if receipt.origin != self.origin:
-                words += f"是 {show(receipt.origin)} 的，本库是 {show(self.origin)}"
-                self.fault("receipt_invalid", None, words)
-            elif not known:
-                self.fault("receipt_invalid", None, f"{words}没有已登记见证人的签名")
-            elif CAN_CHECK_SIGNATURES and not any(cosigned(receipt, line) for line in known):
-                self.fault("receipt_invalid", None, f"{words}的签名不对")
-            elif receipt.size > self.tree.size:
-                words += f"：日志只有 {self.tree.size} 条，此后的被截去"
-                self.fault("receipt_differs", None, words)
-            elif receipt.size and self.roots.get(receipt.size) != receipt.root:
-                self.fault("receipt_differs", receipt.size, f"{words}：此号及以前有事件被改写")
-            elif CAN_CHECK_SIGNATURES:
-                covered = max(covered, receipt.size)
-            else:
-                self.unchecked = True
-        return covered
-
-    def grades(self, covered: int) -> dict[str, str]:
-        """The proof of each case that verifies, by its weakest event; of none if not even the
-        journal as a whole does."""
-        tainted = {finding.case for finding in self.integrity}
-        found = {}
-        for code, case in self.cases.items():
-            if code not in tainted and None not in tainted:
-                graded = "witnessed" if case.last <= covered else "signed"
-                found[code] = graded if case.unsigned <= covered else "clock_only"
-        return found
-
-    def judge(self, event: Event) -> None:
-        """Who did it, under which plan, and what it does."""
-        allowed = kind_of(event)[1]
-        if not allowed:
-            self.fault("kind_unknown", event, f"流 {show(event.stream)} 中不应有 {event.label}")
-            return
-        if event.case is None and (event.source is not None or event.target is not None):
-            self.fault("edge_not_allowed", event, "这类事件不移动任何户")
-        if event.role not in allowed:
-            self.fault("role_not_allowed", event, f"角色 {show(event.role)} 无权办理")
-        if len(self.genesis) < len(GENESIS):
-            self.begin(event)
-        else:
-            if (event.stream, event.kind) == GENESIS[0]:
-                self.fault("genesis_malformed", event, "建库只能有一次，且在最前")
-            self.identify(event)
-        if event.case is not None:
-            self.check_plan(event)
-            self.take_case(event)
-            return
-        effects = {
-            "plan_adopted": self.adopt, "officer_added": self.add_officer,
-            "officer_disabled": self.disable_officer, "gate_opened": self.open_gate,
-            "key_added": self.add_key, "key_revoked": self.revoke_key,
-            "checkpoint_made": self.take_checkpoint,
-            "witness_added": self.add_witness, "witness_revoked": self.revoke_witness,
-            "quarantine_proposed": self.propose_quarantine,
-            "quarantine_confirmed": self.confirm_quarantine,
-            "holidays_entered": self.enter_holidays,
-            "letter_issued": self.issue_letter, "letter_answered": self.answer_letter,
-        }  # fmt: skip
-        if event.kind != "plan_adopted":
-            self.check_plan(event)
-        if event.kind == "plan_proposed":
-            self.revisions[event.seq] = event
-        if event.kind in effects:
-            effects[event.kind](event)
-
-    # -------- genesis, persons, plans, gates
-
-    def begin(self, event: Event) -> None:
-        """Init, the plan, the first county officer: the first three events, by that officer."""
-        place = len(self.genesis)
-        self.genesis.append(event)
-        if (event.stream, event.kind) != GENESIS[place] or event.seq != place + 1:
-            label = OTHER_KINDS[GENESIS[place]][0]
-            self.fault("genesis_malformed", event, f"第 {place + 1} 个事件应为{label}")
-        if place == 0:
-            drill = event.evidence.get("drill")
-            self.drill = drill is True
-            named = (
-                "xianli",
-                show(event.evidence.get("plan")),
-                *(("drill",) if self.drill else ()),
-            )
-            self.origin = "/".join((*named, ""))
-            if not isinstance(drill, bool):
-                self.fault("genesis_malformed", event, "没有写明是否演练")
-        if place == 2:
-            if event.kind == "officer_added":
-                login = event.evidence.get("login")
-                if any(first.actor != login for first in self.genesis):
-                    self.fault("genesis_malformed", event, "首位登记的人员不是建库、采用方案的人")
-                self.add_officer(event)
-            for first in self.genesis:
-                self.identify(first)
-
-    def identify(self, event: Event) -> None:
-        """The actor stands in the register, is active, and has the role the event says."""
-        if event.role == event.actor == "system":
-            return  # the program itself, which is in no register
-        officer = self.officers.get(event.actor)
-        if officer is None:
-            self.fault("actor_unknown", event, f"经办人 {show(event.actor)} 不在人员名册")
-            return
-        event.person = officer.person
-        if not officer.active:
-            self.fault("actor_unknown", event, f"经办人 {show(event.actor)} 已停用")
-        if officer.role != event.role:
-            words = f"{show(event.actor)} 在名册上是 {officer.role}，事件写的是 {show(event.role)}"
-            self.fault("role_mismatch", event, words)
-
-    def add_officer(self, event: Event) -> None:
-        """Enter an officer into the register; without a person the login is the person."""
-        login, role = text(event.evidence.get("login")), text(event.evidence.get("role"))
-        if login in (None, "system") or role not in ROLES - {"system"}:
-            self.fault("evidence_malformed", event, "人员登记缺少登录名，或角色不明")
-            return
-        person = text(event.evidence.get("person")) or login
-        if login in self.officers and self.officers[login].person != person:
-            self.fault("person_changed", event, f"登录名 {show(login)} 原是另一人的")
-        name, unit = text(event.evidence.get("name")), text(event.evidence.get("unit"))
-        self.officers[login] = Officer(login, name, person, role or "", unit, active=True)
-
-    def issue_letter(self, event: Event) -> None:
-        """An official letter: numbered through its year without a gap, about known cases."""
-        number, kind = text(event.evidence.get("number")), text(event.evidence.get("kind"))
-        unit, matters = text(event.evidence.get("unit")), event.evidence.get("matters")
-        year = date.fromordinal(event.day).year
-        if number is None or kind is None or unit is None or not isinstance(matters, list):
-            self.fault("evidence_malformed", event, "函件缺少文号、种类、单位或事项")
-            return
-        self.series[kind, year] = self.series.get((kind, year), 0) + 1
-        if not number.endswith(f"〔{year}〕{self.series[kind, year]}号"):
-            words = f"文号 {show(number)} 不是本年此类第 {self.series[kind, year]} 号"
-            self.fault("evidence_malformed", event, words)
-        for matter in matters:
-            code = matter.get("case") if isinstance(matter, dict) else None
-            if not isinstance(code, str) or code not in self.cases:
-                self.fault("reference_unknown", event, f"函件所列 {show(code)} 不是已登记的户")
-        self.letters[number] = unit
-
-    def answer_letter(self, event: Event) -> None:
-        """The slip of a letter, once, by its unit or the county office."""
-        number = text(event.evidence.get("number")) or ""
-        unit, officer = self.letters.pop(number, None), self.officers.get(event.actor)
-        if unit is None:
-            self.fault("reference_unknown", event, f"没有待回执的函件 {show(number)}")
-        elif officer is not None and officer.unit not in (None, unit):
-            self.fault("role_not_allowed", event, f"函件发给 {show(unit)}，不由此人回执")
-
-    def disable_officer(self, event: Event) -> None:
-        """Take an officer out of service; the line stays in the register."""
-        officer = self.officers.get(text(event.evidence.get("login")) or "")
-        if officer is None:
-            self.fault("reference_unknown", event, "所停用的人员不在名册")
-            return
-        self.officers[officer.login] = Officer(
-            officer.login, officer.name, officer.person, officer.role, officer.unit, active=False
-        )
-
-    def open_gate(self, event: Event) -> None:
-        """Note a village's network; the last event for a village and kind counts."""
-        unit, village = text(event.evidence.get("unit")), text(event.evidence.get("village"))
-        kind, opened = text(event.evidence.get("kind")), text(event.evidence.get("opened_on"))
-        if unit is None or village is None or kind is None or opened is None or day(opened) is None:
-            self.fault("evidence_malformed", event, "网络就绪缺少单位、村、类别或日期")
-            return
-        self.gates[unit, village, kind] = opened
-
-    def enter_holidays(self, event: Event) -> None:
-        """A year's holidays move no rule of section 4; they must be readable, of one year."""
-        given = event.evidence
-        year, off, working = whole(given.get("year")), given.get("off"), given.get("working")
-        listed = [*off, *working] if isinstance(off, list) and isinstance(working, list) else [None]
-        readable = all(day(one) and str(one)[:4] == str(year) for one in listed)
-        if year is None or text(given.get("source")) is None or not readable:
-            self.fault("evidence_malformed", event, "节假日缺少年份、来源，或有日期不是该年的")
-
-    def adopt(self, event: Event) -> None:
-        """Put a plan in force; the event may name it or the plan it takes over from."""
-        document = event.evidence.get("document")
-        if not isinstance(document, dict):
-            self.fault("plan_malformed", event, "没有方案文本")
-            return
-        digest = hashlib.sha256(CANONICAL(document).encode()).hexdigest()
-        plan = read_plan(document)
-        if plan.faults:
-            self.fault("plan_malformed", event, f"方案缺少或读不出：{'、'.join(plan.faults)}")
-        if event.plan is None or event.plan not in (digest, self.plan):
-            self.fault("unknown_plan", event, "所引方案既不是所采用的，也不是此前有效的")
-        before = self.plans.get(self.plan or "")
-        if before is not None:
-            self.revise(event, before, plan, digest)
-        self.revisions.clear()
-        self.plans[digest] = plan
-        self.plan = digest
-        for first in self.genesis[:1]:
-            if len(self.plans) == 1 and first.plan not in (None, digest):
-                self.fault("unknown_plan", first, "建库所引方案不是随后采用的方案")
-
-    def revise(self, event: Event, old: Plan, new: Plan, digest: str) -> None:
-        """A revision loosens nothing, and what touches a season was proposed by somebody else."""
-        loosened = [name for name in LOOSER_UP if is_more(new, old, name)]
-        loosened += [name for name in LOOSER_DOWN if is_more(old, new, name)]
-        if (new.warm_temperature or 0) < (old.warm_temperature or 0):
-            loosened.append("warm_temperature")
-        if set(new.exempt or ()) - set(old.exempt or ()):
-            loosened.append("exempt_paths")
-        was, now = by_household(old), by_household(new)
-        for key, season in was.items():
-            later = now.get(key)
-            moved = later is None or (later.first, later.last) != (season.first, season.last)
-            begun = season.first is not None and season.first <= event.heard
-            if moved and begun and (season.verified or later is None or not later.verified):
-                loosened.append(f"{season.label} 采暖季（{'·'.join(key[1:])}）")
-        if loosened:
-            self.fault("plan_loosened", event, f"修订放宽或改动了：{'、'.join(loosened)}")
-        dates = {key: (s.first, s.last, s.verified) for key, s in was.items()}
-        if new.verified <= old.verified and dates == {
-            key: (s.first, s.last, s.verified) for key, s in now.items()
-        }:
-            return
-        proposal = self.revisions.get(event_id(event.evidence.get("proposed")) or 0)
-        document = proposal.evidence.get("document") if proposal else None
-        same_text = hashlib.sha256(CANONICAL(document).encode()).hexdigest() == digest
-        if proposal is None or not same_text or same_person(proposal, event):
-            self.fault("plan_one_person", event, "改动采暖季或核实，没有另一人先行提出同一方案")
-
-    def check_plan(self, event: Event) -> None:
-        """Every event names the plan in force; `init` comes before it and is checked with it."""
-        if event.plan != self.plan and event.kind != "init":
-            self.fault("unknown_plan", event, f"所引方案 {show(event.plan)} 不是当时有效的方案")
-
-    # -------- cases
-
-    def take_case(self, event: Event) -> None:
-        """Check one event of a household against what stands, then let it count."""
-        code = event.case or ""
-        case = self.cases.setdefault(code, Case(code))
-        self.check_edge(case, event)
-        self.check_late(event)
-        self.check_separation(case, event)
-        if event.kind == "registered" or event.kind == "amended":
-            self.register(case, event)
-        elif event.kind in FACTS:
-            self.note(case, event)
-        else:
-            self.pull(case, event)
-        officer = self.officers.get(event.actor)
-        if event.role in UNIT and (officer is None or officer.unit != case.columns.get("unit")):
-            unit = show(case.columns.get("unit"))
-            self.fault("role_not_allowed", event, f"此户属责任单位 {unit}，不属经办人的单位")
-        if event.target is not None:
-            case.state, case.since = event.target, event.day
-            if event.target == "construction":
-                case.works = []
-
-    def check_edge(self, case: Case, event: Event) -> None:
-        """The step is in the table and begins where the case stands."""
-        if event.kind not in EDGES:
-            if event.source is not None or event.target is not None:
-                self.fault("edge_not_allowed", event, "这类事件不移动户的状态")
-            elif case.state is None:
-                self.fault("edge_not_allowed", event, "此户尚未登记")
-            return
-        if event.source != case.state:
-            here, said = STATES.get(case.state or "", "未登记"), show(event.source)
-            self.fault("edge_not_allowed", event, f"推演的状态是{here}，事件写的是 {said}")
-        if (event.source, event.target) not in EDGES[event.kind]:
-            words = f"没有从 {show(event.source)} 到 {show(event.target)} 的这一步"
-            self.fault("edge_not_allowed", event, words)
-
-    def check_late(self, event: Event) -> None:
-        """Paper later than the plan allows brings its document (design 3); ledgers are exempt."""
-        plan = self.plans.get(self.plan or "")
-        limit = plan.numbers.get("backdating_days") if plan is not None else None
-        late = event.heard - event.day
-        if limit is None or late <= limit or event.kind in ("registered", "amended"):
-            return
-        if not event.documented and not (event.kind == "correct" and event.attached):
-            words = f"{iso(event.heard)} 才记录，晚 {late} 天，上限 {limit} 天，没有补录材料"
-            self.fault("late_without_document", event, words)
-
-    def check_separation(self, case: Case, event: Event) -> None:
-        """Acceptor and works, permission and acceptance: two persons (design 3)."""
-        if event.kind == "accept":
-            works: list[Fact | Milestone] = [*case.works, *([case.ready] if case.ready else [])]
-            if any(same_person(work, event) for work in works):
-                self.fault("separation", event, "验收人就是记录施工的人")
-        if event.kind == "permit" and case.accepted and same_person(case.accepted, event):
-            self.fault("separation", event, f"许可人就是第 {case.accepted.seq} 号事件的验收人")
-
-    def register(self, case: Case, event: Event) -> None:
-        """What the ledger says of the case; later only what import may still change (design 5)."""
-        given = [name for name in CASE_COLUMNS if name in event.evidence]
-        if event.kind == "registered":
-            case.origin = Fact(event.seq, event.kind, event.day, event.actor, event.person, 0, {})
-            given = list(CASE_COLUMNS)
-        elif "unit" in given:
-            self.fault("amendment_not_allowed", event, "责任单位不能更改")
-        elif case.state != "household_confirmation" and set(given) - {"village"}:
-            words = "路径、户别、区域、计划类别只能在确村确户时更改"
-            self.fault("amendment_not_allowed", event, words)
-        for name in given:
-            case.columns[name] = text(event.evidence.get(name))
-            if case.columns[name] is None and name != "village":
-                self.fault("evidence_malformed", event, f"登记缺少 {name}")
-
-    def pull(self, case: Case, event: Event) -> None:
-        """A trigger: what it does to the clock, the device and the permission in force."""
-        evidence = event.evidence
-        for permit in case.permits:
-            permit.until = min(permit.until, event.heard)
-        if event.kind == "permit":
-            self.permit(case, event)
-        elif event.kind in ("accept", "complete"):
-            reached = event.day if event.kind == "accept" else day(evidence.get("ready_on"))
-            milestone = Milestone(
-                event.seq, reached, event.heard, event.actor, event.person, event.documented
-            )
-            if event.kind == "accept":
-                case.accepted = milestone
-            else:
-                case.ready = milestone
-            if reached is None:
-                self.fault("evidence_malformed", event, "施工完成没有具备使用条件的日期")
-        elif event.kind in RESTARTS and not (
-            event.kind == "revoke" and evidence.get("cause") == "paper_fault"
-        ):
-            case.restarts.append((event.seq, event.day))
-        kept = event.kind == "change_path" and evidence.get("keep_device") == "yes"
-        if event.kind in ("replace", "change_path") and not kept:
-            case.device += 1
-        if event.kind in ("change_path", "reinstate"):
-            for name in ("path", "quota"):
-                if text(evidence.get(name)) is not None:
-                    case.columns[name] = text(evidence.get(name))
-        items = texts(evidence.get("facility" if event.kind == "accept" else "old_facility"))
-        if items and event.kind in ("accept", "confirm", "change_path"):
-            case.sightings.append(
-                Fact(
-                    event.seq, event.kind, event.day, event.actor, event.person, 0, {"items": items}
-                )
-            )
-
-    def permit(self, case: Case, event: Event) -> None:
-        """Judge a permission by what was known: nothing after it has been read yet."""
-        permit = Permit(
-            event, case.state, case.columns.get("area"), case.columns.get("path"), case.accepted,
-            case.ready, case.device, self.plans.get(event.plan or ""), event.plan == self.plan,
-        )  # fmt: skip
-        permit.refusals = refusals(case, permit, drill=self.drill)
-        case.permits.append(permit)
-
-    def note(self, case: Case, event: Event) -> None:
-        """A fact beside the line: keep what the rule reads of it, and what it does to others."""
-        readers = READERS.get(event.kind, {})
-        values: dict[str, object] = {}
-        for key, (reader, needed) in readers.items():
-            given = event.evidence.get(key)
-            values[key] = reader(given)
-            if values[key] is None and (needed or given is not None):
-                self.fault("evidence_malformed", event, f"{key} 缺失或读不出：{show(given)}")
-        fact = Fact(
-            event.seq, event.kind, event.day, event.actor, event.person, case.device, values
-        )
-        case.facts[event.seq] = fact
-        if event.kind == "works":
-            case.works.append(fact)
-        elif event.kind == "old-facility":
-            case.sightings.append(fact)
-        elif event.kind in ("repair", "resolve", "correct"):
-            self.refer(case, event, fact)
-        if freezes(fact):
-            case.frozen_since[fact.seq] = event.heard
-
-    def refer(self, case: Case, event: Event, fact: Fact) -> None:
-        """A repair, resolution or correction: the event it names, and what it does to it."""
-        named = fact.values.get("fault" if event.kind == "repair" else "id")
-        target = case.facts.get(named) if isinstance(named, int) and named != fact.seq else None
-        if target is None and case.origin is not None and named == case.origin.seq:
-            target = case.origin
-        allowed = {"repair": {"fault"}, "resolve": {"violation", "complaint", "finding", "notice"}}
-        if target is None or target.kind not in allowed.get(event.kind, FACTS | {"registered"}):
-            self.fault("reference_unknown", event, f"所指第 {show(named)} 号不是此户能这样指的事件")
-            fact.values.clear()
-            return
-        if event.kind == "repair":
-            return
-        if event.role == "unit_head" and target.kind != "notice":
-            self.fault("role_not_allowed", event, "责任单位负责人只能答复公示异议")
-        if same_person(target, event):
-            self.fault("separation", event, f"就是记录第 {target.seq} 号事件的人")
-        if event.kind == "resolve" and target.seq in case.frozen_since:
-            case.suspensions.append((case.frozen_since.pop(target.seq), event.heard))
-        if event.kind == "correct":
-            self.correct(case, event, target)
-
-    def correct(self, case: Case, event: Event, target: Fact) -> None:
-        """From now on the fact reads as the correction says; one of a correction is one more."""
-        while target.kind == "correct":
-            earlier = target.values.get("id")
-            if not isinstance(earlier, int) or not target.seq > earlier in case.facts:
-                return
-            target = case.facts[earlier]
-        if target.kind == "registered":
-            return
-        frozen = freezes(target)
-        if target.kind == "old-facility" and target.values.get("status") in ("removed", "sealed"):
-            case.struck.append(replace(target, values=dict(target.values)))
-        target.day = event.day
-        for key, (reader, _) in READERS.get(target.kind, {}).items():
-            given = event.evidence.get(key)
-            if key == "id" or given is None:
-                continue
-            target.values[key] = reader(given)
-            if target.values[key] is None:
-                self.fault("evidence_malformed", event, f"{key} 读不出：{show(given)}")
-        if frozen and not freezes(target) and target.seq in case.frozen_since:
-            case.suspensions.append((case.frozen_since.pop(target.seq), event.heard))
-        elif freezes(target) and not frozen:
-            case.frozen_since[target.seq] = event.heard
-
-    # -------- the end
-
-    def finish(self) -> Report:
-        """What only the whole journal can tell: later knowledge, the old facilities, the tables."""
-        size = self.header.get("size") if self.header is not None else None
-        if self.header is None or self.header.get("format") != "xianli-bundle/1":
-            self.fault("header_differs", None, "没有 xianli-bundle/1 的文件头")
-        elif whole(size) != self.events or self.header.get("drill") is not self.drill:
-            words = f"文件头写 {show(size)} 个事件，实有 {self.events} 个；或演练标记不符"
-            self.fault("header_differs", None, words)
-        if len(self.genesis) < len(GENESIS):
-            self.fault("genesis_malformed", None, "日志没有建库、采用方案、登记首位人员这三个事件")
-        removed = lawful = 0
-        for case in self.cases.values():
-            case.suspensions += [(since, FOREVER) for since in case.frozen_since.values()]
-            for permit in case.permits:
-                self.judge_permit(case, permit)
-            codes = [self.judge_removal(case, *record) for record in removals(case)]
-            removed += bool(codes)
-            lawful += bool(codes) and not any(codes)
-        self.compare_tables()
-        covered = self.judge_receipts()
-        self.removal.sort(key=lambda finding: finding.seq or 0)
-        return Report(
-            self.events, len(self.cases), tuple(self.integrity), tuple(self.removal),
-            sum(bool(case.permits) for case in self.cases.values()), removed, lawful, self.drill,
-            self.grades(covered), tuple(sorted(self.quarantined)), not self.unchecked,
-            tuple(sorted(self.witnesses)),
-        )  # fmt: skip
-
-    def judge_permit(self, case: Case, permit: Permit) -> None:
-        """Unlawful by what was known, or else undermined by what came later."""
-        code, reasons = "permission_unlawful", permit.refusals
-        if not reasons:
-            seasons = permit.seasons
-            code, reasons = "permission_undermined", refusals(case, permit, drill=self.drill)
-            permit.seasons = seasons
-        if reasons:
-            event = permit.event
-            words = f"户 {show(case.code)} 第 {event.seq} 号许可（{iso(event.heard)}）："
-            words += "；".join(reasons)
-            self.removal.append(Finding(code, event.stream, case.code, event.seq, words))
-
-    def judge_removal(
-        self, case: Case, record: Fact, facility: str, code: str, by: str | None
-    ) -> str:
-        """Note a removal that was wrong, whoever did it."""
-        if code:
-            named = WORDS.get(facility, show(facility))
-            words = f"户 {show(case.code)} 第 {record.seq} 号事件：{named}，{iso(record.day)}，"
-            words += f"{FINDING_CODES[code]}何人所为：{WORDS.get(by or 'unknown', show(by))}"
-            stream = f"case:{case.code}"
-            self.removal.append(Finding(code, stream, case.code, record.seq, words))
-        return code
-
-    def compare_tables(self) -> None:
-        """The tables made from the journal, row by row against what the journal makes of them."""
-        cases: Table = {}
-        permissions: Table = {}
-        for code, case in self.cases.items():
-            version, head = self.heads[f"case:{code}"]
-            cases[code,] = {name: case.columns.get(name) for name in CASE_COLUMNS} | {
-                "code": code, "state": case.state, "version": version, "head_hash": head,
-                "state_since": None if case.since is None else iso(case.since),
-            }  # fmt: skip
-            for permit in case.permits:
-                permissions[permit.event.seq,] = permission_row(permit)
-        self.compare("case", ("code",), cases)
-        self.compare("permission", ("seq",), permissions)
-        officers: Table = {(login,): asdict(one) for login, one in self.officers.items()}
-        self.compare("officer", ("login",), officers)
-        gates: Table = {key: {"opened_on": opened} for key, opened in self.gates.items()}
-        self.compare("gate", ("unit", "village", "kind"), gates)
-        keys: Table = {
-            (key.key,): asdict(key)
-            | {"valid_until": None if key.valid_until is None else iso(key.valid_until)}
-            for key in self.keys.values()
-        }
-        self.compare("key", ("key",), keys)
-
-    def compare(self, table: str, names: tuple[str, ...], expected: Table) -> None:
-        """One table: no row too many or too few, and each column as it must be."""
-        left = dict(expected)
-        for row in self.rows[table]:
-            key: tuple[object, ...] = tuple(row.get(name) for name in names)
-            known = all(isinstance(part, (str, int)) for part in key)
-            columns = left.pop(key, None) if known else None
-            if columns is None:
-                self.differ(table, key, row, "日志中没有这一行，或这一行重复")
-                continue
-            for name, value in columns.items():
-                found = row.get(name)
-                if name not in row or not same(found, value):
-                    words = f"{name} 应为 {show(value)}，表中是 {show(found)}"
-                    self.differ(table, key, columns, words)
-        for key, columns in left.items():
-            self.differ(table, key, columns, "表中没有这一行")
-
-    def differ(self, table: str, key: object, row: Mapping[str, object], words: str) -> None:
-        """Note that a table says other than the journal."""
-        code = text(row.get("code" if table == "case" else "case"))
-        stream = f"case:{code}" if code is not None else None
-        place = "，".join(map(show, key)) if isinstance(key, tuple) else ""
-        words = f"{table} 表 {place}：{words}"
-        self.integrity.append(
-            Finding("projection_differs", stream, code, whole(row.get("seq")), words)
-        )
-
-
-def permission_row(permit: Permit) -> dict[str, object]:
+def removal_finding(case: Case, record: Event, facility: str, code: str, by: str | None) -> Finding:
+    """A removal that was wrong, whoever did it."""
+    named = WORDS.get(facility, show(facility))
+    words = f"户 {show(case.code)} 第 {record.seq} 号事件：{named}，{iso(record.day)}，"
+    words += f"{FINDING_CODES[code]}何人所为：{WORDS.get(by or 'unknown', show(by))}"
+    return Finding(code, f"case:{case.code}", case.code, record.seq, words)
+
+
+# ---------------------------------------------------------------- 10. the tables
+
+
+def table_findings(audit: Audit) -> Iterator[Finding]:
+    """The tables made from the journal, row by row against what the journal makes of them."""
+    cases: list[Object] = []
+    permissions: list[Object] = []
+    for code, case in audit.cases.items():
+        version, head = audit.heads[f"case:{code}"]
+        since = None if case.since is None else iso(case.since)
+        said = {name: case.columns.get(name) for name in CASE_COLUMNS}
+        moved = {"state": case.state, "state_since": since, "version": version, "head_hash": head}
+        cases.append({"code": code, **said, **moved})
+        permissions += map(permission_row, case.permits)
+    yield from compare("case", audit, cases)
+    yield from compare("permission", audit, permissions)
+    yield from compare("officer", audit, map(asdict, audit.officers.values()))
+    yield from compare("gate", audit, audit.gates.values())
+    yield from compare("key", audit, map(key_row, audit.keys.values()))
+
+
+def permission_row(permit: Permit) -> Object:
     """What the permission table must say; the season only where the rule found one."""
     event, accepted, ready = permit.event, permit.accepted, permit.ready
     row: dict[str, object] = {
@@ -1912,7 +1876,7 @@ def permission_row(permit: Permit) -> dict[str, object]:
         "accepted_on": iso(accepted.day) if accepted else None,
         "acceptance_seq": accepted.seq if accepted else None,
         "accepted_by": accepted.person if accepted else None,
-        "ready_on": iso(ready.day) if ready and ready.day else None,
+        "ready_on": iso(ready.ready_on) if ready and ready.ready_on else None,
         "readiness_seq": ready.seq if ready else None,
         "permitted_by": event.person,
         "plan": event.plan,
@@ -1923,7 +1887,43 @@ def permission_row(permit: Permit) -> dict[str, object]:
     return row
 
 
-def examine(lines: Iterable[Mapping[str, object]], receipts: Iterable[str] = ()) -> Report:
+def key_row(key: Key) -> Object:
+    """What the table of keys must say."""
+    until = key.valid_until
+    return asdict(key) | {"valid_until": None if until is None else iso(until)}
+
+
+def compare(table: str, audit: Audit, expected: Iterable[Object]) -> Iterator[Finding]:
+    """One table: no row too many or too few, and each column as it must be."""
+    names = TABLES[table]
+    left = {tuple(row[name] for name in names): row for row in expected}
+    for found in audit.rows[table]:
+        key = tuple(found.get(name) for name in names)
+        known = all(isinstance(part, (str, int)) for part in key)
+        row = left.pop(key, None) if known else None
+        if row is None:
+            yield differs(table, key, found, "日志中没有这一行，或这一行重复")
+            continue
+        for name, value in row.items():
+            if name not in found or not same(found[name], value):
+                words = f"{name} 应为 {show(value)}，表中是 {show(found.get(name))}"
+                yield differs(table, key, row, words)
+    for key, row in left.items():
+        yield differs(table, key, row, "表中没有这一行")
+
+
+def differs(table: str, key: tuple[object, ...], row: Object, words: str) -> Finding:
+    """A table says other than the journal."""
+    code = text(row.get("code" if table == "case" else "case"))
+    stream = f"case:{code}" if code is not None else None
+    words = f"{table} 表 {'，'.join(map(show, key))}：{words}"
+    return Finding("projection_differs", stream, code, whole(row.get("seq")), words)
+
+
+# ---------------------------------------------------------------- 11. the report and the command
+
+
+def examine(lines: Iterable[Object], receipts: Iterable[str] = ()) -> Report:
     """Check a whole bundle, given as its parsed lines, and report everything that is wrong.
 
     `receipts` are texts of witness's receipts that came another way than in the bundle.
@@ -1939,8 +1939,6 @@ def examine(lines: Iterable[Mapping[str, object]], receipts: Iterable[str] = ())
     return audit.finish()
 
 
-# ---------------------------------------------------------------- the command
-
 USAGE = "用法：python verify.py BUNDLE.jsonl [--json] [--receipt FILE]…\n"
 
 
@@ -1950,26 +1948,26 @@ def main(argv: list[str]) -> int:
     named = []
     while "--receipt" in left[:-1]:
         place = left.index("--receipt")
-        named.append(left.pop(place + 1))
-        left.pop(place)
+        named.append(left[place + 1])
+        del left[place : place + 2]
     if len(left) != 1 or argv.count("--json") > 1 or left[0].startswith("-"):
         sys.stderr.write(USAGE)
         return 2
-    paths = [left[0], *named]
+    [path] = left
     try:
         receipts = []
-        for path in named:
-            with open(path, encoding="utf-8", errors="replace") as text_file:
-                receipts.append(text_file.read())
-        with open(paths[0], "rb") as file:
+        for name in named:
+            with open(name, encoding="utf-8", errors="replace") as receipt:
+                receipts.append(receipt.read())
+        with open(path, "rb") as file:
             lines = parsed(file)
             header = next(lines, {})
             if header.get("type") != "header" or header.get("format") != "xianli-bundle/1":
-                sys.stderr.write(f"{paths[0]} 不是 xianli-bundle/1 的审计文件\n")
+                sys.stderr.write(f"{path} 不是 xianli-bundle/1 的审计文件\n")
                 return 3
             report = examine(chain([header], lines), receipts)
     except OSError as error:
-        sys.stderr.write(f"{error.filename or paths[0]} 打不开：{error.strerror}\n")
+        sys.stderr.write(f"{error.filename or path} 打不开：{error.strerror}\n")
         return 3
     written = as_json(report) if "--json" in argv else as_text(report)
     sys.stdout.write(written.encode("utf-8", "backslashreplace").decode() + "\n")
@@ -1978,7 +1976,7 @@ def main(argv: list[str]) -> int:
     return 1 if report.removal else 0
 
 
-def parsed(file: Iterable[bytes]) -> Iterator[Mapping[str, object]]:
+def parsed(file: Iterable[bytes]) -> Iterator[Object]:
     """The lines of a bundle; one that is no JSON object becomes empty, which is a finding."""
     for line in file:
         try:
@@ -1990,24 +1988,22 @@ def parsed(file: Iterable[bytes]) -> Iterator[Mapping[str, object]]:
 
 def as_json(report: Report) -> str:
     """The report under the keys of design section 8."""
-    integrity = [
-        {name: getattr(one, name) for name in ("code", "stream", "seq", "message")}
-        for one in report.integrity
-    ]
-    removal: dict[str, object] = {
-        name: getattr(report, name) for name in ("permitted", "removed", "lawful")
-    }
-    removal["findings"] = [
-        {name: getattr(one, name) for name in ("code", "case", "seq", "message")}
-        for one in report.removal
-    ]
-    whole_report = {
+
+    def told(findings: Iterable[Finding], *names: str) -> list[dict[str, object]]:
+        return [{name: getattr(one, name) for name in names} for one in findings]
+
+    removal = {
+        "permitted": report.permitted, "removed": report.removed, "lawful": report.lawful,
+        "findings": told(report.removal, "code", "case", "seq", "message"),
+    }  # fmt: skip
+    everything = {
         "verified": not report.integrity, "events": report.events, "cases": report.cases,
-        "drill": report.drill, "findings": integrity, "removal": removal,
+        "drill": report.drill, "removal": removal,
+        "findings": told(report.integrity, "code", "stream", "seq", "message"),
         "proof": report.proof, "signatures_checked": report.signatures_checked,
         "quarantined": list(report.quarantined), "witnesses": list(report.witnesses),
     }  # fmt: skip
-    return json.dumps(whole_report, ensure_ascii=False)
+    return json.dumps(everything, ensure_ascii=False)
 
 
 def as_text(report: Report) -> str:
