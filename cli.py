@@ -617,7 +617,7 @@ def plan_diagram(
         clocks = _clocks(desk, database, as_of, known_at)
         units = _visible(desk.reader(database), _units(desk, database, unit))
         with database.reading() as connection:
-            plan = register.plan_in_force(connection)
+            plan = register.plan_known_at(connection, clocks.known_at)
             found = dashboards.live(connection, plan, clocks, units)
     kind = form or ("svg" if out is not None and out.suffix == ".svg" else "mermaid")
     text = diagram.svg(found) if kind == "svg" else f"{diagram.mermaid(found)}\n"
@@ -1675,7 +1675,7 @@ def report_dashboard(
     spreadsheet.refuse_existing(out, force=force)
     today, now = desk.day(database).today, desk.viewing_instant(database)
     with database.reading() as connection:
-        plan = register.plan_in_force(connection)
+        plan = register.plan_known_at(connection, clocks.known_at)
         found = dashboard.draw(connection, plan, clocks, today, now, units, ranking=not no_ranking)
         size = dashboard.write(out, found)
         document = answers_pages.dashboard(str(out), size, found)
@@ -1726,7 +1726,7 @@ def report_dossier(
     clocks, who = _clocks(desk, database, as_of, known_at), desk.reader(database)
     if code:
         with database.reading() as connection:
-            plan = register.plan_in_force(connection)
+            plan = register.plan_known_at(connection, clocks.known_at)
             found = dossier_files.one(connection, plan, clocks, code[0], who)
         shelf = dossier_files.write(found, out, formats, force=force)
     else:
@@ -1766,7 +1766,7 @@ def report_evaluation(
     spreadsheet.refuse_existing(out, force=force)
     now = desk.viewing_instant(database)
     with database.reading() as connection:
-        plan = register.plan_in_force(connection)
+        plan = register.plan_known_at(connection, clocks.known_at)
         found = evaluation.evaluate(connection, plan, season, clocks, now, units)
     size = evaluation.write(out, found)
     document = answers_pages.evaluation(str(out), size, found)
