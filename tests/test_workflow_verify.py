@@ -1732,3 +1732,76 @@ def test_nobody_is_registered_as_the_program() -> None:
     entered = Step("officer_added", "2023-10-09", "zhang", evidence, stream="officers")
 
     assert "evidence_malformed" in integrity(make(*story(entered)))
+
+
+# ---------------------------------------------------------------- edges of section 4
+
+
+@pytest.mark.parametrize(("begun", "over"), [("2024-03-25", False), ("2024-03-24", True)])
+def test_an_outage_over_the_end_of_the_season_counts_its_days_within(
+    begun: str, over: bool
+) -> None:
+    fault = Step("fault", begun, label="f")
+    repair = Step("repair", "2024-04-10", evidence={"fault": "@f"})
+
+    assert refused(fault, repair) is over
+
+
+@pytest.mark.parametrize(("on", "undermined"), [(PERMIT_DAY, False), ("2024-04-21", True)])
+def test_a_matter_was_answered_if_it_was_by_the_day_of_the_permission(
+    on: str, undermined: bool
+) -> None:
+    complaint = replace(later("complaint", "2024-01-01"), label="m")
+    answer = later("resolve", on, "lin", id="@m")
+
+    assert removal(make(*story(complaint, answer))) == ["permission_undermined"] * undermined
+
+
+def test_where_nobody_can_read_which_paths_are_exempt_none_is() -> None:
+    report = verify.examine(make(plan=make_plan(exempt_paths="coal_to_electric")))
+
+    assert [one.code for one in report.integrity] == ["plan_malformed"]
+    assert [one.code for one in report.removal] == ["permission_unlawful"]
+
+
+def test_a_repair_dated_before_its_fault_does_not_end_it_and_a_later_one_does() -> None:
+    fault = Step("fault", "2024-01-05", label="f")
+    early = Step("repair", "2024-01-04", evidence={"fault": "@f"}, heard="2024-01-06")
+    right = Step("repair", "2024-01-12", evidence={"fault": "@f"})
+    last = Step("repair", "2024-01-13", evidence={"fault": "@f"})
+
+    assert refused(fault, early, right) is False
+    assert refused(fault, early, right, last) is True
+
+
+def test_a_fault_and_its_repair_are_of_one_number() -> None:
+    steps = [
+        Step("fault", "2024-01-01", label="f"),
+        Step("fault", "2024-01-02", label="g"),
+        Step("repair", "2024-01-03", evidence={"fault": "@f"}),
+    ]
+
+    assert refused(*steps) is True
+    assert refused(*steps, Step("repair", "2024-01-04", evidence={"fault": "@g"})) is False
+
+
+def test_the_winter_before_the_permission_knows_nothing_of_the_days_after() -> None:
+    """Facts dated after the permission's day do not speak about it, whatever they are."""
+    after = [
+        later("fault", "2024-04-21"),
+        later("visit", "2024-04-21", temperature=5),
+        later("signature", "2024-04-21", season="2023-2024"),
+        later("visit", "2024-04-21", temperature=25),
+    ]
+
+    assert removal(make(*story(*after))) == []
+    assert removal(make(*story(*after, signature=None))) == ["permission_unlawful"]
+
+
+def test_two_visits_on_one_day_are_two() -> None:
+    both = {
+        "visit_1": changed("visit", "2023-12-01", temperature=20),
+        "visit_2": changed("visit", "2023-12-01", temperature=21),
+    }
+
+    assert refused(**both) is False

@@ -1715,17 +1715,13 @@ def runs(spans: Iterable[tuple[int, int]], first: int, last: int) -> list[int]:
 
     A day that two spans share counts once.
     """
+    out = {one for start, until in spans for one in range(max(start, first), min(until, last + 1))}
     lengths: list[int] = []
-    reached = -1
-    for start, until in sorted((max(a, first), min(b, last + 1)) for a, b in spans):
-        if start >= until:
-            continue
-        if not lengths or start > reached:
-            lengths.append(until - start)
-            reached = until
-        elif until > reached:
-            lengths[-1] += until - reached
-            reached = until
+    for one in sorted(out):
+        if one - 1 in out:
+            lengths[-1] += 1
+        else:
+            lengths.append(1)
     return lengths
 
 
