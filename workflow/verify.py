@@ -139,10 +139,10 @@ class Report:
     lawful: int
     drill: bool
     # Of each case that verifies: `witnessed`, `signed` or `clock_only`, by its weakest event.
-    grades: Mapping[str, str] = field(default_factory=dict)
-    quarantined: tuple[str, ...] = ()
-    signatures_checked: bool = True
-    witnesses: tuple[str, ...] = ()  # their keys, `name+id+key`: compare with the witness's own
+    grades: Mapping[str, str]
+    quarantined: tuple[str, ...]
+    signatures_checked: bool
+    witnesses: tuple[str, ...]  # their keys, `name+id+key`: compare with the witness's own
 
     @property
     def proof(self) -> dict[str, int]:
@@ -183,7 +183,7 @@ EDGES: dict[str, set[tuple[str | None, str]]] = {
 }  # fmt: skip
 
 UNIT, COUNTY, ACCEPTOR = {"unit_officer", "unit_head"}, {"county_office"}, {"acceptor"}
-ROLES = UNIT | COUNTY | ACCEPTOR | {"auditor", "system"}
+ROLES = UNIT | COUNTY | ACCEPTOR | {"auditor"}  # `system`, the program itself, is nobody
 # kind -> what people call it, and who may record it. The county office may record any fact.
 CASE_KINDS: dict[str, tuple[str, set[str]]] = {
     "registered": ("登记", UNIT | COUNTY),
@@ -236,7 +236,7 @@ OTHER_KINDS: dict[tuple[str, str], tuple[str, set[str]]] = {
     ("catalogue", "catalogue_imported"): ("导入中标清单", COUNTY),
     ("calendar", "holidays_entered"): ("录入节假日", COUNTY),
     ("ledgers", "ledger_imported"): ("导入台账", UNIT | COUNTY),
-    ("privacy", "revealed"): ("查看个人信息", ROLES - {"system"}),
+    ("privacy", "revealed"): ("查看个人信息", ROLES),
     ("privacy", "erased"): ("抹去个人信息", COUNTY),
     ("samples", "sample_drawn"): ("抽样", {"auditor"}),
     ("samples", "sample_results"): ("抽查结果", {"auditor"}),
@@ -1150,7 +1150,7 @@ class Audit:
         """Enter an officer into the register; without a person the login is the person."""
         given = event.evidence
         login, role, person = (text(given.get(name)) for name in ("login", "role", "person"))
-        if login is None or login == "system" or role is None or role not in ROLES - {"system"}:
+        if login is None or login == "system" or role is None or role not in ROLES:
             self.fault("evidence_malformed", event, "人员登记缺少登录名，或角色不明")
             return
         person = person or login
@@ -1192,7 +1192,7 @@ class Audit:
 
     def check_signature(self, written: object, message: str, event: Event) -> bool:
         """Whether the event bears a good signature of the key its actor had at that point."""
-        key, found = self.key_of(event.actor), read_signature(written)
+        key = self.key_of(event.actor)
         if written is None:
             plan = self.plans.get(self.plan or "")
             wanted = plan.signatures if plan is not None and event.role != "system" else ()
@@ -1204,6 +1204,7 @@ class Audit:
             elif (named or "all" in wanted) and not first:
                 self.fault("signature_missing", event, "方案要求此项签名，没有签名")
             return False
+        found = read_signature(written)
         space = "xianli-drill@v1" if self.drill else "xianli-event@v1"
         if found is None:
             words = "签名读不出"
