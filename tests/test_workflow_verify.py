@@ -29,13 +29,19 @@ from bundles import (
     changed,
     digest,
     events,
+    facility,
     integrity,
+    later,
+    letter,
     make,
     make_plan,
+    proposed,
     removal,
+    revised,
     rewritten,
     row,
     season,
+    slip,
     story,
 )
 from hypothesis import given, settings
@@ -291,6 +297,8 @@ HOLIDAYS: Line = {
         ({**HOLIDAYS, "working": []}, set()),
         ({**HOLIDAYS, "year": 2023}, {"evidence_malformed"}),
         ({**HOLIDAYS, "year": None}, {"evidence_malformed"}),
+        ({**HOLIDAYS, "off": ["2023-10-02"]}, {"evidence_malformed"}),
+        ({**HOLIDAYS, "working": ["2023-10-07", "2024-05-11"]}, {"evidence_malformed"}),
         ({**HOLIDAYS, "source": ""}, {"evidence_malformed"}),
         ({**HOLIDAYS, "off": ["2024-02-30"]}, {"evidence_malformed"}),
         ({**HOLIDAYS, "off": [20240501]}, {"evidence_malformed"}),
@@ -336,6 +344,13 @@ def test_a_season_that_cannot_be_read_is_a_finding(odd: object) -> None:
     found = integrity(make(plan=plan))
 
     assert ("plan_malformed" in found) is (odd != {"label": "2023-2024"})
+
+
+def test_a_season_that_cannot_be_read_does_not_take_away_one_that_can() -> None:
+    report = verify.examine(make(plan=make_plan([SEASONS[0], {"label": 3}])))
+
+    assert [one.code for one in report.integrity] == ["plan_malformed"]
+    assert report.removal == ()
 
 
 def test_a_season_that_ends_before_it_begins_is_unknown() -> None:
@@ -519,6 +534,14 @@ def test_who_accepted_does_not_permit() -> None:
 
     assert {finding.code for finding in report.integrity} == {"separation"}
     assert [finding.code for finding in report.removal] == ["permission_unlawful"]
+
+
+def test_a_login_is_one_person_whatever_the_register_says_later() -> None:
+    other: Line = {"login": "sun", "name": "x", "person": "other", "role": "county_office"}
+    turned = Step("officer_added", "2024-04-02", "zhang", other, stream="officers")
+    permit = Step("permit", PERMIT_DAY, "sun", over={"role": "county_office"})
+
+    assert {"person_changed", "separation"} <= integrity(make(*story(turned, permit=permit)))
 
 
 @pytest.mark.parametrize("kind", ["resolve", "correct"])
@@ -1140,11 +1163,6 @@ def test_a_real_database_permits_only_on_what_is_verified(plan: Line, sound: boo
 LATE = {"heard": "2024-05-01", "attach": ("d",)}
 
 
-def later(kind: str, on: str, by: str = "wang", **evidence: object) -> Step:
-    """A step recorded after the permission, with its document."""
-    return Step(kind, on, by, {**evidence, "late_document": "d"}, "2024-05-01", ("d",))
-
-
 @pytest.mark.parametrize(
     ("step", "undermined"),
     [
@@ -1220,11 +1238,6 @@ def test_a_permission_counts_though_it_was_revoked() -> None:
 
 
 # ---------------------------------------------------------------- the old facilities
-
-
-def facility(status: str, on: str, **more: object) -> Step:
-    evidence = {"facility": "kang", "status": status, "by": "contractor", **more}
-    return Step("old-facility", on, evidence=evidence, label=f"{status}{on}")
 
 
 @pytest.mark.parametrize("status", ["removed", "sealed"])
@@ -1579,17 +1592,6 @@ def test_a_county_of_four_thousand_households_is_checked_in_seconds() -> None:
 # ---------------------------------------------------------------- plans revised
 
 
-def revised(later: Line, by: str = "zhang", **evidence: object) -> Step:
-    given = {"name": "tiny", "document": later, "permitted": [], **evidence}
-    old = {"plan": digest(canonical(make_plan()))}
-    return Step("plan_adopted", "2024-05-02", by, given, stream="plan", over=old)
-
-
-def proposed(later: Line, by: str) -> Step:
-    given = {"name": "tiny", "document": later, "permitted": []}
-    return Step("plan_proposed", "2024-05-01", by, given, label="proposal", stream="plan")
-
-
 @pytest.mark.parametrize(
     "loose",
     [
@@ -1645,25 +1647,6 @@ def test_a_season_that_has_begun_takes_only_verified_dates(last_day: str) -> Non
 
 
 # ---------------------------------------------------------------- official letters
-
-
-def letter(count: int, on: str, by: str = "system", **over: object) -> Step:
-    matter = {"case": CODE, "deadline": "works", "due_on": "2023-09-30"}
-    evidence: Line = {
-        "number": f"甲清办催〔{on[:4]}〕{count}号",
-        "kind": "urge",
-        "unit": "103",
-        "level": "orange",
-        "reply_by": on,
-        "matters": [matter],
-        **over,
-    }
-    role = {"role": "system"} if by == "system" else {}
-    return Step("letter_issued", on, by, evidence, stream="letters", over=role)
-
-
-def slip(number: str, on: str, by: str) -> Step:
-    return Step("letter_answered", on, by, {"number": number}, stream="letters", attach=("回执",))
 
 
 ISSUED = letter(1, "2023-10-09")
@@ -1805,3 +1788,161 @@ def test_two_visits_on_one_day_are_two() -> None:
     }
 
     assert refused(**both) is False
+
+
+def test_a_plan_may_list_its_seasons_in_any_order() -> None:
+    late = story(permit=Step("permit", "2025-05-01", "zhang"))
+    lines = make(*late, plan=make_plan([SEASONS[1], SEASONS[0]]))
+    row(lines, "permission").update(season_first_day="2024-11-01", season_last_day="2025-03-31")
+
+    assert removal(lines) == ["permission_unlawful"]
+    assert removal(make(plan=make_plan([SEASONS[1], SEASONS[0]]))) == []
+
+
+def test_seasons_whose_labels_are_no_years_do_not_follow_each_other() -> None:
+    odd = [season("first", "2022-11-01", "2023-03-31"), season("second", FIRST_DAY, LAST_DAY)]
+
+    assert refused_by(make_plan(odd, required_seasons=2)) is True
+
+
+@pytest.mark.parametrize(("label", "over"), [("2023-2024", False), ("winter", True)])
+def test_an_undated_season_of_no_known_year_may_have_ended(label: str, over: bool) -> None:
+    undated = season(label, "", "")
+
+    assert refused_by(make_plan([SEASONS[0], undated])) is over
+
+
+@pytest.mark.parametrize("kind", ["overturn", "replace"])
+def test_a_restart_dated_ahead_counts_from_when_it_was_recorded(kind: str) -> None:
+    by = "zhang" if kind == "overturn" else "wang"
+    steps = [
+        Step(kind, "2024-05-01", by, heard="2023-10-15"),
+        Step("complete", "2023-10-20", evidence={"ready_on": "2023-10-20"}),
+        Step("accept", "2023-10-25", "sun", {"facility": ["none"]}),
+    ]
+
+    report = verify.examine(make(*story(*steps)))
+
+    assert {one.code for one in report.integrity} == {"future_occurred"}
+    assert [one.code for one in report.removal] == ["permission_unlawful"]
+
+
+def test_a_first_heat_dated_ahead_counts_too() -> None:
+    ahead = Step(
+        "works", "2024-05-02", evidence={"first_heat_on": "2024-05-01"}, heard="2024-02-01"
+    )
+
+    report = verify.examine(make(*story(ahead)))
+
+    assert {one.code for one in report.integrity} == {"future_occurred"}
+    assert [one.code for one in report.removal] == ["permission_unlawful"]
+
+
+# ---------------------------------------------------------------- edges of the journal
+
+
+@pytest.mark.parametrize("other", [{"unit": "200"}, {"village": "西会村"}, {"kind": "gas"}])
+def test_gates_are_told_apart_by_unit_village_and_kind(other: Line) -> None:
+    gate: Line = {"unit": "103", "village": "东会村", "kind": "grid", "opened_on": "2023-07-01"}
+    steps = [
+        Step("gate_opened", "2023-07-01", "zhang", given, stream="gates")
+        for given in (gate, {**gate, **other})
+    ]
+    lines = make(*story(*steps))
+
+    assert integrity(lines) == set()
+    assert integrity([line for line in lines if line != {"type": "gate", **gate}]) == {
+        "projection_differs"
+    }
+
+
+def test_of_two_openings_of_one_gate_the_last_counts() -> None:
+    gate: Line = {"unit": "103", "village": "东会村", "kind": "grid", "opened_on": "2023-07-01"}
+    steps = [
+        Step("gate_opened", "2023-07-02", "zhang", {**gate, "opened_on": on}, stream="gates")
+        for on in ("2023-07-02", "2023-07-01")
+    ]
+
+    assert integrity(make(*story(*steps))) == set()
+
+
+def found(lines: list[Line]) -> list[tuple[str, int | None]]:
+    return [(one.code, one.seq) for one in verify.examine(lines).integrity]
+
+
+def test_a_bundle_of_nothing_says_what_is_missing() -> None:
+    header: Line = {"type": "header", "format": "xianli-bundle/1", "size": 0, "drill": False}
+
+    assert found([header]) == [("genesis_malformed", None)]
+    assert found([{**header, "drill": None}])[0] == ("header_differs", None)
+
+
+def test_the_header_is_one_and_nothing_odd_stands_before_it() -> None:
+    lines = make()
+
+    assert found([lines[0], *lines]) == [("line_malformed", None)]
+    assert found([{"type": "odd"}, *lines]) == [("line_malformed", None)]
+
+
+def test_a_first_event_that_cannot_be_read_stops_nothing() -> None:
+    lines = make()
+    events(lines)[0]["bytes"] = "{"
+
+    codes = {code for code, _ in found(lines)}
+
+    assert {"event_malformed", "genesis_malformed", "header_differs"} <= codes
+
+
+def test_the_first_three_events_have_the_first_three_numbers() -> None:
+    lines = make()
+    for line in events(lines):
+        line["seq"] = int(str(line["seq"])) + 1
+
+    assert found(lines)[0] == ("seq_gap", 2)
+    assert [seq for code, seq in found(lines) if code == "genesis_malformed"] == [2, 3, 4]
+
+
+def test_before_the_plan_nothing_names_one() -> None:
+    lines = make()
+    rewritten(events(lines)[1], kind="ledger_imported", stream="ledgers", evidence={}, plan=None)
+
+    assert ("unknown_plan", 2) not in found(lines)
+
+
+def test_a_missing_hash_is_one_finding() -> None:
+    lines = make()
+    events(lines)[14]["hash"] = None
+
+    assert found(lines) == [("hash_mismatch", 15)]
+
+
+def test_a_version_that_cannot_be_read_is_counted_on() -> None:
+    steps = story(visit_1=Step("visit", "2023-12-01", over={"version": "x"}), permit=None)
+    lines = make(*steps)
+
+    assert found(lines) == [("version_gap", 19), ("event_malformed", 19)]
+
+
+def test_an_event_of_no_stream_belongs_to_none() -> None:
+    odd = Step("letter_issued", "2024-05-01", over={"stream": 3}, stream="letters")
+
+    assert found(make(*story(), odd)) == [("event_malformed", 23)]
+
+
+def test_a_signature_that_no_file_can_hold_is_found() -> None:
+    lines = make()
+    events(lines)[-1]["signature"] = "\ud800"
+
+    assert found(lines) == [("signature_invalid", 22)]
+
+
+def test_a_household_of_which_nothing_can_be_understood_is_counted() -> None:
+    lines = make(*story(), Step("tidy", PERMIT_DAY, stream="case:103-0009"))
+
+    report = verify.examine(lines)
+
+    assert report.cases == 2
+    assert {(one.code, one.case) for one in report.integrity} == {
+        ("kind_unknown", "103-0009"),
+        ("projection_differs", "103-0009"),
+    }

@@ -50,6 +50,10 @@ def signed_by_all(*extra: Step, plan: Line | None = None, drill: bool = True) ->
     return lines
 
 
+def told(lines: list[Line]) -> list[str]:
+    return [one.message for one in verify.examine(lines).integrity]
+
+
 def found(lines: list[Line]) -> list[tuple[str, int | None]]:
     return [(one.code, one.seq) for one in verify.examine(lines).integrity]
 
@@ -317,11 +321,17 @@ def test_a_policy_that_cannot_be_read_is_a_finding(odd: object) -> None:
 # ---------------------------------------------------------------- a Python without cryptography
 
 
-def test_where_signatures_cannot_be_checked_the_report_says_so(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    lines = signed_by_all()
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Python without `cryptography`."""
     monkeypatch.setattr(verify, "CAN_CHECK_SIGNATURES", False)
+    monkeypatch.delattr(verify, "Ed25519PublicKey")
+    monkeypatch.delattr(verify, "InvalidSignature")
+
+
+@pytest.mark.usefixtures("bare")
+def test_where_signatures_cannot_be_checked_the_report_says_so() -> None:
+    lines = signed_by_all()
 
     report = verify.examine(lines)
 
@@ -491,6 +501,29 @@ def test_one_good_signature_among_others_is_enough() -> None:
         assert verify.examine(lines, [note]).grades == {CODE: "witnessed"}
 
 
+def test_of_two_registered_witnesses_one_good_signature_is_enough() -> None:
+    bank = Signer("bank")
+    lines = witnessed(witness_added("2023-05-20", bank))
+    good, other = (one.receipt(*tree_of(lines)) for one in (WITNESS, bank))
+    name, _, written = other.rstrip("\n").rpartition(" ")
+    broken = f"{name.rpartition(chr(10))[2]} {bent(written, 40)}\n"
+
+    for note in (good + broken, good.replace("\u2014", f"{broken}\u2014", 1)):
+        report = verify.examine(lines, [note])
+        assert (report.integrity, report.grades) == ((), {CODE: "witnessed"})
+
+
+def test_signatures_are_part_of_what_the_witness_saw() -> None:
+    lines = signed_by_all(witness_added())
+    ZHANG.sign(lines, after=BEGINNING + 3)
+    receipt = WITNESS.receipt(*tree_of(lines))
+    assert verify.examine(lines, [receipt]).grades == {CODE: "witnessed"}
+
+    # Ed25519 signs the same in the same way: another signature is another framing of it.
+    events(lines)[20]["signature"] = None
+    assert ("receipt_differs", 26) in found(with_receipt(lines, receipt))
+
+
 def test_two_witnesses_are_both_named() -> None:
     bank = Signer("bank")
     lines = witnessed(witness_added("2023-05-20", bank))
@@ -555,12 +588,10 @@ def test_lines_of_a_receipt_that_are_no_part_of_ours_are_signed_with_the_rest() 
     assert verify.examine(lines, [extended]).grades == {CODE: "witnessed"}
 
 
-def test_without_cryptography_a_receipt_is_compared_and_does_not_raise_the_grade(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.usefixtures("bare")
+def test_without_cryptography_a_receipt_is_compared_and_does_not_raise_the_grade() -> None:
     lines = witnessed()
     receipt = WITNESS.receipt(*tree_of(lines))
-    monkeypatch.setattr(verify, "CAN_CHECK_SIGNATURES", False)
 
     report = verify.examine(lines, [receipt])
     assert (report.integrity, report.signatures_checked) == ((), False)
@@ -659,3 +690,69 @@ def test_two_roles_of_one_person_are_one_side() -> None:
         assert line["seq"]
 
     assert "separation" in integrity([*lines, own])
+
+
+# ---------------------------------------------------------------- what is said
+
+
+def test_what_is_said_of_receipts() -> None:
+    lines = witnessed()
+    origin, size, root = tree_of(lines)
+    receipts = {
+        "x": "见证回执读不出",
+        WITNESS.receipt(
+            f"{origin}0", size, root
+        ): f"见证回执（23 条）是 {origin}0 的，本库是 {origin}",
+        Signer("nobody").receipt(origin, 7, root): "见证回执（7 条）没有已登记见证人的签名",
+        WITNESS.receipt(origin, 7, root).replace("\n7\n", "\n6\n"): "见证回执（6 条）的签名不对",
+        WITNESS.receipt(origin, 24, root): "见证回执（24 条）：日志只有 23 条，此后的被截去",
+        WITNESS.receipt(origin, 7, root): "第 7 号事件：见证回执（7 条）：此号及以前有事件被改写",
+    }
+
+    for receipt, words in receipts.items():
+        assert told(with_receipt(lines, receipt)) == [words]
+
+
+def test_what_is_said_of_signatures_and_keys() -> None:
+    lines = signed_by_all()
+    line = events(lines)[20]
+    here = f"户 {CODE} 第 21 号事件（施工情况，2023-11-02）："
+    for written, words in (
+        (None, "wang 登记了公钥，没有签名"),
+        ("x", "签名读不出"),
+        (ZHANG.signature(str(line["bytes"])), "不是经办人当时登记在用的公钥所签"),
+        (WANG.signature("other"), "签名与事件内容不符"),
+    ):
+        line["signature"] = written
+        assert told(lines) == [here + words]
+
+    expired = make(*story()[:1], plan=wanting("registered"))
+    assert told(expired) == [
+        f"户 {CODE} 第 12 号事件（登记，2023-05-20）：方案要求此项签名，没有签名"
+    ]
+    late = make(key_added(WANG, valid_until="2023-05-19"), *story()[:1])
+    WANG.sign(late)
+    assert told(late) == [
+        f"户 {CODE} 第 13 号事件（登记，2023-05-20）：公钥有效期到 2023-05-19，已过期"
+    ]
+
+
+def test_what_is_said_of_registers() -> None:
+    origin, size, root = tree_of(make())
+    for step, words in (
+        (checkpoint(make(), size=3), f"（检查点，2024-05-01）：所记为 3 条，树根 {root}"),
+        (
+            key_added(WANG, "nobody", "2024-05-01"),
+            "（登记公钥，2024-05-01）：公钥登记的账号不在名册",
+        ),
+        (key_revoked(WANG, "2024-05-01"), "（撤销公钥，2024-05-01）：所撤销的不是该账号在用的公钥"),
+        (confirmed(proposal="1"), "（确认隔离，2024-05-02）：没有这样提出的隔离"),
+    ):
+        lines = [line for line in make(*story(), step) if line["type"] != "key"]
+        assert told(lines) == [f"第 23 号事件{words}"]
+    both = make(*story(), proposed("he"), confirmed("he"))
+    words = "隔离须由县级办公室和审计人员两人办理"
+    assert told(both) == [f"第 24 号事件（确认隔离，2024-05-02）：{words}"]
+    twice = told(make(*story(key_added(WANG), key_added(LIN, "wang"))))
+    assert "第 13 号事件（登记公钥，2023-05-19）：wang 已有公钥，或这把公钥已登记过" in twice
+    assert (origin[:17], size) == ("xianli/tiny/drill", 22)

@@ -16,19 +16,29 @@ from bundles import (
     Line,
     Step,
     events,
+    facility,
+    later,
+    letter,
     make,
     make_plan,
+    revised,
     rewritten,
     row,
     season,
+    slip,
     story,
 )
-from test_workflow_verify import facility, later, letter, revised, slip
 
 from workflow import verify
 
 BUNDLES: dict[str, list[Line]] = {
     "nobody accepted": make(*story(accept=None)),
+    "on a season that ends today": make(
+        plan=make_plan([season("2023-2024", FIRST_DAY, PERMIT_DAY)])
+    ),
+    "by a sampler, on no plan": make(
+        *story(permit=Step("permit", PERMIT_DAY, "he", over={"plan": None}))
+    ),
     "nobody registered": make(*story(registered=None, permit=None)),
     "by an auditor and of another day": make(
         *story(permit=Step("permit", "2024-04-19", "he", heard=PERMIT_DAY))
@@ -191,6 +201,10 @@ def expected() -> dict[str, list[str]]:
 WORDS = expected()
 
 
+def line(one: verify.Finding) -> str:
+    return f"{one.code} {one.stream} {one.case} {one.seq} {one.message}"
+
+
 @pytest.mark.parametrize("name", BUNDLES)
 def test_each_finding_says_what_is_wrong_with_its_figures(name: str) -> None:
     report = verify.examine(BUNDLES[name])
@@ -198,13 +212,13 @@ def test_each_finding_says_what_is_wrong_with_its_figures(name: str) -> None:
     # What the tables should say is tested column by column.
     told = [one for one in report.integrity if one.code != "projection_differs"]
 
-    assert [f"{one.code} {one.message}" for one in (*told, *report.removal)] == WORDS[name]
+    assert [line(one) for one in (*told, *report.removal)] == WORDS[name]
 
 
 def test_a_finding_about_the_bytes_says_where() -> None:
     told = verify.examine(tampered()).integrity
 
-    assert [f"{one.code} {one.seq} {one.message}" for one in told] == WORDS["tampered"]
+    assert [line(one) for one in told] == WORDS["tampered"]
 
 
 def test_the_report_for_people() -> None:

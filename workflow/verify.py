@@ -673,13 +673,13 @@ def read_event(seq: int, body: Object) -> Event | str:
 
 @dataclass(frozen=True, slots=True)
 class Season:
-    """采暖季, both end days inclusive; a day that nobody knows is None."""
+    """采暖季, both end days inclusive; where nobody knows when it is, both are FOREVER."""
 
     label: str
     areas: tuple[str, ...]
     paths: tuple[str, ...]
-    first: int | None
-    last: int | None
+    first: int
+    last: int
     verified: bool
 
     @property
@@ -704,7 +704,7 @@ class Plan:
     faults: list[str] = field(default_factory=list)
 
 
-def seasons_of(plan: Plan) -> dict[tuple[str, str, str], tuple[int | None, int | None, bool]]:
+def seasons_of(plan: Plan) -> dict[tuple[str, str, str], tuple[int, int, bool]]:
     """First day, last day and verified, by label, area and path."""
     return {
         (season.label, area, path): (season.first, season.last, season.verified)
@@ -751,7 +751,7 @@ def read_plan(document: Object) -> Plan:
             continue
         first, last = day(entry.get("first_day")), day(entry.get("last_day"))
         if first is None or last is None or first > last:
-            first = last = None  # nobody knows when it is
+            first = last = FOREVER
         plan.seasons.append(Season(label, areas, paths, first, last, is_verified(entry)))
     return plan
 
@@ -798,6 +798,11 @@ class Case:
     unsigned: int = 0  # the seq of its last event that nobody signed
     frozen_since: dict[int, int] = field(default_factory=dict)
     suspensions: list[tuple[int, int]] = field(default_factory=list)
+
+
+def state_name(state: str | None) -> str:
+    """What people call a state; of a case that is not registered, none."""
+    return "未登记" if state is None else STATES.get(state, show(state))
 
 
 def freezes(fact: Event) -> bool:
@@ -885,8 +890,7 @@ class Audit:
 
     def take(self, line: object) -> None:
         """Take the next line of the bundle."""
-        kind = line.get("type") if isinstance(line, Mapping) else None
-        if not isinstance(line, Mapping) or not isinstance(kind, str):
+        if not isinstance(line, Mapping) or not isinstance(kind := line.get("type"), str):
             self.fault("line_malformed", None, f"第 {self.seq} 号事件之后有一行读不出来")
         elif kind == "event":
             self.take_event(line)
@@ -948,11 +952,11 @@ class Audit:
             words = f"发生日期 {iso(event.day)} 晚于记录当日 {iso(event.heard)}"
             self.fault("future_occurred", event, words)
         signed = self.check_signature(line.get("signature"), raw, event)
-        self.judge(event)
         if event.case is not None:
             case = self.cases.setdefault(event.case, Case(event.case))
             case.last = self.seq
             case.unsigned = case.unsigned if signed else self.seq
+        self.judge(event)
 
     def check_chain(self, body: Object, digest: str, place: Event | int) -> None:
         """Versions of a stream run 1, 2, 3 …, each naming the hash of the one before.
@@ -1052,7 +1056,7 @@ class Audit:
         if event.plan != self.plan and event.kind not in ("init", "plan_adopted"):
             self.fault("unknown_plan", event, f"所引方案 {show(event.plan)} 不是当时有效的方案")
         if event.case is not None:
-            self.take_case(self.cases.setdefault(event.case, Case(event.case)), event)
+            self.take_case(self.cases[event.case], event)
         else:
             self.take_register(event)
         if not begun:
@@ -1112,8 +1116,10 @@ class Audit:
         """Let an event beside the cases count, if its evidence can be read."""
         if event.source is not None or event.target is not None:
             self.fault("edge_not_allowed", event, "这类事件不移动任何户")
+        if not self.read(event):
+            return
         given = event.evidence
-        match event.kind if self.read(event) else "":
+        match event.kind:
             case "plan_adopted":
                 self.adopt(event)
             case "plan_proposed" | "quarantine_proposed":
@@ -1138,8 +1144,8 @@ class Audit:
                 row = {name: given[name] for name in ("unit", "village", "kind", "opened_on")}
                 self.gates[row["unit"], row["village"], row["kind"]] = row
             case "holidays_entered":  # they move no rule of section 4
-                listed = [*(texts(given["off"]) or ()), *(texts(given["working"]) or ())]
-                if any(one[:4] != str(given["year"]) for one in listed):
+                told = [one for name in ("off", "working") for one in texts(given[name]) or ()]
+                if any(one[:4] != str(given["year"]) for one in told):
                     self.fault("evidence_malformed", event, "节假日中有日期不是该年的")
             case "letter_issued":
                 self.issue_letter(event)
@@ -1150,7 +1156,7 @@ class Audit:
         """Enter an officer into the register; without a person the login is the person."""
         given = event.evidence
         login, role, person = (text(given.get(name)) for name in ("login", "role", "person"))
-        if login is None or login == "system" or role is None or role not in ROLES:
+        if login is None or login == "system" or role not in ROLES:
             self.fault("evidence_malformed", event, "人员登记缺少登录名，或角色不明")
             return
         person = person or login
@@ -1295,8 +1301,7 @@ class Audit:
         for key, (first, last, verified) in before.items():
             later = after.get(key)
             moved = later is None or later[:2] != (first, last)
-            begun = first is not None and first <= event.heard
-            if moved and begun and (verified or later is None or not later[2]):
+            if moved and first <= event.heard and (verified or later is None or not later[2]):
                 loosened.append(f"{key[0]} 采暖季（{'·'.join(key[1:])}）")
         if loosened:
             self.fault("plan_loosened", event, f"修订放宽或改动了：{'、'.join(loosened)}")
@@ -1343,7 +1348,7 @@ class Audit:
                 self.fault("edge_not_allowed", event, "此户尚未登记")
             return
         if event.source != case.state:
-            here, said = STATES.get(case.state or "", "未登记"), show(event.source)
+            here, said = state_name(case.state), show(event.source)
             self.fault("edge_not_allowed", event, f"推演的状态是{here}，事件写的是 {said}")
         if (event.source, event.target) not in EDGES[event.kind]:
             words = f"没有从 {show(event.source)} 到 {show(event.target)} 的这一步"
@@ -1522,7 +1527,7 @@ def refusals(case: Case, permit: Permit, *, drill: bool) -> list[str]:
     if event.day != today:
         reasons.append(f"许可日期 {iso(event.day)} 不是记录当日 {iso(today)}")
     if permit.state != "stable_season":
-        reasons.append(f"许可前不在稳定运行一季，而在{STATES.get(permit.state or '', '登记之前')}")
+        reasons.append(f"许可前不在稳定运行一季，状态是{state_name(permit.state)}")
     if event.role != "county_office":
         reasons.append("许可不是县级办公室发出（四.6）")
     if permit.accepted is None:
@@ -1566,7 +1571,7 @@ def season_refusals(case: Case, permit: Permit, plan: Plan, *, drill: bool) -> l
         for season in chosen
         if not (drill or season.verified)
     ]
-    begin = chosen[0].first or 0
+    begin = chosen[0].first
     start = clock_start(case, permit)
     if start is None:
         reasons.append("没有具备使用条件的日期（四.2）")
@@ -1594,10 +1599,7 @@ def ended_seasons(permit: Permit, plan: Plan) -> list[Season] | str:
         for season in plan.seasons
         if permit.area in season.areas and permit.path in season.paths
     ]
-    ended = sorted(
-        (season for season in mine if season.last is not None and season.last < today),
-        key=lambda season: (season.last or 0, season.first or 0),
-    )
+    ended = sorted((one for one in mine if one.last < today), key=lambda season: season.last)
     chosen = ended[-required:]
     if len(chosen) < required:
         return f"许可日前结束的采暖季只有 {len(chosen)} 个，应有 {required} 个（四.2）"
@@ -1606,8 +1608,8 @@ def ended_seasons(permit: Permit, plan: Plan) -> list[Season] | str:
         return f"采暖季不连续：{'、'.join(season.label for season in chosen)}（四.2）"
     for season in mine:
         # A later season of unknown dates may have ended too: then nobody knows which is the last.
-        later = season.last is None and season.label > chosen[-1].label
-        if later and (season.year is None or season.label[:4] <= iso(today)[:4]):
+        later = season.last == FOREVER and season.label > chosen[-1].label
+        if later and (season.year is None or season.year <= date.fromordinal(today).year):
             return f"{season.label} 采暖季的起止日期不明（四.2）"
     return chosen
 
@@ -1642,7 +1644,7 @@ def outages(case: Case, today: int, warm: Decimal) -> list[tuple[int, int]]:
             spans.append((fact.day, max(ends, default=FOREVER)))
     cold_since: int | None = None
     visits = (fact for fact in facts if fact.kind == "visit")
-    for visit in sorted(visits, key=lambda fact: (fact.day, fact.seq)):
+    for visit in sorted(visits, key=lambda fact: fact.day):  # on one day, in order of seq
         if not is_warm(visit, warm):
             cold_since = visit.day if cold_since is None else cold_since
         elif cold_since is not None:
@@ -1664,7 +1666,7 @@ def first_heat(case: Case, permit: Permit) -> int | None:
     found: int | None = None
     for fact in case.facts.values():
         heated = fact.values.get("first_heat_on")
-        if fact.kind != "works" or fact.device != permit.device or not isinstance(heated, int):
+        if fact.device != permit.device or not isinstance(heated, int):
             continue
         if fact.seq < permit.event.seq or min(heated, fact.day) <= permit.event.heard:
             found = heated
@@ -1680,7 +1682,7 @@ def stability_refusals(
     warm: Decimal,
 ) -> list[str]:
     """Point 3 of section 4 for one season whose days are known."""
-    first, last, today = season.first or 0, season.last or 0, permit.event.heard
+    first, last, today = season.first, season.last, permit.event.heard
     reasons = []
     heated = first_heat(case, permit)
     if heated is None:

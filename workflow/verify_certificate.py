@@ -182,7 +182,7 @@ def _computed(then: Then, case: verify.Case, permit: verify.Permit) -> dict[str,
     grace = plan.numbers["first_heat_grace_days"]
     lengths, visits, signed = [], [], []
     for season in chosen:
-        first, last = season.first or 0, season.last or 0
+        first, last = season.first, season.last
         late = [(first, heated)] if heated is not None and heated > first + grace else []
         lengths.append(verify.runs([*spans, *late], first, last))
         visits.append(
