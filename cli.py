@@ -1466,6 +1466,74 @@ def show_forecast(
     desk.answer(document, lambda screen: screen.forecast(document))
 
 
+@cli.group("db")
+def database_() -> None:
+    """照看数据库：备份、恢复、升级、体检。"""
+
+
+@database_.command("backup")
+@click.argument("file", type=FILE)
+@FORCE
+@pass_desk
+def db_backup(desk: Desk, file: Path, force: bool) -> None:
+    """把整个数据库另存一份到 FILE，别人照常工作；写完查过完好才算数。
+
+    里面有个人信息，只给本账号读。每天自动的备份由 xianli scheduler run 做。
+    """
+    from workflow import answers, backup, spreadsheet
+
+    database = desk.county()
+    spreadsheet.refuse_existing(file, force=force)
+    backup.copy_to(database.file, file)
+    document = answers.backed_up(file)
+    desk.answer(document, lambda screen: screen.backed_up(document))
+
+
+@database_.command("upgrade")
+@pass_desk
+def db_upgrade(desk: Desk) -> None:
+    """把旧版本程序的数据库升级到本程序的版本：先备份，再一次做完，中断了仍是原来的。"""
+    from workflow import answers, db, settings, upgrade
+
+    beside = settings.load(desk.config, db.file_of(desk.url), os.environ)
+    done = upgrade.upgrade(desk.url, beside.times.backup_folder, datetime.now(UTC))
+    document = answers.upgraded(done)
+    desk.answer(document, lambda screen: screen.upgraded(document))
+
+
+@database_.command("restore")
+@click.argument("file", type=FILE)
+@click.option("--receipt", "receipts", multiple=True, type=FILE, help="见证人保存的回执，可重复")
+@click.option("--accept-loss", is_flag=True, help="备份里没有的登记会丢失，仍要恢复")
+@pass_desk
+def db_restore(desk: Desk, file: Path, receipts: Sequence[Path], accept_loss: bool) -> None:
+    """用备份 FILE 代替数据库：先核验备份、对照见证回执，现有的另存一份，再一次换好。"""
+    from workflow import answers, restore
+    from workflow import checkpoint as checkpoints
+
+    given = [checkpoints.read_receipt(one) for one in receipts]
+    done = restore.restore(file, desk.url, given, accept_loss=accept_loss, now=datetime.now(UTC))
+    document = answers.restored(done)
+    desk.answer(document, lambda screen: screen.restored(document))
+
+
+@database_.command("doctor")
+@pass_desk
+def db_doctor(desk: Desk) -> None:
+    """给数据库体检：设置、表、完好、日志、时钟、见证、服务、权限、磁盘、备份；什么也不改。
+
+    有必须处理的问题时退出码为 1。
+    """
+    from workflow import answers, doctor
+
+    database = desk.county()
+    found = doctor.examine(database, desk.settings(database), desk.viewing_instant(database))
+    document = answers.examined(found)
+    desk.answer(document, lambda screen: screen.examined(document))
+    if not document["healthy"]:
+        raise click.exceptions.Exit(1)
+
+
 @cli.group()
 def report() -> None:
     """台账和报表。"""

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -12,7 +11,7 @@ from notifications import letters, qr
 from notifications.notices import Document
 from notifications.pages import Head
 from notifications.screen import Screen, label
-from states.workdays import SHANGHAI
+from states.workdays import local_minute
 
 DRILL = "演练：本页不作凭证"
 LETTER_WIDTH = 150  # columns: the widest table, the bulletin's, in one line a unit
@@ -37,7 +36,7 @@ _TEXTS.filters["label"] = lambda value, key: label(key, value)
 _TEXTS.filters["across"] = lambda cells, width: _across(cells, width)
 _TEXTS.globals["table"] = Screen(120, colour=False).table
 _TEXTS.globals["letter_table"] = Screen(LETTER_WIDTH, colour=False).table
-_PAGES.filters["shanghai"] = lambda instant: _shanghai(instant)
+_PAGES.filters["shanghai"] = local_minute
 
 
 def render(template: str, document: Mapping[str, object]) -> str:
@@ -82,11 +81,6 @@ def certificate(fields: Mapping[str, str], rows: Sequence[Sequence[str]], *, dri
 def page(template: str, head: Head, **values: object) -> str:
     """A page that needs nothing else, from a template that extends `page.html.j2`."""
     return _PAGES.get_template(template).render(values, head=head)
-
-
-def _shanghai(instant: datetime) -> str:
-    """An instant in the county's time, to the minute."""
-    return f"{instant.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
 
 
 def _across(cells: Sequence[str], width: int) -> Sequence[str]:

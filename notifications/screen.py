@@ -41,7 +41,7 @@ from states.vocabulary import (
     VisitVerdict,
     Word,
 )
-from states.workdays import SHANGHAI
+from states.workdays import local_minute
 
 Answer = Mapping[str, object]
 _WORDS: Mapping[str, tuple[type[Word], ...]] = {
@@ -1307,6 +1307,73 @@ class Screen:
             lines.append(f"【警告】{clean(found['warning'])}")
         return "\n".join([table.rstrip("\n"), *lines])
 
+    def backed_up(self, found: Answer) -> str:
+        """`db backup`."""
+        return (
+            f"已备份到 {clean(found['file'])}（{found['bytes']} 字节，已查过完好，只有本账号可读）"
+        )
+
+    def upgraded(self, found: Answer) -> str:
+        """`db upgrade`."""
+        if not found["upgraded"]:
+            return f"数据库已是本程序的版本（{found['after']}），没有改动"
+        return (
+            f"已从版本 {found['before']} 升级到 {found['after']}；日志一个字节未变\n"
+            f"升级前的备份：{clean(found['backup'])}\n"
+            f"重新算过期限的户：{found['clocks']} 户。建议运行 xianli audit verify"
+        )
+
+    def restored(self, found: Answer) -> str:
+        """`db restore`."""
+        last = found["last_recorded_at"]
+        lines = [
+            f"已恢复：日志 {found['events']} 条，{found['cases']} 户"
+            + (f"，最后一条登记于 {_local(last)}" if last else "")
+        ]
+        if found["upgraded"]:
+            lines.append("备份是旧版本的，已一并升级")
+        if found["lost"] is None and found["replaced"] is not None:
+            lines.append("原来的数据库读不出来，不知道丢失了多少条登记")
+        if found["lost"]:
+            lines.append(
+                f"注意：原来的数据库中有 {found['lost']} 条登记不在备份里，请按纸质材料补录"
+            )
+        if found["replaced"] is not None:
+            lines.append(f"原来的数据库另存在 {clean(found['replaced'])}")
+        if found["witnessed"]:
+            lines.append(f"对照过的见证回执最多到第 {found['witnessed']} 条")
+        return "\n".join(lines)
+
+    def examined(self, found: Answer) -> str:
+        """`db doctor`."""
+        words = {"good": "好", "warning": "注意", "fault": "有问题"}
+        names = {
+            "settings": "设置",
+            "schema": "表结构",
+            "integrity": "文件完好",
+            "journal": "日志",
+            "clock": "时钟",
+            "witness": "见证",
+            "service": "服务",
+            "calendar": "日历",
+            "rights": "权限",
+            "place": "位置",
+            "room": "磁盘",
+            "wal": "WAL",
+            "backups": "备份",
+        }
+        rows = [
+            (
+                words[str(one["health"])],
+                names[str(one["name"])],
+                one["message"],
+                one["remedy"] or "-",
+            )
+            for one in _rows(found["checks"])
+        ]
+        table = self.table(("结果", "项目", "情况", "办法"), rows)
+        return f"{table}\n{'没有必须处理的问题' if found['healthy'] else '有必须处理的问题'}"
+
     def proof(self, found: Answer) -> str:
         """`safety`."""
         walked = (
@@ -1505,7 +1572,7 @@ _JOB_INSTANTS = ("started_at", "succeeded_at", "next_at")
 
 def _local(instant: object) -> str:
     """An instant of the answers on the county's own clock."""
-    return f"{datetime.fromisoformat(str(instant)).astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+    return local_minute(datetime.fromisoformat(str(instant)))
 
 
 def _track(name: str, key: str, value: object) -> str:

@@ -16,7 +16,7 @@ from states.errors import Reason, StepRefused, UsageFault
 from states.facts import CaseFacts
 from states.question import DESIGN_TABLE, Guard, Question
 from states.vocabulary import FactKind, State, Trigger
-from states.workdays import SHANGHAI
+from states.workdays import local_minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def _wrong_state(trigger: Trigger, question: Question) -> Reason:
     last = facts.last_step
     if last is not None:
         done = Trigger(last.kind).label
-        at = f"{last.recorded_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+        at = local_minute(last.recorded_at)
         message += f"；上一环节“{done}”由 {last.actor} 于 {at} 登记"
     day, why = _earliest_from_elsewhere(trigger, question)
     return Reason("state", DESIGN_TABLE, message, (), None, day, why)

@@ -26,6 +26,11 @@ def local_date(instant: datetime) -> date:
     return instant.astimezone(SHANGHAI).date()
 
 
+def local_minute(instant: datetime) -> str:
+    """An aware instant in the county's time, to the minute: `2023-09-15 10:00`."""
+    return f"{instant.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+
+
 @dataclass(frozen=True, slots=True)
 class Holidays:
     """One year's holidays as a county entered them, with the notice they come from.

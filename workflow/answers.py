@@ -8,6 +8,7 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from states import deadlines, evidence, lifecycle, safety
@@ -25,6 +26,8 @@ from workflow.cases import Position
 from workflow.certificate import Certificate
 from workflow.checkpoint import Made, Seen, Status
 from workflow.dispatch import Round
+from workflow.doctor import Check as HealthCheck
+from workflow.doctor import Health
 from workflow.engine import Receipt
 from workflow.forecast import Forecast, Outlook
 from workflow.holidays import Entered, Known, Moved
@@ -38,9 +41,11 @@ from workflow.progress import Progress, UnitProgress
 from workflow.quarantine import Quarantine
 from workflow.register import Gate, Officer
 from workflow.reports import Count, LedgerTotals
+from workflow.restore import Restored
 from workflow.revision import Fate, Impact, Revised
 from workflow.revision import Moved as MovedCases
 from workflow.sample import Draw, Results, Size, Standing, Terms, row_of
+from workflow.upgrade import Upgraded
 from workflow.verify import Finding, Report
 from workflow.violations import Entry
 from workflow.witness import Witnessed
@@ -1192,6 +1197,51 @@ def sample_results(found: Results, standing: Document | None) -> Document:
             for f in found.faults
         ],
         "sample": standing,
+    }
+
+
+def backed_up(file: Path) -> Document:
+    """`db backup`."""
+    return {"file": str(file), "bytes": file.stat().st_size}
+
+
+def upgraded(done: Upgraded) -> Document:
+    """`db upgrade`."""
+    return {
+        "before": done.before,
+        "after": done.after,
+        "upgraded": done.copy is not None,
+        "backup": None if done.copy is None else str(done.copy),
+        "clocks": done.clocks,
+    }
+
+
+def restored(done: Restored) -> Document:
+    """`db restore`."""
+    return {
+        "events": done.events,
+        "cases": done.cases,
+        "last_recorded_at": _instant(done.last),
+        "lost": done.lost,
+        "replaced": None if done.replaced is None else str(done.replaced),
+        "witnessed": done.witnessed,
+        "upgraded": done.upgraded,
+    }
+
+
+def examined(found: Sequence[HealthCheck]) -> Document:
+    """`db doctor`."""
+    return {
+        "healthy": all(one.health is not Health.FAULT for one in found),
+        "checks": [
+            {
+                "name": one.name,
+                "health": one.health,
+                "message": one.message,
+                "remedy": one.remedy,
+            }
+            for one in found
+        ],
     }
 
 

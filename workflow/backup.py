@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 from contextlib import closing
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from states.workdays import local_date
@@ -35,7 +35,7 @@ def backup(database: Database, folder: Path, now: datetime, keep: int) -> Path:
         made = _made(folder)
         _refuse_foreign(copy, made)
         _copy(source, part)
-        content = _digest(part)
+        content = digest(part)
         # The list comes first: a copy that is on it and not there is harmless, the reverse is not.
         made[copy.name] = [*made.get(copy.name, []), content]
         _write_list(folder, made)
@@ -43,13 +43,50 @@ def backup(database: Database, folder: Path, now: datetime, keep: int) -> Path:
         made[copy.name] = [content]
         _thin_out(folder, made, source.stem, keep)
     except (OSError, sqlite3.Error) as error:
-        raise BadFile(
-            f"备份没有写成：{error}",
-            place=str(folder),
-            remedy="检查备份目录的权限和磁盘空间；原数据库没有受影响",
-            code="backup",
-        ) from error
+        raise _not_written(folder, error) from error
     return copy
+
+
+def copy_to(source: Path, target: Path) -> None:
+    """Writes one whole, sound copy of a database to a file; what was there is replaced.
+
+    Raises BadFile when it could not be written whole; what was there then stays.
+    """
+    part = target.with_name(f"{target.name}.part")
+    try:
+        _copy(source, part)
+        part.replace(target)
+    except (OSError, sqlite3.Error) as error:
+        raise _not_written(target, error) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def copy_beside(source: Path, folder: Path, why: str, now: datetime) -> Path:
+    """A copy in the folder that nothing ever replaces or thins out, named for why it was taken.
+
+    Raises BadFile as `copy_to` does.
+    """
+    name = f"{source.stem}-{why}-{now:%Y%m%dT%H%M%SZ}"
+    target, number = folder / f"{name}.db", 1
+    while target.exists():
+        number += 1
+        target = folder / f"{name}-{number}.db"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_written(folder, error) from error
+    copy_to(source, target)
+    return target
+
+
+def _not_written(place: Path, error: Exception) -> BadFile:
+    return BadFile(
+        f"备份没有写成：{error}",
+        place=str(place),
+        remedy="检查备份目录的权限和磁盘空间；原数据库没有受影响",
+        code="backup",
+    )
 
 
 def _copy(source: Path, part: Path) -> None:
@@ -74,7 +111,7 @@ def _copy(source: Path, part: Path) -> None:
 
 
 def _refuse_foreign(copy: Path, made: Made) -> None:
-    if copy.exists() and _digest(copy) not in made.get(copy.name, []):
+    if copy.exists() and digest(copy) not in made.get(copy.name, []):
         raise BadFile(
             f"{copy.name} 已在备份目录里，却不是本程序所写，或写后被改过",
             place=str(copy),
@@ -88,7 +125,7 @@ def _thin_out(folder: Path, made: Made, stem: str, keep: int) -> None:
     ours = sorted(name for name in made if name[: -len("-YYYY-MM-DD.db")] == stem)
     for name in ours[:-keep]:
         old = folder / name
-        if old.exists() and _digest(old) in made[name]:
+        if old.exists() and digest(old) in made[name]:
             old.unlink()
         del made[name]
     _write_list(folder, made)
@@ -120,6 +157,12 @@ def _write_list(folder: Path, made: Made) -> None:
     part.replace(folder / LIST)
 
 
-def _digest(path: Path) -> str:
+def day_of(name: str) -> date:
+    """The day of a copy of ours, from its name."""
+    return date.fromisoformat(name[-len("YYYY-MM-DD.db") : -len(".db")])
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -19,7 +19,7 @@ from states.facts import Actor, CaseFacts, Event, fold
 from states.plan import Json, Plan
 from states.question import DESIGN_TABLE
 from states.vocabulary import Facility, FactKind, State, Trigger, Word
-from states.workdays import SHANGHAI
+from states.workdays import local_minute
 from workflow import attachments, batch_sheet, cases, journal, register, spreadsheet
 from workflow.batch_sheet import BatchSheet, Kind, Problem, SheetRow, Waiting
 from workflow.cases import Clocks, Position
@@ -543,7 +543,7 @@ def _conflict_reason(row: SheetRow, moved: Moved) -> Reason:
     if step is None:
         message = f"{told}，台账现为版本 {moved.version}：这张表不是由本台账导出的"
     else:
-        at = f"{step.recorded_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+        at = local_minute(step.recorded_at)
         did = _step_label(step)
         message = (
             f"{told}；{step.actor} 已于 {at} 登记“{did}”"

@@ -18,7 +18,7 @@ from states.errors import StepRefused
 from states.facts import Actor, CaseFacts, Event, fold
 from states.plan import Plan
 from states.vocabulary import FactKind, Role, State, Trigger, Word
-from states.workdays import SHANGHAI
+from states.workdays import local_date
 from workflow import cases, checkpoint, journal, register, spreadsheet
 from workflow.errors import BadFile, JournalBroken
 from workflow.models import JournalRow
@@ -64,7 +64,7 @@ def certify(connection: Connection, code: str, who: Actor | None) -> Certificate
         )
     events = [event for event in found if event.seq <= size]
     known = fold(code, events)
-    permission = _in_force(code, known, events, made.recorded_at.astimezone(SHANGHAI).date())
+    permission = _in_force(code, known, events, local_date(made.recorded_at))
     assert known is not None
     plan = register.plan_of(connection, permission.plan)
     path = whole.inclusion(permission.seq - 1, size)

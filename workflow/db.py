@@ -121,13 +121,14 @@ def _errors_for_people() -> Iterator[None]:
         raise
 
 
-def connect(url: str, *, new: bool = False) -> Database:
+def connect(url: str, *, new: bool = False, older: bool = False) -> Database:
     """The database at this URL or file name; `new` makes the file, otherwise it must exist.
 
-    Raises UsageFault when it is not there (or, for `new`, is), BadFile when it is no database of
-    ours or of another version.
+    `older` takes one of an earlier version too, for who brings it up to date. Raises UsageFault
+    when it is not there (or, for `new`, is), BadFile when it is no database of ours or of another
+    version.
     """
-    target = _sqlite_file(url)
+    target = file_of(url)
     if new and target.exists():
         raise UsageFault(f"{target} 已存在", place=str(target), remedy="换一个文件名，或先移走它")
     if not new and not target.exists():
@@ -146,14 +147,15 @@ def connect(url: str, *, new: bool = False) -> Database:
     database = Database(engine)
     if not new:
         # Before any setting is made: a file that is not ours is not to be touched.
-        _check_version(database, target)
+        _check_version(database, target, older=older)
         database.close()
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     return database
 
 
-def _sqlite_file(url: str) -> Path:
+def file_of(url: str) -> Path:
+    """The file that a database's address names. Raises UsageFault."""
     if "://" not in url:
         return Path(url)
     try:
@@ -185,7 +187,7 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(str(options.get("xianli_begin", "BEGIN")))
 
 
-def _check_version(database: Database, target: Path) -> None:
+def _check_version(database: Database, target: Path, *, older: bool) -> None:
     with database.reading() as connection:
         tables = set(
             connection.execute(
@@ -196,10 +198,18 @@ def _check_version(database: Database, target: Path) -> None:
             raise BadFile(
                 f"{target} 不是先立的数据库", place=str(target), remedy="用 --db 指明正确的文件"
             )
-        version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    if version != HEAD:
+        version = str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
+    if version < HEAD and not older:
         raise BadFile(
-            f"{target} 是另一版本（{version}）的数据库，本程序用 {HEAD}",
+            f"{target} 是旧版本（{version}）的数据库，本程序用 {HEAD}；没有改动它",
             place=str(target),
-            remedy="用与数据库相配的程序版本打开",
+            remedy=f"升级：xianli --db {target} db upgrade（先自动备份）；或用原来的程序版本打开",
+            code="older_database",
+        )
+    if version > HEAD:
+        raise BadFile(
+            f"{target} 是新版本（{version}）的数据库，本程序只认识到 {HEAD}；没有改动它",
+            place=str(target),
+            remedy="换用新版本的程序；数据库不能降级",
+            code="newer_database",
         )

@@ -18,7 +18,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from states.facts import BESIDE, ONWARD, Actor, Attached, Event
 from states.plan import Json
 from states.vocabulary import FactKind, Role, State, Trigger
-from states.workdays import SHANGHAI, local_date
+from states.workdays import SHANGHAI, local_date, local_minute
 from workflow.errors import Conflict, JournalBroken
 from workflow.keyring import Hand
 from workflow.models import JournalRow, instant_of, instant_text
@@ -84,8 +84,8 @@ class Pen:
         if last is not None and self.now < last:
             if last - self.now > CLOCK_SLACK:
                 raise Conflict(
-                    f"电脑时间 {self.now:%Y-%m-%d %H:%M}（UTC）早于日志最后一条的时间 "
-                    f"{last:%Y-%m-%d %H:%M}（UTC）",
+                    f"电脑时间 {local_minute(self.now)} 早于日志最后一条的时间 "
+                    f"{local_minute(last)}（北京时间）",
                     remedy="校正电脑时间后再试；没有写入任何内容",
                     code="clock_behind",
                 )

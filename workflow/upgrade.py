@@ -1,0 +1,101 @@
+"""Bringing an older database to this program's version: a backup first, then all or nothing."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from workflow import backup, db, due, migrations, register, triggers
+from workflow.db import Database
+from workflow.errors import JournalBroken
+from workflow.models import metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """A database's version before and after; no `copy` where it was up to date already.
+
+    `clocks` counts the cases whose running deadlines had to be worked out anew.
+    """
+
+    before: str
+    after: str
+    copy: Path | None
+    clocks: int
+
+
+def upgrade(url: str, folder: Path, now: datetime) -> Upgraded:
+    """Brings the database at this URL to `db.HEAD`, in one transaction, after a copy to `folder`.
+
+    Killed at any moment it is the old one or the new one. The journal's bytes stay as they are.
+    Raises BadFile when the copy cannot be written, JournalBroken when what came out is not what it
+    should be; then nothing was changed.
+    """
+    database = db.connect(url, older=True)
+    before = version(database)
+    if before == db.HEAD:
+        return Upgraded(before, before, None, 0)
+    copy = backup.copy_beside(database.file, folder, f"{before}-before-upgrade", now)
+    return Upgraded(before, db.HEAD, copy, bring_up(database))
+
+
+def bring_up(database: Database) -> int:
+    """Brings an older database to `db.HEAD` without a copy; answers as `Upgraded.clocks`.
+
+    Raises JournalBroken; then nothing was changed.
+    """
+    with database.transaction() as connection:
+        journal = _journal(connection)
+        migrations.upgrade(connection)
+        clocks = due.rebuild(connection, register.plan_in_force(connection))
+        if _journal(connection) != journal:
+            raise _not_right("日志的内容变了")
+        for fault in schema_faults(connection):
+            raise _not_right(fault)
+    return clocks
+
+
+def version(database: Database) -> str:
+    """The version of a database's tables."""
+    with database.reading() as connection:
+        return version_of(connection)
+
+
+def version_of(connection: Connection) -> str:
+    """The version of the tables."""
+    return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
+
+
+def schema_faults(connection: Connection) -> Sequence[str]:
+    """Where tables, columns, indexes or protecting triggers are not this program's."""
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    faults = [f"表结构与程序不符：{one}" for one in compare_metadata(context, metadata)]
+    query = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    there = {row.name: row.sql for row in connection.execute(query)}
+    for name in sorted({*there, *triggers.SQLITE}):
+        if there.get(name) != triggers.SQLITE.get(name):
+            faults.append(f"保护触发器 {name} 不在、多出或被改过")
+    return faults
+
+
+def _journal(connection: Connection) -> str:
+    """One hash over every event's columns that all versions have, in order."""
+    columns = "seq, stream, version, previous, kind, occurred_on, recorded_at, actor, role, hash"
+    found = hashlib.sha256()
+    for row in connection.execute(text(f"SELECT {columns}, body FROM journal ORDER BY seq")):
+        found.update(repr(tuple(row)).encode())
+    return found.hexdigest()
+
+
+def _not_right(what: str) -> JournalBroken:
+    return JournalBroken(
+        f"升级没有做成：{what}；数据库仍是原来的版本",
+        place="db upgrade",
+        remedy="用原来的程序版本继续；把备份和这条信息交给维护人员",
+        code="upgrade",
+    )
