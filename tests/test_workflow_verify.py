@@ -1946,3 +1946,100 @@ def test_a_household_of_which_nothing_can_be_understood_is_counted() -> None:
         ("kind_unknown", "103-0009"),
         ("projection_differs", "103-0009"),
     }
+
+
+def test_the_longest_outage_counts_and_not_the_shortest() -> None:
+    steps = [
+        Step("fault", "2024-01-01", label="f"),
+        Step("repair", "2024-01-09", evidence={"fault": "@f"}),
+        Step("fault", "2024-01-20", label="g"),
+        Step("repair", "2024-01-21", evidence={"fault": "@g"}),
+    ]
+
+    assert refused(*steps) is True
+
+
+def test_a_cold_visit_is_no_warm_one() -> None:
+    cold = changed("visit", "2024-01-31", temperature="17.9")
+
+    assert removal(make(*story(cold, visit_1=None))) == ["permission_unlawful"]
+    assert refused(cold) is False
+
+
+def test_a_removal_corrected_to_another_day_without_permission_is_one_finding() -> None:
+    early = facility("removed", "2024-01-09")
+    moved = Step("correct", "2024-01-08", "zhang", {"id": f"@{early.label}"}, heard="2024-01-10")
+
+    assert removal(make(*story(early, replace(moved, attach=("d",))))) == [
+        "removed_without_permission"
+    ]
+
+
+def test_a_facility_accepted_as_removed_names_any_permission_of_the_case() -> None:
+    again = [
+        facility("removed", "2024-05-01"),
+        Step("replace", "2024-06-01"),
+        Step("complete", "2024-07-01", evidence={"ready_on": "2024-07-01"}),
+        Step("accept", "2024-07-10", "sun", {"facility": ["kang:removed:@permit"]}),
+        Step("permit", "2024-07-11", "zhang"),
+    ]
+
+    assert removal(make(*story(*again))) == ["permission_unlawful"]
+
+
+def test_each_record_of_an_unlawful_removal_is_a_finding() -> None:
+    steps = story(facility("removed", "2024-01-09"), facility("removed", "2024-02-09"))
+
+    assert removal(make(*steps)) == ["removed_without_permission"] * 2
+
+
+def test_what_was_removed_before_hides_nothing_that_was_not() -> None:
+    again = [
+        facility("removed", "2024-05-01"),
+        Step("close", "2024-06-01", "zhang", {"cause": "withdrawn"}),
+        Step("reinstate", "2024-06-10", "zhang"),
+        changed("confirm", "2024-06-20", old_facility=["kang:removed", "stove:removed"]),
+    ]
+
+    assert removal(make(*story(*again))) == ["removed_without_permission"]
+
+
+def test_two_permissions_do_not_stand_at_once() -> None:
+    again = [
+        Step("revoke", "2024-05-01", "zhang", {"cause": "paper_fault"}),
+        Step("complaint", "2024-05-02", label="c"),
+        Step("permit", "2024-05-03", "zhang"),
+        Step("resolve", "2024-05-04", "zhang", {"id": "@c"}),
+    ]
+
+    for on, codes in (
+        ("2024-04-30", ["permission_unlawful"]),
+        ("2024-05-01", ["permission_unlawful", "removed_without_permission"]),
+        ("2024-05-03", ["permission_unlawful", "removed_while_suspended"]),
+        ("2024-05-04", ["permission_unlawful", "removed_on_unlawful_permission"]),
+    ):
+        assert sorted(removal(make(*story(*again, facility("removed", on))))) == codes
+
+
+def test_letters_of_each_kind_are_numbered_apart_and_in_each_year() -> None:
+    steps = [
+        letter(1, "2023-10-09"),
+        letter(1, "2023-10-10", kind="supervise", number="甲清办督〔2023〕1号"),
+        letter(2, "2023-10-11"),
+        letter(1, "2024-01-09"),
+    ]
+
+    assert integrity(make(*story(*steps))) == set()
+
+
+def test_a_slip_of_somebody_unknown_is_nobodys() -> None:
+    lines = make(*story(ISSUED, slip(NUMBER, "2023-10-12", "nobody")))
+
+    assert integrity(lines) == {"actor_unknown"}
+
+
+def test_the_first_plan_is_adopted_under_its_own_hash() -> None:
+    lines = make()
+    rewritten(events(lines)[1], plan=None)
+
+    assert ("unknown_plan", 2) in found(lines)

@@ -39,6 +39,35 @@ BUNDLES: dict[str, list[Line]] = {
     "by a sampler, on no plan": make(
         *story(permit=Step("permit", PERMIT_DAY, "he", over={"plan": None}))
     ),
+    "a removal corrected away": make(
+        *story(
+            facility("removed", "2024-01-09"),
+            Step(
+                "correct",
+                "2024-01-09",
+                "zhang",
+                {"id": "@removed2024-01-09", "status": "in_use"},
+                heard="2024-01-10",
+            ),
+        )
+    ),
+    "facilities of no known kind": make(
+        *story(
+            facility("removed", "2024-01-09", facility=["灶", "kang"]),
+            facility("sealed", "2024-01-10", facility=3),
+        )
+    ),
+    "a login of another person": make(
+        *story(
+            Step(
+                "officer_added",
+                PERMIT_DAY,
+                "zhang",
+                {"login": "sun", "name": "sun", "person": "x", "role": "acceptor"},
+                stream="officers",
+            )
+        )
+    ),
     "nobody registered": make(*story(registered=None, permit=None)),
     "by an auditor and of another day": make(
         *story(permit=Step("permit", "2024-04-19", "he", heard=PERMIT_DAY))

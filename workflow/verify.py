@@ -867,9 +867,9 @@ class Audit:
         self.officers: dict[str, Officer] = {}
         self.keys: dict[str, Key] = {}  # by the key itself, revoked ones too
         self.witnesses: set[str] = set()
-        self.plans: dict[str, Plan] = {}
+        self.plans: dict[str | None, Plan] = {}
         self.plan: str | None = None
-        self.proposals: dict[tuple[str, int], Event] = {}
+        self.proposals: dict[tuple[str, object], Event] = {}
         self.quarantined: set[str] = set()
         self.gates: dict[tuple[object, ...], Object] = {}
         self.letters: dict[str, str] = {}  # number -> unit, as long as it is not answered
@@ -1200,7 +1200,7 @@ class Audit:
         """Whether the event bears a good signature of the key its actor had at that point."""
         key = self.key_of(event.actor)
         if written is None:
-            plan = self.plans.get(self.plan or "")
+            plan = self.plans.get(self.plan)
             wanted = plan.signatures if plan is not None and event.role != "system" else ()
             named = event.case is not None and event.kind in wanted
             # Somebody has to begin: the first key of all is registered before anybody has one.
@@ -1233,7 +1233,7 @@ class Audit:
     def quarantine(self, event: Event) -> None:
         """The second side of a quarantine: another person in another role, of the same damage."""
         given = event.evidence
-        proposal = self.proposals.get(("quarantine_proposed", event_id(given["proposal"]) or 0))
+        proposal = self.proposals.get(("quarantine_proposed", event.values["proposal"]))
         if proposal is None or any(
             proposal.evidence[name] != given[name] for name in ("code", "fingerprint")
         ):
@@ -1277,7 +1277,7 @@ class Audit:
             self.fault("plan_malformed", event, f"方案缺少或读不出：{'、'.join(plan.faults)}")
         if event.plan is None or event.plan not in (digest, self.plan):
             self.fault("unknown_plan", event, "所引方案既不是所采用的，也不是此前有效的")
-        before = self.plans.get(self.plan or "")
+        before = self.plans.get(self.plan)
         if before is not None:
             self.revise(event, before, plan, digest)
         elif self.genesis and self.genesis[0].plan not in (None, digest):
@@ -1308,7 +1308,7 @@ class Audit:
         if new.verified <= old.verified and before == after:
             return
         named = event_id(event.evidence.get("proposed"))
-        proposal = self.proposals.get(("plan_proposed", named or 0))
+        proposal = self.proposals.get(("plan_proposed", named))
         if (
             proposal is None
             or plan_hash(proposal.evidence.get("document")) != digest
@@ -1356,7 +1356,7 @@ class Audit:
 
     def check_late(self, event: Event) -> None:
         """Paper later than the plan allows brings its document (design 3); ledgers are exempt."""
-        plan = self.plans.get(self.plan or "")
+        plan = self.plans.get(self.plan)
         limit = plan.numbers.get("backdating_days") if plan is not None else None
         late = event.heard - event.day
         if limit is None or late <= limit or event.kind in ("registered", "amended"):
@@ -1417,7 +1417,7 @@ class Audit:
         """Judge a permission by what was known: nothing after it has been read yet."""
         permit = Permit(
             event, case.state, case.columns.get("area"), case.columns.get("path"), case.accepted,
-            case.ready, case.device, self.plans.get(event.plan or ""), event.plan == self.plan,
+            case.ready, case.device, self.plans.get(event.plan), event.plan == self.plan,
         )  # fmt: skip
         permit.refusals = refusals(case, permit, drill=self.drill)
         case.permits.append(permit)
@@ -1655,9 +1655,9 @@ def outages(case: Case, today: int, warm: Decimal) -> list[tuple[int, int]]:
     return spans
 
 
-def is_warm(visit: Event, warm: Decimal) -> bool:
-    """Whether the rooms were warm enough; a temperature that cannot be read is not."""
-    found = visit.values.get("temperature")
+def is_warm(fact: Event, warm: Decimal) -> bool:
+    """Whether this is a visit that found the rooms warm; what cannot be read did not."""
+    found = fact.values.get("temperature")
     return isinstance(found, Decimal) and found >= warm
 
 
@@ -1697,15 +1697,13 @@ def stability_refusals(
         if found > plan.numbers[name]:
             reasons.append(f"{label} {found} 天，上限 {plan.numbers[name]} 天")
     visits = sum(
-        fact.kind == "visit" and first <= fact.day <= min(last, today) and is_warm(fact, warm)
+        first <= fact.day <= min(last, today) and is_warm(fact, warm)
         for fact in case.facts.values()
     )
     if visits < plan.numbers["warm_visits"]:
         reasons.append(f"季内测温合格 {visits} 次，应有 {plan.numbers['warm_visits']} 次")
     signed = any(
-        fact.kind == "signature"
-        and fact.values.get("season") == season.label
-        and last < fact.day <= today
+        fact.values.get("season") == season.label and last < fact.day <= today
         for fact in case.facts.values()
     )
     if not signed:
@@ -1730,11 +1728,8 @@ def runs(spans: Iterable[tuple[int, int]], first: int, last: int) -> list[int]:
 
 def permit_findings(case: Case, permit: Permit, *, drill: bool) -> Iterator[Finding]:
     """Unlawful by what was known, or else undermined by what came later; called at the end."""
-    code, reasons = "permission_unlawful", permit.refusals
-    if not reasons:
-        seasons = permit.seasons
-        code, reasons = "permission_undermined", refusals(case, permit, drill=drill)
-        permit.seasons = seasons
+    reasons = permit.refusals or refusals(case, permit, drill=drill)
+    code = "permission_unlawful" if permit.refusals else "permission_undermined"
     if reasons:
         event = permit.event
         words = f"户 {show(case.code)} 第 {event.seq} 号许可（{iso(event.heard)}）："
@@ -1757,10 +1752,9 @@ def removals(case: Case) -> Iterator[tuple[Event, str, str, str | None]]:
 
     A permission of the case must have been in force and not suspended on the day (design 4).
     """
-    wrong: set[int] = set()
-    for record, facility, code, by in standing_removals(case):
-        wrong |= {record.seq} if code else set()
-        yield record, facility, code, by
+    standing = list(standing_removals(case))
+    yield from standing
+    wrong = {record.seq for record, _, code, _ in standing if code}
     # "Ever recorded": a correction shows beside what it corrected, it does not erase it.
     for record in case.struck:
         for facility, status, _ in sighted(record):
@@ -1799,7 +1793,7 @@ def sighted(record: Event) -> Iterator[tuple[str, str, int | None]]:
     if record.kind == "old-facility":
         facilities = record.values.get("facility")
         for facility in facilities if isinstance(facilities, tuple) else ("?",):
-            yield facility, text(record.values.get("status")) or "?", None
+            yield facility, str(record.values.get("status")), None
         return
     items = record.values.get("facility") or record.values.get("old_facility")
     for item in items if isinstance(items, tuple) else ():
@@ -1810,14 +1804,13 @@ def sighted(record: Event) -> Iterator[tuple[str, str, int | None]]:
 
 def unlawful(case: Case, when: int, status: str) -> str:
     """The finding's code for a removal or sealing on this day, "" where it was lawful."""
-    standing = [permit for permit in case.permits if permit.event.heard <= when < permit.until]
-    if not standing:
-        return f"{status}_without_permission"
-    if any(start <= when < until for start, until in case.suspensions):
-        return f"{status}_while_suspended"
-    if all(permit.refusals for permit in standing):
-        return f"{status}_on_unlawful_permission"
-    return ""
+    # Each step of the case ends the permission before it: no two are in force on one day.
+    for permit in case.permits:
+        if permit.event.heard <= when < permit.until:
+            if any(start <= when < until for start, until in case.suspensions):
+                return f"{status}_while_suspended"
+            return f"{status}_on_unlawful_permission" if permit.refusals else ""
+    return f"{status}_without_permission"
 
 
 def removal_finding(case: Case, record: Event, facility: str, code: str, by: str | None) -> Finding:
