@@ -2043,3 +2043,284 @@ def test_the_first_plan_is_adopted_under_its_own_hash() -> None:
     rewritten(events(lines)[1], plan=None)
 
     assert ("unknown_plan", 2) in found(lines)
+
+
+@pytest.mark.parametrize(("plan", "wrong"), [(None, False), ("b" * 64, True)])
+def test_the_beginning_names_the_plan_that_follows_or_none(plan: str | None, wrong: bool) -> None:
+    lines = make()
+    rewritten(events(lines)[0], plan=plan)
+
+    assert found(lines) == [("unknown_plan", 1)] * wrong
+
+
+def test_a_plan_before_everything_stops_nothing() -> None:
+    lines = make()
+    adopted = json.loads(str(events(lines)[1]["bytes"]))
+    rewritten(events(lines)[0], stream="plan", kind="plan_adopted", evidence=adopted["evidence"])
+
+    assert ("genesis_malformed", 1) in found(lines)
+
+
+# ---------------------------------------------------------------- edges of a plan's revision
+
+
+def test_a_proposal_is_spent_by_the_next_adoption() -> None:
+    later_plan = make_plan(seasons=DOCUMENTED)
+    between = make_plan(outage_days=6)
+    steps = [
+        proposed(later_plan, "zhang"),
+        revised(between),
+        replace(
+            revised(later_plan, "lin", proposed="@proposal"),
+            on="2024-05-03",
+            over={"plan": digest(canonical(between))},
+        ),
+    ]
+
+    assert integrity(make(*story(*steps))) == {"plan_one_person", "plan_loosened"}
+
+
+NUMBERS = (*verify.LOOSER_UP, *verify.LOOSER_DOWN, "warm_temperature", "exempt_paths")
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_what_cannot_be_read_is_neither_looser_nor_stricter(name: str) -> None:
+    for value in ([], ["solar"]) if name == "exempt_paths" else (0, 5):
+        odd, good = make_plan(None, **{name: "x"}), make_plan(None, **{name: value})
+        for before, after in ((odd, good), (good, odd)):
+            step = replace(revised(after), over={"plan": digest(canonical(before))})
+            codes = integrity(make(*story(step, permit=None), plan=before))
+            assert codes <= {"plan_malformed", "plan_loosened"}
+            loosened = name == "exempt_paths" and before is odd and value == ["solar"]
+            assert ("plan_loosened" in codes) is loosened, (value, before is odd)
+
+
+def test_a_path_that_was_exempt_may_stay_so() -> None:
+    before, after = (make_plan(exempt_paths=["solar"], outage_days=days) for days in (7, 6))
+    step = replace(revised(after), over={"plan": digest(canonical(before))})
+
+    assert integrity(make(*story(step), plan=before)) == set()
+
+
+@pytest.mark.parametrize(("on", "begun"), [("2023-10-31", False), (FIRST_DAY, True)])
+def test_a_season_has_begun_on_its_first_day(on: str, begun: bool) -> None:
+    later_plan = make_plan(seasons=[season("2023-2024", FIRST_DAY, "2024-03-30"), SEASONS[1]])
+    lines = make(*story(replace(revised(later_plan), on=on), permit=None))
+
+    assert ("plan_loosened" in integrity(lines)) is begun
+
+
+@pytest.mark.parametrize(
+    "seasons",
+    [
+        pytest.param([{**DOCUMENTED[0], "last_day": "2024-03-30"}], id="moved though verified"),
+        pytest.param([], id="taken away"),
+    ],
+)
+def test_a_verified_season_that_has_begun_stays(seasons: list[Line]) -> None:
+    before = make_plan(seasons=[DOCUMENTED[0]])
+    step = replace(revised(make_plan(seasons=seasons)), over={"plan": digest(canonical(before))})
+
+    assert "plan_loosened" in integrity(make(*story(step), plan=before))
+
+
+def test_an_unverified_season_that_has_begun_is_not_taken_away() -> None:
+    assert "plan_loosened" in integrity(make(*story(revised(make_plan(seasons=[SEASONS[1]])))))
+
+
+def test_a_number_of_seasons_is_verified_by_two_persons() -> None:
+    checked = make_plan(required_seasons={"value": 1, **CHECKED})
+
+    assert integrity(make(*story(revised(checked)))) == {"plan_one_person"}
+
+
+# ---------------------------------------------------------------- edges of a household's stream
+
+
+def test_somebody_unknown_is_of_no_unit() -> None:
+    step = Step("pause", "2024-05-01", "nobody", over={"role": "unit_officer"})
+
+    assert integrity(make(*story(), step)) == {"actor_unknown", "role_not_allowed"}
+
+
+def test_who_recorded_earlier_works_may_accept_later_ones() -> None:
+    again = [
+        Step("overturn", "2023-10-12", "zhang"),
+        Step("works", "2023-10-13", "zhao", {"started_on": "2023-10-13"}),
+        Step("complete", "2023-10-14", "zhao", {"ready_on": "2023-10-14"}),
+        Step("accept", "2023-10-15", "wang2", {"facility": ["none"]}),
+    ]
+
+    assert integrity(make(*story(*again))) == set()
+
+
+def test_who_completed_the_works_does_not_accept_them() -> None:
+    accept = Step("accept", "2023-10-10", "wang2", {"facility": ["none"]})
+    lines = make(*story(works=None, accept=accept))
+
+    assert integrity(lines) == {"separation"}
+
+
+@pytest.mark.parametrize("over", [{"from": "stable_season"}, {"to": "stable_season"}])
+def test_a_fact_comes_from_nowhere_and_goes_nowhere(over: Line) -> None:
+    step = Step("pause", "2024-05-01", over=over)
+    lines = make(*story(), step)
+
+    assert ("edge_not_allowed", 23) in found(lines)
+
+
+def test_a_late_change_of_the_ledger_needs_no_document() -> None:
+    late = Step("amended", "2023-05-21", evidence={"village": "西会村"}, heard="2023-06-09")
+
+    assert integrity(make(*story(late))) == set()
+
+
+# ---------------------------------------------------------------- reading values
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_what_is_no_number_of_json_is_no_json(word: str) -> None:
+    lines = make()
+    line = events(lines)[-1]
+    line["bytes"] = str(line["bytes"]).replace('"schema":1', f'"schema":{word}')
+    line["hash"] = digest(str(line["bytes"]))
+
+    assert ("event_malformed", 22) in found(lines)
+    assert "bytes_not_canonical" not in integrity(lines)
+
+
+@pytest.mark.parametrize(
+    ("instant", "day"),
+    [
+        ("2024-02-01T15:59:59.999999Z", "2024-02-01"),
+        ("2024-02-01T16:00:00.000000Z", "2024-02-02"),
+        ("2024-02-28T23:59:59.000000Z", "2024-02-29"),
+        ("2023-12-31T16:00:00.000000Z", "2024-01-01"),
+        ("2024-02-01T00:00:00.000000Z", "2024-02-01"),
+        ("2024-02-01T00:00:00.000000", "日期不明"),
+        ("2024-02-30T00:00:00.000000Z", "日期不明"),
+    ],
+)
+def test_an_instant_falls_on_a_day_in_shanghai(instant: str, day: str) -> None:
+    assert verify.iso(verify.shanghai_day(instant)) == day
+
+
+@pytest.mark.parametrize(
+    ("ordinal", "day"),
+    [
+        (None, "日期不明"),
+        (0, "日历之外"),
+        (1, "0001-01-01"),
+        (3652059, "9999-12-31"),
+        (3652060, "日历之外"),
+        (verify.FOREVER, "日历之外"),
+    ],
+)
+def test_a_day_is_written_as_people_write_it(ordinal: int | None, day: str) -> None:
+    assert verify.iso(ordinal) == day
+
+
+def test_a_value_nested_too_deep_to_print_does_not_raise() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    lines = make()
+    events(lines)[5]["seq"] = deep
+
+    assert ("seq_gap", 6) in found(lines)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "（空）"),
+        ("", ""),
+        ("a\nb\x1b[1mc", "a?b?[1mc"),
+        ("长" * 81, "长" * 80),
+        (3, "3"),
+    ],
+)
+def test_whatever_is_shown_is_short_and_on_one_line(value: object, shown: str) -> None:
+    assert verify.show(value) == shown
+    assert verify.show(10**5000) == "（写不下的值）"
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [("18", True), ("18.5", True), (18.5, True), (18, True), ("1_8", True), (True, False),
+     ("NaN", False), ("Infinity", False), ("warm", False), ("", False), (None, False), ([], False)],
+)  # fmt: skip
+def test_a_temperature_is_a_finite_number(value: object, read: bool) -> None:
+    assert (verify.number(value) is not None) is read
+
+
+@pytest.mark.parametrize(
+    ("value", "seq"),
+    [("7", 7), (7, 7), (0, 0), ("0", 0), ("-7", None), (-7, None), (True, None), (10**15, None),
+     (10**15 - 1, 10**15 - 1), ("9" * 15, 10**15 - 1), ("9" * 16, None), ("7 ", None),
+     (7.0, None), (None, None)],
+)  # fmt: skip
+def test_an_event_is_named_by_its_number(value: object, seq: int | None) -> None:
+    assert verify.event_id(value) == seq
+
+
+@pytest.mark.parametrize("value", ["2024-2-1", "20240201", "2024-02-01 ", 20240201, None])
+def test_a_day_is_written_in_one_way(value: object) -> None:
+    assert verify.day(value) is None
+    assert verify.iso(verify.day("2024-02-01")) == "2024-02-01"
+
+
+def test_a_change_of_path_lists_the_old_facilities_again() -> None:
+    change: Line = {"path": "solar", "quota": "over_plan", "old_facility": ["kang:removed"]}
+    step = Step("change_path", "2023-10-15", "zhang", change)
+    lines = make(*story(step, permit=None))
+
+    assert removal(lines) == ["removed_without_permission"]
+    row(lines, "case")["quota"] = "planned"
+    assert integrity(lines) == {"projection_differs"}
+
+
+def test_a_reinstated_household_may_count_over_the_plan() -> None:
+    again = [
+        Step("close", "2024-06-01", "zhang", {"cause": "withdrawn"}),
+        Step("reinstate", "2024-06-10", "zhang", {"quota": "over_plan"}),
+    ]
+
+    assert integrity(make(*story(*again))) == set()
+
+
+def test_only_what_restarts_the_clock_does() -> None:
+    """`reject`, `send_back` and a step forward restart nothing."""
+    again = [
+        Step("reject", "2023-09-25", "sun"),
+        Step("complete", "2023-10-02", evidence={"ready_on": "2023-10-02"}),
+    ]
+    assert refused(*again) is False
+
+    late = [
+        Step("select", "2023-11-02", evidence={"model": "S"}, attach=("d",)),
+        Step("send_back", "2023-11-03", "zhang", over={"from": "stable_season", "to": None}),
+    ]
+    report = verify.examine(make(*story(*late)))
+    assert not any("起算日" in one.message for one in report.removal)
+
+
+def test_each_new_device_is_another() -> None:
+    """The first heat of a device counts for it alone, whichever came before."""
+
+    def device(on: str, ready: str, accepted: str) -> list[Step]:
+        return [
+            Step("replace", on),
+            Step("complete", ready, evidence={"ready_on": ready}),
+            Step("accept", accepted, "sun", {"facility": ["none"]}),
+        ]
+
+    first = changed("works", "2023-10-11", first_heat_on="2023-10-11")
+    second = changed("works", "2023-10-16", first_heat_on="2023-10-16")
+    steps = [
+        *device("2023-10-13", "2023-10-14", "2023-10-15"),
+        *device("2023-10-17", "2023-10-18", "2023-10-19"),
+    ]
+
+    assert removal(make(*story(first, second, *steps, heat=None))) == ["permission_unlawful"]
+    assert removal(make(*story(first, second, *steps))) == []

@@ -19,6 +19,7 @@ from bundles import (
     letter,
     make,
     make_plan,
+    revised,
     row,
     story,
     tree_of,
@@ -554,7 +555,6 @@ def test_what_is_no_receipt_is_found() -> None:
     good = WITNESS.receipt(origin, size, root)
     body, _, signed = good.partition("\n\n")
     written = signed.rstrip("\n").rpartition(" ")[2]
-    short = base64_of(base64.b64decode(written)[:-1])
     wrong = (
         None,
         "",
@@ -566,14 +566,25 @@ def test_what_is_no_receipt_is_found() -> None:
         good.replace(f"\n{size}\n", "\nmany\n"),
         good.replace(root, f"{root}A"),
         good.replace(root, base64_of(b"short")),
-        f"{body}\n\n",
         f"{body}\n\n\u2014 xinzhou\n",
-        f"{body}\n\n\u2014 xinzhou {short}\n",
+        f"{origin} {size} {root}\n\n{signed}",
+        f"{body}\n\n\u2014\txinzhou\t{written}\n",
         f"{body}\n\n\u2014 xinzhou {written} {written}\n",
         f"{body}\n\n\u2014 xinzhou ????\n",
     )
     for note in wrong:
-        assert found(with_receipt(lines, note)) == [("receipt_invalid", None)], note
+        assert told(with_receipt(lines, note)) == ["见证回执读不出"], note
+
+
+def test_a_cosignature_is_as_long_as_one() -> None:
+    lines = witnessed()
+    body, _, written = WITNESS.receipt(*tree_of(lines)).rstrip("\n").rpartition(" ")
+    whole = base64.b64decode(written)
+
+    for part in (whole[:-1], whole + b"x", whole[:4], whole[:12], whole[:3]):
+        assert found(with_receipt(lines, f"{body} {base64_of(part)}\n")) == [
+            ("receipt_invalid", None)
+        ]
 
 
 def test_a_receipt_stands_before_the_events() -> None:
@@ -623,14 +634,50 @@ def test_a_witness_has_a_readable_key(line: object) -> None:
     assert found(make(*story(step))) == ([] if valid else [("evidence_malformed", 23)])
 
 
-@pytest.mark.parametrize("first", [b"\1", b"\6"])
-def test_a_witness_signs_cosignatures_and_nothing_else(first: bytes) -> None:
-    blob = first + WITNESS.raw
+@pytest.mark.parametrize(
+    "blob",
+    [
+        b"\1" + WITNESS.raw,
+        b"\6" + WITNESS.raw,
+        b"\4" + WITNESS.raw + b"x",
+        b"\4" + WITNESS.raw[:-1],
+    ],
+)
+def test_a_witness_signs_cosignatures_and_nothing_else(blob: bytes) -> None:
     key_id = hashlib.sha256(b"xinzhou\n" + blob).digest()[:4]
     key = f"xinzhou+{key_id.hex()}+{base64_of(blob)}"
     step = replace(witness_added("2024-05-01"), evidence={"name": "xinzhou", "key": key})
 
     assert found(make(*story(step))) == [("evidence_malformed", 23)]
+
+
+def test_a_witness_key_may_hold_a_plus() -> None:
+    names = (f"witness {place}" for place in range(1000))
+    signer = next(
+        one for name in names if "+" in (one := Signer(name)).witness_line.split("+", 2)[2]
+    )
+    signer.name = "witness"
+    lines = make(*story(witness_added(signer=signer)))
+
+    report = verify.examine(lines, [signer.receipt(*tree_of(lines))])
+
+    assert (report.integrity, report.grades) == ((), {CODE: "witnessed"})
+
+
+def test_the_root_of_nothing_is_that_of_the_standard() -> None:
+    assert verify.Tree().root() == base64_of(hashlib.sha256().digest())
+
+
+@pytest.mark.usefixtures("bare")
+def test_without_cryptography_what_is_no_signature_is_still_found() -> None:
+    lines = signed_by_all()
+    line = events(lines)[20]
+    data = base64.b64decode(str(line["signature"]))
+    inner = length_prefixed(length_prefixed(b"ssh-ed25519", data[-64:-1]))
+    at = data.rindex(length_prefixed(b"ssh-ed25519")) - 4
+    line["signature"] = base64_of(data[:at] + inner)
+
+    assert found(lines) == [("signature_invalid", 21)]
 
 
 # ---------------------------------------------------------------- quarantine
@@ -653,6 +700,13 @@ def test_county_and_auditor_together_put_a_household_under_quarantine(one: str, 
     assert (report.integrity, report.quarantined) == ((), (CODE,))
     assert f"已隔离：{CODE}" in verify.as_text(report)
     assert json.loads(verify.as_json(report))["quarantined"] == [CODE]
+
+
+def test_a_new_plan_does_not_spend_the_proposal_of_a_quarantine() -> None:
+    between = replace(revised(make_plan(outage_days=6)), on="2024-05-01")
+    report = verify.examine(make(*story(proposed(), between, confirmed())))
+
+    assert (report.integrity, report.quarantined) == ((), (CODE,))
 
 
 def test_one_side_alone_quarantines_nothing() -> None:

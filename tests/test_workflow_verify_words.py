@@ -68,6 +68,26 @@ BUNDLES: dict[str, list[Line]] = {
             )
         )
     ),
+    "with more fields than there are": make(
+        *story(), Step("pause", "2024-05-01", over=dict.fromkeys("hgfedcba", 1))
+    ),
+    "of a household that is not registered": make(
+        *story(), Step("pause", "2024-05-01", "zhang", stream="case:103-0002")
+    ),
+    "on a plan that cannot be read": make(
+        plan={
+            **make_plan([{"label": 3}, *SEASONS, {}]),
+            "rules": {**cast("Line", make_plan()["rules"]), "signatures": 3},
+        }
+    ),
+    "amended to nothing": make(*story(Step("amended", "2023-05-21", evidence={"area": 3}))),
+    "from where no household stands": make(
+        *story(
+            Step("overturn", "2024-05-01", "zhang", over={"to": "nowhere"}),
+            Step("permit", "2024-05-03", "zhang"),
+            Step("permit", "2024-05-03", "zhang", stream="case:103-0002"),
+        )
+    ),
     "nobody registered": make(*story(registered=None, permit=None)),
     "by an auditor and of another day": make(
         *story(permit=Step("permit", "2024-04-19", "he", heard=PERMIT_DAY))
@@ -248,6 +268,24 @@ def test_a_finding_about_the_bytes_says_where() -> None:
     told = verify.examine(tampered()).integrity
 
     assert [line(one) for one in told] == WORDS["tampered"]
+
+
+def test_a_finding_about_a_table_says_which_row_and_column() -> None:
+    gate: Line = {"unit": "103", "village": "东会村", "kind": "grid", "opened_on": "2023-07-01"}
+    lines = make(*story(Step("gate_opened", "2023-07-01", "zhang", gate, stream="gates")))
+    kept = [one for one in lines if one["type"] != "permission"]
+    place = kept.index(row(kept, "case"))
+    kept[place:place] = [
+        {"type": "case", "code": "103-0009"},
+        {"type": "gate", "unit": ["103"], "village": None, "kind": "grid"},
+        {"type": "permission", "case": CODE, "seq": "x"},
+    ]
+    row(kept[place + 1 :], "case").update(state="closed", version=3)
+    del row(kept, "officer")["unit"]
+
+    told = verify.examine(kept).integrity
+
+    assert [line(one) for one in told] == WORDS["tables"]
 
 
 def test_the_report_for_people() -> None:
