@@ -1372,9 +1372,12 @@ def test_a_facility_accepted_as_removed_names_its_permission(named: str, wrong: 
     assert removal(make(*story(*again))) == ["removed_without_permission"] * wrong
 
 
+@pytest.mark.parametrize("status", ["removed", "sealed"])
 @pytest.mark.parametrize("right", [{"status": "in_use"}, {}])
-def test_a_correction_does_not_erase_an_unlawful_removal(right: dict[str, object]) -> None:
-    early = facility("removed", "2024-01-09")
+def test_a_correction_does_not_erase_an_unlawful_removal(
+    right: dict[str, object], status: str
+) -> None:
+    early = facility(status, "2024-01-09")
     day = "2024-01-09" if right else "2024-05-01"
     correction = Step(
         "correct",
@@ -1437,7 +1440,20 @@ def test_the_exit_status_tells_what_was_found(
     assert verify.main([written(lines, tmp_path)]) == status
 
 
-@pytest.mark.parametrize("argv", [[], ["a", "b"], ["--jsonl", "a"], ["--json"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["a", "b"],
+        ["--jsonl", "a"],
+        ["--json"],
+        ["-h"],
+        ["--jsonl"],
+        ["a", "--json", "--json"],
+        ["a", "--receipt"],
+        ["--receipt", "a"],
+    ],
+)
 def test_wrong_usage_is_told(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert verify.main(argv) == 2
     assert "用法" in capsys.readouterr().err
@@ -1450,9 +1466,11 @@ def test_a_file_that_is_not_there_is_no_bundle(tmp_path: Path) -> None:
 
 def test_a_line_that_is_no_json_is_a_finding(tmp_path: Path) -> None:
     path = Path(written(make(), tmp_path))
-    path.write_bytes(path.read_bytes() + b"\xff\xfe{\n")
+    whole = path.read_bytes()
+    for odd in (b"\xff\xfe{\n", b"[1]\n", b"\n", b"[" * 100_000):
+        path.write_bytes(whole + odd)
 
-    assert verify.main([str(path)]) == 6
+        assert verify.main([str(path)]) == 6
 
 
 def test_json_carries_the_stable_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -1471,6 +1489,56 @@ def test_json_carries_the_stable_keys(tmp_path: Path, capsys: pytest.CaptureFixt
         "lawful": 0,
     }
     assert shown["removal"]["findings"][0].keys() == {"code", "case", "seq", "message"}
+
+
+def test_json_is_read_by_people_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    verify.main(["--json", written(make()[:-1], tmp_path)])
+
+    assert "表中没有这一行" in capsys.readouterr().out
+
+
+def test_what_no_screen_can_show_is_printed_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = make()
+    line = events(lines)[-1]
+    body = {**json.loads(str(line["bytes"])), "stream": "case:\ud800"}
+    line["bytes"] = json.dumps(body, sort_keys=True, separators=(",", ":"))
+
+    assert verify.main([written(lines, tmp_path), "--json"]) == 6
+    assert "\\ud800" in capsys.readouterr().out
+
+
+def test_receipts_are_brought_along(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = written(make(), tmp_path)
+    receipt, other = tmp_path / "receipt", tmp_path / "other"
+    receipt.write_bytes(b"\xff no receipt")
+    other.write_text("none either")
+
+    assert verify.main([bundle]) == 0
+    for argv in (
+        [bundle, "--receipt", str(receipt)],
+        ["--receipt", str(receipt), bundle],
+        ["--json", "--receipt", str(receipt), bundle],
+    ):
+        assert verify.main(argv) == 6
+    capsys.readouterr()
+    assert verify.main([bundle, "--receipt", str(receipt), "--receipt", str(other)]) == 6
+    assert "receipt_invalid（2）" in capsys.readouterr().out
+
+
+def test_the_command_says_what_is_wrong_with_its_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, missing = written(make(), tmp_path), str(tmp_path / "missing")
+    assert verify.main([bundle, "--receipt", missing]) == 3
+    assert capsys.readouterr().err == f"{missing} 打不开：No such file or directory\n"
+    assert verify.main([missing]) == 3
+    assert capsys.readouterr().err == f"{missing} 打不开：No such file or directory\n"
+    strange: list[Line] = [{"type": "event", "format": "xianli-bundle/1"}, {"type": "header"}, {}]
+    for odd in strange:
+        assert verify.main([written([odd], tmp_path)]) == 3
+        assert capsys.readouterr().err == f"{bundle} 不是 xianli-bundle/1 的审计文件\n"
 
 
 def test_people_read_totals_and_findings(
@@ -2324,3 +2392,54 @@ def test_each_new_device_is_another() -> None:
 
     assert removal(make(*story(first, second, *steps, heat=None))) == ["permission_unlawful"]
     assert removal(make(*story(first, second, *steps))) == []
+
+
+# ---------------------------------------------------------------- edges of correction
+
+
+def test_a_corrected_complaint_still_suspends() -> None:
+    complaint = Step("complaint", "2024-05-05", label="m")
+    right = Step("correct", "2024-05-04", "zhang", {"id": "@m"}, heard="2024-05-06")
+
+    for steps in ([complaint, right], [complaint, right, replace(right, heard="2024-05-07")]):
+        assert removal(make(*story(*steps, facility("removed", "2024-05-09")))) == [
+            "removed_while_suspended"
+        ]
+
+
+@pytest.mark.parametrize(("before", "after"), [("serious", "note"), ("serious", "serious"),
+                                               ("note", "note")])  # fmt: skip
+def test_what_was_answered_before_its_correction_suspends_no_more(before: str, after: str) -> None:
+    finding = Step("finding", "2024-05-05", "he", {"severity": before}, label="m")
+    answer = Step("resolve", "2024-05-06", "zhang", {"id": "@m"})
+    right = Step("correct", "2024-05-05", "lin", {"id": "@m", "severity": after})
+    steps = [finding, answer, replace(right, heard="2024-05-07"), facility("removed", "2024-05-09")]
+
+    assert removal(make(*story(*steps))) == []
+    assert bool(removal(make(*story(*steps[:1], *steps[2:])))) is (after == "serious")
+
+
+def test_a_resolution_corrected_still_answers_what_it_answered() -> None:
+    complaint = Step("complaint", "2024-01-05", label="m")
+    answer = Step("resolve", "2024-01-06", "zhang", {"id": "@m"}, label="r")
+    right = Step("correct", "2024-01-07", "lin", {"id": "@r"}, heard="2024-01-08")
+
+    assert refused(complaint, answer, right) is False
+
+
+def test_a_correction_of_nothing_corrects_nothing() -> None:
+    nothing = Step("correct", "2024-05-01", "zhang", {"id": 999}, label="x")
+    again = Step("correct", "2024-05-02", "lin", {"id": "@x", "temperature": 3})
+
+    assert integrity(make(*story(nothing, again))) == {"reference_unknown"}
+
+
+def test_a_correction_may_be_corrected_by_a_third_and_all_are_of_the_first_fact() -> None:
+    first = Step("correct", "2023-12-02", "zhang", {"id": "@visit_1", "temperature": 3},
+                 heard="2023-12-03", label="x")  # fmt: skip
+    second = Step("correct", "2023-12-02", "lin", {"id": "@x"}, heard="2023-12-04", label="y")
+    third = Step("correct", "2023-12-02", "zhang", {"id": "@y", "temperature": 20},
+                 heard="2023-12-05")  # fmt: skip
+
+    assert refused(first, second) is True
+    assert refused(first, second, third) is False

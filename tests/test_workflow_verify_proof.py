@@ -535,8 +535,16 @@ def test_two_witnesses_are_both_named() -> None:
     report = verify.examine(lines)
 
     assert report.witnesses == (bank.witness_line, WITNESS.witness_line)
-    for signer in (bank, WITNESS):
-        assert f"{signer.name}+{signer.key_id.hex()}+" in verify.as_text(report)
+
+
+def test_the_whole_key_of_a_witness_is_shown_to_be_compared() -> None:
+    names = (f"the witness with the long name and number {place:05}" for place in range(1000))
+    signers = (Signer(name) for name in names)
+    signer = next(one for one in signers if one.witness_line.count("+") > 2)
+
+    shown = verify.as_text(verify.examine(make(*story(witness_added(signer=signer)))))
+
+    assert f"见证人（请与其本人核对公钥）：{signer.witness_line}" in shown.splitlines()
 
 
 @pytest.mark.parametrize("place", [0, 3, 4, 11, 12, 40, 75])

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 from bundles import (
     CHECKED,
+    CODE,
     FIRST_DAY,
     PERMIT_DAY,
     SEASONS,
@@ -86,6 +87,35 @@ BUNDLES: dict[str, list[Line]] = {
             Step("overturn", "2024-05-01", "zhang", over={"to": "nowhere"}),
             Step("permit", "2024-05-03", "zhang"),
             Step("permit", "2024-05-03", "zhang", stream="case:103-0002"),
+        )
+    ),
+    "nothing at all": [],
+    "a visit corrected to nothing": make(
+        *story(
+            Step(
+                "correct",
+                "2023-12-01",
+                "zhang",
+                {"id": "@visit_1", "temperature": "warm"},
+                heard="2023-12-03",
+            )
+        )
+    ),
+    "a removal corrected in every way": make(
+        *story(
+            facility("removed", "2024-01-09"),
+            Step(
+                "correct",
+                "2024-01-08",
+                "zhang",
+                {
+                    "id": "@removed2024-01-09",
+                    "status": "in_use",
+                    "by": "household",
+                    "facility": "stove",
+                },
+                heard="2024-01-10",
+            ),
         )
     ),
     "nobody registered": make(*story(registered=None, permit=None)),

@@ -1463,10 +1463,8 @@ class Audit:
             if not isinstance(earlier, int):
                 return
             target = case.facts[earlier]
-        if target.kind == "registered":
-            return
         frozen = freezes(target)
-        if target.kind == "old-facility" and target.values.get("status") in ("removed", "sealed"):
+        if target.values.get("status") in ("removed", "sealed"):
             case.struck.append(replace(target, values=dict(target.values)))
         target.day = event.day
         for name, reader in EVIDENCE.get(target.kind, {}).items():
@@ -1477,7 +1475,7 @@ class Audit:
             target.values[key] = reader(given)
             if target.values[key] is None:
                 self.fault("evidence_malformed", event, f"{key} 读不出：{show(given)}")
-        if frozen and not freezes(target) and target.seq in case.frozen_since:
+        if not freezes(target) and target.seq in case.frozen_since:
             case.suspensions.append((case.frozen_since.pop(target.seq), event.heard))
         elif freezes(target) and not frozen:
             case.frozen_since[target.seq] = event.heard
@@ -1956,11 +1954,10 @@ def main(argv: list[str]) -> int:
 def parsed(file: Iterable[bytes]) -> Iterator[Object]:
     """The lines of a bundle; one that is no JSON object becomes empty, which is a finding."""
     for line in file:
-        try:
-            value: object = json.loads(line)
-        except (ValueError, RecursionError):
-            value = None
-        yield value if isinstance(value, dict) else {}
+        value: object = None
+        with suppress(ValueError, RecursionError):
+            value = json.loads(line)
+        yield mapping(value)
 
 
 def as_json(report: Report) -> str:
