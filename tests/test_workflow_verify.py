@@ -494,7 +494,10 @@ def test_each_step_is_taken_by_those_who_may(kind: str, allowed: set[str]) -> No
 @pytest.mark.parametrize("kind", ["sample_drawn", "sample_results"])
 def test_only_an_auditor_samples(kind: str) -> None:
     for login in ("zhang", "wang", "zhao", "sun", "he"):
-        found = integrity(make(*story(), Step(kind, "2024-05-01", login, stream="samples")))
+        evidence = {} if kind == "sample_results" else drawn([])
+        found = integrity(
+            make(*story(), Step(kind, "2024-05-01", login, evidence, stream="samples"))
+        )
 
         assert found == (set() if login == "he" else {"role_not_allowed"}), login
 
@@ -2443,3 +2446,65 @@ def test_a_correction_may_be_corrected_by_a_third_and_all_are_of_the_first_fact(
 
     assert refused(first, second) is True
     assert refused(first, second, third) is False
+
+
+# ---------------------------------------------------------------- samples
+
+
+def drawn(units: list[tuple[str, int]], *among: tuple[str, str], **over: object) -> Line:
+    """A draw among households (code and unit), so many of each unit, by docs/journal.md."""
+    population = digest("".join(f"{code}\t{unit}\n" for code, unit in sorted(among)))
+    codes: list[str] = []
+    for unit, number in units:
+        mine = [code for code, of in among if of == unit]
+        codes += sorted(mine, key=lambda code: digest(f"s|{population}|{code}"))[:number]
+    by_unit = [{"unit": unit, "population": 0, "drawn": number} for unit, number in units]
+    rest: Line = {"population_hash": population, "by_unit": by_unit, "codes": sorted(codes)}
+    return {"seed": "s", "states": ["stable_season", "acceptance"], **rest, **over}
+
+
+TOWN = [(f"103-000{place}", "103") for place in range(1, 7)]
+VILLAGE = [(f"200-000{place}", "200") for place in range(1, 4)]
+
+
+def after_the_draw(evidence: Line) -> list[Line]:
+    """Households accepted, one of them not yet, one permitted; then the draw; then one closed."""
+    steps = []
+    for code, unit in (*TOWN, *VILLAGE):
+        by = "wang" if unit == "103" else "qian"
+        registered: Line = {**REGISTERED, "unit": unit}
+        one = [replace(step, stream=f"case:{code}", by=by if step.by == "wang" else step.by)
+               for step in story(permit=None, works=None, heat=None)]  # fmt: skip
+        steps += [replace(one[0], evidence=registered, by="zhang"), *one[1:]]
+    steps += [replace(step, stream="case:103-0009") for step in story()[:3]]
+    steps.sort(key=lambda step: step.recorded_at)
+    draw = Step("sample_drawn", "2024-05-01", "he", evidence, stream="samples")
+    close = Step("close", "2024-05-02", "zhang", stream=f"case:{TOWN[0][0]}")
+    return make(*steps, draw, close)
+
+
+def test_a_sample_is_drawn_again() -> None:
+    everybody = (*TOWN, *VILLAGE)
+    units = [("103", 3), ("200", 1)]
+    right = drawn(units, *everybody)
+    codes = cast("list[str]", right["codes"])
+    assert len(codes) == 4
+
+    assert integrity(after_the_draw(right)) == set()
+    assert integrity(after_the_draw(drawn([*units, ("300", 1)], *everybody))) == set()
+    others = sorted({code for code, _ in everybody} - set(codes))
+    for over in (
+        {"codes": codes[:-1]},
+        {"codes": [*codes, others[0]]},
+        {"codes": codes[::-1]},
+        {"codes": None},
+        {"seed": "t"},
+        {"population_hash": "0" * 64},
+        {"states": ["acceptance"]},
+        {"by_unit": [{"unit": "103", "drawn": 3}]},
+        {"by_unit": [{"unit": "103", "drawn": 3}, {"unit": "200", "drawn": None}]},
+        {"by_unit": ["103"]},
+    ):
+        assert integrity(after_the_draw({**right, **over})) == {"sample_differs"}, over
+    assert integrity(after_the_draw(drawn(units, *everybody[1:]))) == {"sample_differs"}
+    assert integrity(after_the_draw({**right, "seed": None})) == {"evidence_malformed"}

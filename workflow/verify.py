@@ -92,6 +92,7 @@ FINDING_CODES: dict[str, str] = {
     "signature_missing": "登记了公钥的经办人没有签名，或方案要求签名的事件没有签名。",
     "signature_invalid": "签名与事件不符，或不是经办人当时有效的公钥所签。",
     "key_conflict": "登记的公钥已用过，该账号已有公钥，或撤销的不是在用的公钥。",
+    "sample_differs": "审计抽样按所记种子重抽，总体或名单与所记不符。",
     "checkpoint_differs": "检查点所记的条数、名称或树根与此前的日志不符。",
     "receipt_differs": "日志与见证回执不符：见证之后被改写、截短，或恢复成了旧的备份。",
     "receipt_invalid": "见证回执读不出，是另一个库的，或没有已登记见证人的有效签名。",
@@ -287,6 +288,11 @@ DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 LABEL = re.compile(r"([0-9]{4})-([0-9]{4})")
 Object = Mapping[str, object]  # of JSON
+
+
+def sha256(written: str) -> str:
+    """The hash of a text, in hex; what no file can hold is hashed as question marks."""
+    return hashlib.sha256(written.encode("utf-8", "replace")).hexdigest()
 
 
 def not_json(word: str) -> object:
@@ -571,6 +577,7 @@ EVIDENCE: dict[str, dict[str, Callable[[object], object]]] = {
     "witness_revoked": {"key": text},
     "quarantine_proposed": {"code": text, "fingerprint": text},
     "quarantine_confirmed": {"code": text, "fingerprint": text, "proposal": event_id},
+    "sample_drawn": {"seed": text, "states": texts, "by_unit": listed},
     "letter_issued": {"number": text, "kind": text, "unit": text, "matters": listed},
 }
 
@@ -722,7 +729,7 @@ def is_verified(entry: Object) -> bool:
 
 def plan_hash(document: object) -> str:
     """What events name a plan by."""
-    return hashlib.sha256(CANONICAL(document).encode()).hexdigest()
+    return sha256(CANONICAL(document))
 
 
 def read_plan(document: Object) -> Plan:
@@ -916,7 +923,7 @@ class Audit:
         if "signature" not in line:
             self.fault("line_malformed", self.seq, "没有写明有无签名")
         raw = text(line.get("bytes")) or ""
-        digest = hashlib.sha256(raw.encode("utf-8", "replace")).hexdigest()
+        digest = sha256(raw)
         found = read_body(raw)
         if found is None:
             self.fault("event_malformed", self.seq, "内容不是可读的 JSON 事件")
@@ -1147,6 +1154,8 @@ class Audit:
                 told = [one for name in ("off", "working") for one in texts(given[name]) or ()]
                 if any(one[:4] != str(given["year"]) for one in told):
                     self.fault("evidence_malformed", event, "节假日中有日期不是该年的")
+            case "sample_drawn":
+                self.draw_again(event)
             case "letter_issued":
                 self.issue_letter(event)
             case "letter_answered":
@@ -1242,6 +1251,23 @@ class Audit:
         if proposal.role == event.role or proposal.person == event.person:
             self.fault("separation", event, "隔离须由县级办公室和审计人员两人办理")
         self.quarantined.add(str(given["code"]))
+
+    def draw_again(self, event: Event) -> None:
+        """A sample is what its seed draws from all who stood there; otherwise somebody chose."""
+        given, states = event.evidence, texts(event.evidence["states"]) or ()
+        unit_of = {
+            code: str(case.columns.get("unit"))
+            for code, case in sorted(self.cases.items())
+            if case.state in states
+        }
+        population = sha256("".join(f"{code}\t{unit}\n" for code, unit in unit_of.items()))
+        ranked = sorted(unit_of, key=lambda code: sha256(f"{given['seed']}|{population}|{code}"))
+        codes: list[str] = []
+        for one in listed(given["by_unit"]) or ():
+            unit, drawn = mapping(one).get("unit"), whole(mapping(one).get("drawn"))
+            codes += [code for code in ranked if unit_of[code] == unit][: drawn or 0]
+        if [given.get("population_hash"), given.get("codes")] != [population, sorted(codes)]:
+            self.fault("sample_differs", event, f"按种子 {show(given['seed'])} 重抽，与所记不同")
 
     def issue_letter(self, event: Event) -> None:
         """An official letter: numbered through its year without a gap, about known cases."""
