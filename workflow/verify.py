@@ -1998,8 +1998,8 @@ def as_json(report: Report) -> str:
     }  # fmt: skip
     everything = {
         "verified": not report.integrity, "events": report.events, "cases": report.cases,
-        "drill": report.drill, "removal": removal,
-        "findings": told(report.integrity, "code", "stream", "seq", "message"),
+        "drill": report.drill,
+        "findings": told(report.integrity, "code", "stream", "seq", "message"), "removal": removal,
         "proof": report.proof, "signatures_checked": report.signatures_checked,
         "quarantined": list(report.quarantined), "witnesses": list(report.witnesses),
     }  # fmt: skip
