@@ -181,13 +181,13 @@ class Book:
 
     def project(self, step: Step, seq: int, body: Line, evidence: Line) -> None:
         if step.kind == "officer_disabled":
-            self.disabled.add(str(evidence["login"]))
+            self.disabled.add(str(evidence.get("login")))
         if step.kind == "key_added":
             key = str(evidence.get("key"))
             until = {"valid_until": evidence.get("valid_until"), "revoked_seq": None}
             mine: Line = {"key": key, "login": evidence.get("login"), "added_seq": seq, **until}
             self.keys[key] = {"type": "key", **mine}
-        if step.kind == "key_revoked" and evidence.get("key") in self.keys:
+        if step.kind == "key_revoked" and str(evidence.get("key")) in self.keys:
             self.keys[str(evidence["key"])]["revoked_seq"] = seq
         if step.kind == "gate_opened":
             key = canonical([evidence.get(name) for name in ("unit", "village", "kind")])

@@ -2508,3 +2508,25 @@ def test_a_sample_is_drawn_again() -> None:
         assert integrity(after_the_draw({**right, **over})) == {"sample_differs"}, over
     assert integrity(after_the_draw(drawn(units, *everybody[1:]))) == {"sample_differs"}
     assert integrity(after_the_draw({**right, "seed": None})) == {"evidence_malformed"}
+
+
+@pytest.mark.parametrize("place", ["document", "sha256", "login"])
+def test_values_nested_however_deep_never_raise(place: str) -> None:
+    step = {
+        "document": Step("plan_proposed", "2024-05-01", "zhang", {place: "deep"}, stream="plan"),
+        "login": Step(
+            "officer_disabled", "2024-05-01", "zhang", {place: "deep"}, stream="officers"
+        ),
+        "sha256": Step("pause", "2024-05-01", over={"attachments": [{"name": "a", place: "deep"}]}),
+    }[place]
+    confirm = revised(make_plan(seasons=DOCUMENTED), "lin", proposed="@deep")
+    lines = make(*story(replace(step, label="deep"), confirm))
+    line = events(lines)[-2]
+    written = str(line["bytes"])
+
+    # Somewhere here what could still be read can no longer be written.
+    for depth in range(sys.getrecursionlimit() - 150, sys.getrecursionlimit() + 10):
+        line["bytes"] = written.replace('"deep"', f"{'[' * depth}{']' * depth}")
+        line["hash"] = digest(str(line["bytes"]))
+
+        assert verify.examine(lines).events == 24

@@ -572,13 +572,16 @@ EVIDENCE: dict[str, dict[str, Callable[[object], object]]] = {
     "correct": {"id": event_id},
     "gate_opened": {"unit": text, "village": text, "kind": text, "opened_on": day},
     "holidays_entered": {"year": whole, "source": text, "off": days, "working": days},
+    "officer_disabled": {"login": text},
     "key_added": {"login": text, "key": raw_key, "valid_until?": day},
+    "key_revoked": {"login": text, "key": text},
     "witness_added": {"key": witness_key},
     "witness_revoked": {"key": text},
     "quarantine_proposed": {"code": text, "fingerprint": text},
     "quarantine_confirmed": {"code": text, "fingerprint": text, "proposal": event_id},
     "sample_drawn": {"seed": text, "states": texts, "by_unit": listed},
     "letter_issued": {"number": text, "kind": text, "unit": text, "matters": listed},
+    "letter_answered": {"number": text},
 }
 
 
@@ -665,12 +668,14 @@ def read_event(seq: int, body: Object) -> Event | str:
     if not isinstance(evidence, dict) or not isinstance(attachments, list):
         return "evidence 或 attachments 类型不对"
     files = [mapping(one) for one in attachments]
-    if not all(text(one.get("name")) and HASH.fullmatch(str(one.get("sha256"))) for one in files):
+    names = [text(one.get("name")) for one in files]
+    hashes = [text(one.get("sha256")) for one in files]
+    if None in names or not all(one is not None and HASH.fullmatch(one) for one in hashes):
         return "附件没有名称或哈希"
     code = stream[5:] if stream.startswith("case:") else None
     return Event(
         seq, stream, code, kind, text(body["from"]), text(body["to"]), occurred, heard,
-        recorded_at, actor, actor, role, evidence, frozenset(str(one["name"]) for one in files),
+        recorded_at, actor, actor, role, evidence, frozenset(name or "" for name in names),
         text(body["plan"]),
     )  # fmt: skip
 
@@ -928,7 +933,10 @@ class Audit:
         if found is None:
             self.fault("event_malformed", self.seq, "内容不是可读的 JSON 事件")
         else:
-            self.take_body(line, raw, digest, *found)
+            try:
+                self.take_body(line, raw, digest, *found)
+            except RecursionError:
+                self.fault("event_malformed", self.seq, "内容嵌套太深")
         self.grow(digest, text(line.get("signature")))
 
     def take_body(self, line: Object, raw: str, digest: str, body: Object, canonical: str) -> None:
@@ -1176,7 +1184,7 @@ class Audit:
 
     def disable_officer(self, event: Event) -> None:
         """Take an officer out of service; the line stays in the register."""
-        officer = self.officers.get(str(event.evidence.get("login")))
+        officer = self.officers.get(str(event.evidence["login"]))
         if officer is None:
             self.fault("reference_unknown", event, "所停用的人员不在名册")
             return
@@ -1199,8 +1207,8 @@ class Audit:
 
     def revoke_key(self, event: Event) -> None:
         """Take a public key out of use; what it signed stays signed."""
-        key = self.key_of(str(event.evidence.get("login")))
-        if key is None or key.key != event.evidence.get("key"):
+        key = self.key_of(str(event.evidence["login"]))
+        if key is None or key.key != event.evidence["key"]:
             self.fault("key_conflict", event, "所撤销的不是该账号在用的公钥")
             return
         self.keys[key.key] = replace(key, revoked_seq=event.seq)
@@ -1285,7 +1293,7 @@ class Audit:
 
     def answer_letter(self, event: Event) -> None:
         """The slip of a letter, once, by its unit or the county office."""
-        number = str(event.evidence.get("number"))
+        number = str(event.evidence["number"])
         unit, officer = self.letters.pop(number, None), self.officers.get(event.actor)
         if unit is None:
             self.fault("reference_unknown", event, f"没有待回执的函件 {show(number)}")
