@@ -140,7 +140,7 @@ class Book:
         seq = len(self.lines) + 1
         self.labels[step.label] = seq
         evidence = {key: self.named(value) for key, value in step.evidence.items()}
-        if step.kind == "plan_adopted":
+        if step.kind == "plan_adopted" and isinstance(evidence["document"], dict):
             self.plan = digest(canonical(evidence["document"]))
         version, previous = self.heads.get(step.stream, (0, None))
         row = self.cases.get(step.stream[5:])

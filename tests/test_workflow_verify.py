@@ -1962,6 +1962,14 @@ def test_a_first_event_that_cannot_be_read_stops_nothing() -> None:
     codes = {code for code, _ in found(lines)}
 
     assert {"event_malformed", "genesis_malformed", "header_differs"} <= codes
+    report = verify.examine(lines[:2], [f"x\n1\n{'A' * 43}=\n\n"])
+    assert report.integrity[-1].message.endswith(f"是 x 的，本库是 {digest('{')[:16]}")
+
+
+def test_what_is_no_line_at_all_is_a_finding() -> None:
+    nothing = cast("list[Line]", [None, 3, "x", [], [{"type": "event"}]])
+
+    assert [code for code, _ in found([*make(), *nothing])] == ["line_malformed"] * 5
 
 
 def test_the_first_three_events_have_the_first_three_numbers() -> None:
@@ -1995,9 +2003,11 @@ def test_a_version_that_cannot_be_read_is_counted_on() -> None:
 
 
 def test_an_event_of_no_stream_belongs_to_none() -> None:
-    odd = Step("letter_issued", "2024-05-01", over={"stream": 3}, stream="letters")
+    odd = Step("pause", "2024-05-01", over={"stream": 3})
 
-    assert found(make(*story(), odd)) == [("event_malformed", 23)]
+    codes = {code for code, _ in found(make(*story(), odd))}
+
+    assert codes == {"event_malformed", "projection_differs"}
 
 
 def test_a_signature_that_no_file_can_hold_is_found() -> None:
@@ -2470,7 +2480,7 @@ VILLAGE = [(f"200-000{place}", "200") for place in range(1, 4)]
 def after_the_draw(evidence: Line) -> list[Line]:
     """Households accepted, one of them not yet, one permitted; then the draw; then one closed."""
     steps = []
-    for code, unit in (*TOWN, *VILLAGE):
+    for code, unit in (*VILLAGE[::-1], *TOWN):
         by = "wang" if unit == "103" else "qian"
         registered: Line = {**REGISTERED, "unit": unit}
         one = [replace(step, stream=f"case:{code}", by=by if step.by == "wang" else step.by)
@@ -2507,6 +2517,10 @@ def test_a_sample_is_drawn_again() -> None:
     ):
         assert integrity(after_the_draw({**right, **over})) == {"sample_differs"}, over
     assert integrity(after_the_draw(drawn(units, *everybody[1:]))) == {"sample_differs"}
+    whole = drawn([("103", 3), ("200", 3)], *everybody)
+    nobody_says = [{"unit": "103", "drawn": 3}, {"unit": "200", "drawn": None}]
+    assert integrity(after_the_draw(whole)) == set()
+    assert integrity(after_the_draw({**whole, "by_unit": nobody_says})) == {"sample_differs"}
     assert integrity(after_the_draw({**right, "seed": None})) == {"evidence_malformed"}
 
 
@@ -2530,3 +2544,20 @@ def test_values_nested_however_deep_never_raise(place: str) -> None:
         line["hash"] = digest(str(line["bytes"]))
 
         assert verify.examine(lines).events == 24
+
+
+def test_a_plan_without_seasons_permits_nothing() -> None:
+    plan = make_plan()
+    del plan["seasons"]
+
+    assert removal(make(plan=plan)) == ["permission_unlawful"]
+
+
+def test_a_season_may_be_one_day() -> None:
+    one_day = make_plan([season("2023-2024", FIRST_DAY, FIRST_DAY)])
+    lines = make(plan=one_day)
+    row(lines, "permission")["season_last_day"] = FIRST_DAY
+
+    [finding] = verify.examine(lines).removal
+
+    assert "季内测温合格 0 次" in finding.message

@@ -118,6 +118,34 @@ BUNDLES: dict[str, list[Line]] = {
             ),
         )
     ),
+    "a plan of no text, holidays of another year, a sample of nobody's seed": make(
+        *story(
+            Step(
+                "plan_adopted",
+                "2023-05-20",
+                "zhang",
+                {"document": "none"},
+                stream="plan",
+                over={"plan": None},
+            ),
+            Step(
+                "holidays_entered",
+                "2023-05-20",
+                "zhang",
+                {"year": 2023, "source": "国办", "off": ["2024-05-01"], "working": []},
+                stream="calendar",
+            ),
+            Step(
+                "sample_drawn",
+                "2023-05-20",
+                "he",
+                {"seed": "七", "states": ["acceptance"], "by_unit": [], "codes": [CODE]},
+                stream="samples",
+            ),
+            registered=None,
+            permit=None,
+        )[:3]
+    ),
     "nobody registered": make(*story(registered=None, permit=None)),
     "by an auditor and of another day": make(
         *story(permit=Step("permit", "2024-04-19", "he", heard=PERMIT_DAY))
@@ -270,6 +298,15 @@ def tampered() -> list[Line]:
     return lines
 
 
+def begun_otherwise() -> list[Line]:
+    """Three first events that are not the right three, by another than the first officer."""
+    lines = make(drill=False)
+    first = events(lines)
+    rewritten(first[0], evidence={"plan": "tiny"}, actor="lin")
+    rewritten(first[1], kind="plan_proposed")
+    return lines
+
+
 def expected() -> dict[str, list[str]]:
     """The words of each heading."""
     file = Path(__file__).with_name("verify_words.txt")
@@ -298,6 +335,12 @@ def test_a_finding_about_the_bytes_says_where() -> None:
     told = verify.examine(tampered()).integrity
 
     assert [line(one) for one in told] == WORDS["tampered"]
+
+
+def test_a_finding_about_the_beginning_says_what_should_be_there() -> None:
+    told = [one for one in verify.examine(begun_otherwise()).integrity if (one.seq or 9) <= 3]
+
+    assert [line(one) for one in told] == WORDS["begun otherwise"]
 
 
 def test_a_finding_about_a_table_says_which_row_and_column() -> None:
