@@ -717,6 +717,17 @@ def test_a_new_plan_does_not_spend_the_proposal_of_a_quarantine() -> None:
     assert (report.integrity, report.quarantined) == ((), (CODE,))
 
 
+def test_all_that_is_under_quarantine_is_named_in_order() -> None:
+    steps: list[Step] = []
+    for code in ("103-0003", CODE, "103-0002"):
+        first = replace(proposed(code=code), on="2024-05-02", label=code)
+        steps += [first, confirmed(code=code, proposal=f"@{code}")]
+
+    report = verify.examine(make(*story(), *steps))
+
+    assert (report.integrity, report.quarantined) == ((), (CODE, "103-0002", "103-0003"))
+
+
 def test_one_side_alone_quarantines_nothing() -> None:
     report = verify.examine(make(*story(), proposed()))
 
