@@ -186,6 +186,10 @@ def test_an_officer_of_a_unit_acts_for_that_unit_only(
     assert lifecycle.permits(actor, kind, Life(unit="01").facts(), None) is allowed
 
 
+def test_a_unit_head_records_what_answers_nothing() -> None:
+    assert lifecycle.permits(officer(Role.UNIT_HEAD), FactKind.FAULT, Life().facts(), None)
+
+
 def test_a_unit_head_answers_objections_and_nothing_else() -> None:
     life = Life()
     objection = life.fact(FactKind.NOTICE, life.events[0].occurred_on, objection="x")

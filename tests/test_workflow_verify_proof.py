@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from bundles import (
@@ -708,6 +709,19 @@ def test_county_and_auditor_together_put_a_household_under_quarantine(one: str, 
     assert (report.integrity, report.quarantined) == ((), (CODE,))
     assert f"已隔离：{CODE}" in verify.as_text(report)
     assert json.loads(verify.as_json(report))["quarantined"] == [CODE]
+
+
+def test_the_witnesss_own_receipt_is_given_to_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = witnessed()
+    bundle, receipt = tmp_path / "bundle", tmp_path / "receipt"
+    bundle.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    receipt.write_text(WITNESS.receipt(*tree_of(lines)), encoding="utf-8")
+
+    assert verify.main([str(bundle), "--json", "--receipt", str(receipt)]) == 0
+
+    assert json.loads(capsys.readouterr().out)["proof"]["witnessed"] == 1
 
 
 def test_a_new_plan_does_not_spend_the_proposal_of_a_quarantine() -> None:

@@ -2029,7 +2029,7 @@ def as_text(report: Report) -> str:
     if not report.signatures_checked:
         lines.append("签名未核对：这台电脑的 Python 没有 cryptography（pip install cryptography）")
     for line in report.witnesses:
-        lines.append(f"见证人（请与其本人核对公钥）：{'+'.join(map(show, line.split('+', 2)))}")
+        lines.append(f"见证人（请与其本人核对公钥）：{'+'.join(map(show, line.split('+')))}")
     if report.quarantined:
         lines.append(f"已隔离：{'、'.join(map(show, report.quarantined))}")
     everything = report.integrity + report.removal
