@@ -348,7 +348,7 @@ class Desk:
         """The configuration file, or what holds without one."""
         from workflow import settings
 
-        return settings.load(self.config, database.file, os.environ)
+        return settings.load(self.config, database.home, os.environ)
 
     def county(self) -> "Database":
         """The database, for the county office or who holds the file itself."""
@@ -1495,7 +1495,7 @@ def db_upgrade(desk: Desk) -> None:
     """把旧版本程序的数据库升级到本程序的版本：先备份，再一次做完，中断了仍是原来的。"""
     from workflow import answers, db, settings, upgrade
 
-    beside = settings.load(desk.config, db.file_of(desk.url), os.environ)
+    beside = settings.load(desk.config, db.file_of(desk.url).parent, os.environ)
     done = upgrade.upgrade(desk.url, beside.times.backup_folder, datetime.now(UTC))
     document = answers.upgraded(done)
     desk.answer(document, lambda screen: screen.upgraded(document))
@@ -1515,6 +1515,23 @@ def db_restore(desk: Desk, file: Path, receipts: Sequence[Path], accept_loss: bo
     done = restore.restore(file, desk.url, given, accept_loss=accept_loss, now=datetime.now(UTC))
     document = answers.restored(done)
     desk.answer(document, lambda screen: screen.restored(document))
+
+
+@database_.command("copy")
+@click.argument("target", metavar="TARGET")
+@pass_desk
+def db_copy(desk: Desk, target: str) -> None:
+    """搬家：把整个数据库抄到新库 TARGET（SQLite 文件或 postgresql:// 地址），逐表核对后才算数。
+
+    抄的时候不要有人写入：其间写入的不会抄过去。中断了新库里什么也不留，再来一次即可。
+    """
+    from workflow import answers, moving
+
+    database = desk.county()
+    with desk.progress("搬迁") as progress:
+        moved = moving.copy(database, target, progress)
+    document = answers.moved_house(moved)
+    desk.answer(document, lambda screen: screen.moved_house(document))
 
 
 @database_.command("doctor")

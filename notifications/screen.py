@@ -1323,6 +1323,15 @@ class Screen:
             f"重新算过期限的户：{found['clocks']} 户。建议运行 xianli audit verify"
         )
 
+    def moved_house(self, found: Answer) -> str:
+        """`db copy`."""
+        rows = found["rows"]
+        assert isinstance(rows, Mapping)
+        return (
+            f"已抄到新库：日志 {found['events']} 条，各表共 {sum(rows.values())} 行，"
+            f"逐表核对一致，核验结果一致\n末条哈希 {found['head']}"
+        )
+
     def restored(self, found: Answer) -> str:
         """`db restore`."""
         last = found["last_recorded_at"]

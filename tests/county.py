@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path as FilePath
 
 import openpyxl
+import psycopg
+import server
 
 from states import evidence, plan
 from states.facts import fold
@@ -252,6 +254,14 @@ class County:
     file: FilePath
     database: Database
 
+    @property
+    def url(self) -> str:
+        """What a command is given as `--db`."""
+        if self.database.shared:
+            plain = self.database.engine.url.set(drivername="postgresql")
+            return plain.render_as_string(hide_password=False)
+        return str(self.file)
+
     def advance(
         self,
         code: str,
@@ -275,6 +285,8 @@ class County:
 
     def sql(self, statement: str, *values: object) -> list[tuple[object, ...]]:
         """Plain SQL by another connection, as somebody with the file could do."""
+        if self.database.shared:
+            return _in_server(self.url, statement, values)
         with sqlite3.connect(self.file) as connection:
             rows = connection.execute(statement, values).fetchall()
         connection.close()
@@ -284,6 +296,12 @@ class County:
         """The state in the case's row."""
         [(state,)] = self.sql("SELECT state FROM household_case WHERE code = ?", code)
         return State(str(state))
+
+
+def _in_server(url: str, statement: str, values: Sequence[object]) -> list[tuple[object, ...]]:
+    with psycopg.connect(url) as connection:
+        done = connection.execute(statement.replace("?", "%s").encode(), values or None)
+        return done.fetchall() if done.description else []
 
 
 def make_order(
@@ -438,7 +456,9 @@ def _all(county: County, codes: Sequence[str], orders: Sequence[Order], day: dat
 
 
 @cache
-def _template(*, drill: bool, verified: bool, shipped: bool, later: int = 0) -> FilePath:
+def _template(
+    *, drill: bool, verified: bool, shipped: bool, later: int = 0, shared: bool = False
+) -> str:
     """A founded county, made once in a process and then copied; `later` by so many years."""
     folder = FilePath(tempfile.mkdtemp(prefix="county-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -448,11 +468,11 @@ def _template(*, drill: bool, verified: bool, shipped: bool, later: int = 0) -> 
         text = text.replace(str(year), str(year + later))
     plan_file.write_text(text, encoding="utf-8")
     name = "wutai-2023" if shipped else str(plan_file)
-    file = folder / "county.db"
+    url = server.new() if shared else str(folder / "county.db")
     founded = FOUNDED.replace(year=FOUNDED.year + later)
     day = journal.noon(founded)
     setup.create(
-        str(file),
+        url,
         name,
         drill=drill,
         login="zhang",
@@ -460,11 +480,11 @@ def _template(*, drill: bool, verified: bool, shipped: bool, later: int = 0) -> 
         today=founded if drill else None,
         clock=day,
     )
-    database = db.connect(str(file))
+    database = db.connect(url)
     if not shipped:
         _furnish(database, folder, later)
     database.close()
-    return file
+    return url
 
 
 def _furnish(database: Database, folder: FilePath, later: int) -> None:
@@ -487,26 +507,38 @@ def _furnish(database: Database, folder: FilePath, later: int) -> None:
 
 
 def fresh(
-    folder: FilePath, *, drill: bool = True, verified: bool = False, later: int = 0
+    folder: FilePath,
+    *,
+    drill: bool = True,
+    verified: bool = False,
+    later: int = 0,
+    shared: bool = server.SHARED,
 ) -> County:
-    """A new county with its ten households in 确村确户, of 2023 or so many years later."""
-    return _copy(_template(drill=drill, verified=verified, shipped=False, later=later), folder)
+    """A new county with its ten households in 确村确户, of 2023 or so many years later.
+
+    `shared` puts it on a real PostgreSQL.
+    """
+    made = _template(drill=drill, verified=verified, shipped=False, later=later, shared=shared)
+    return _copy(made, folder)
 
 
 def empty_wutai(folder: FilePath, *, drill: bool = False) -> County:
     """A database with the shipped plan and its first county officer, nothing else."""
-    return _copy(_template(drill=drill, verified=False, shipped=True), folder)
+    made = _template(drill=drill, verified=False, shipped=True, shared=server.SHARED)
+    return _copy(made, folder)
 
 
-def _copy(template: FilePath, folder: FilePath) -> County:
+def _copy(template: str, folder: FilePath) -> County:
     file = folder / "county.db"
+    if "://" in template:
+        return County(file, db.connect(server.new(template)))
     shutil.copy(template, file)
     return open_at(file)
 
 
-def open_at(file: FilePath) -> County:
-    """The county whose database is this file."""
-    return County(file, db.connect(str(file)))
+def open_at(address: FilePath | str) -> County:
+    """The county whose database is this file, or at this address."""
+    return County(FilePath(address), db.connect(str(address)))
 
 
 def folded(county: County, clocks: Clocks) -> list[Position]:
@@ -535,6 +567,8 @@ def noon(day: date) -> datetime:
 
 def every_row(county: County) -> dict[str, list[tuple[object, ...]]]:
     """All tables with all their rows: two dumps are equal when nothing was written."""
+    if county.database.shared:
+        return _every_row_in_server(county)
     connection = sqlite3.connect(county.file)
     query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
     names = [name for (name,) in connection.execute(query)]
@@ -544,6 +578,12 @@ def every_row(county: County) -> dict[str, list[tuple[object, ...]]]:
     }
     connection.close()
     return rows
+
+
+def _every_row_in_server(county: County) -> dict[str, list[tuple[object, ...]]]:
+    query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+    names = [str(name) for (name,) in county.sql(query)]
+    return {name: sorted(county.sql(f'SELECT * FROM "{name}"'), key=repr) for name in names}
 
 
 def plan_in(folder: FilePath, text: str) -> str:

@@ -222,7 +222,7 @@ def configured(database: Database, text: str, **environment: str) -> Settings:
     """The settings that this text beside the database gives."""
     file = database.file.with_name("xianli.toml")
     file.write_text(text, encoding="utf-8")
-    return settings.load(None, database.file, environment)
+    return settings.load(None, database.home, environment)
 
 
 SAID: dict[str, notices.Notice] = {

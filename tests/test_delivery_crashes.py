@@ -25,7 +25,7 @@ from workflow import db, outbox, settings
 from workflow.db import Database
 def deliver(file):
     database = db.connect(file)
-    found = settings.load(None, database.file, {{}})
+    found = settings.load(None, database.home, {{}})
     return outbox.deliver(database, found, lambda: datetime.fromisoformat({morning!r}))
 print("ready", flush=True)
 """

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from states.errors import UsageFault
 from states.vocabulary import FactKind
-from workflow import db
+from workflow import db, sqlite
 from workflow.errors import BadFile, Conflict
 
 
@@ -41,7 +41,7 @@ def test_a_setting_that_does_not_hold_is_told(
     place: County, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # No SQLite answers 3 to this one, as an old one would not answer 1 to a new setting.
-    monkeypatch.setitem(db.PRAGMAS, "foreign_keys", ("ON", 3))
+    monkeypatch.setitem(sqlite.PRAGMAS, "foreign_keys", ("ON", 3))
 
     with pytest.raises(BadFile, match="foreign_keys"):
         db.connect(str(place.file)).reading().__enter__()
@@ -82,7 +82,7 @@ def test_a_new_database_needs_its_directory(tmp_path: Path) -> None:
         db.connect(str(tmp_path / "no" / "new.db"), new=True)
 
 
-@pytest.mark.parametrize("url", ["postgresql://localhost/xianli", "sqlite://", "://", "mysql://x"])
+@pytest.mark.parametrize("url", ["postgresql://localhost", "sqlite://", "://", "mysql://x"])
 def test_an_address_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(UsageFault) as fault:
         db.connect(url)

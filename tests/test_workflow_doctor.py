@@ -27,7 +27,7 @@ def place(tmp_path: Path) -> County:
 
 
 def examined(place: County, now: datetime = NOON) -> Mapping[str, Check]:
-    given = settings.load(None, place.file, {})
+    given = settings.load(None, place.database.home, {})
     return {check.name: check for check in doctor.examine(place.database, given, now)}
 
 

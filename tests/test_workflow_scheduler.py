@@ -46,7 +46,7 @@ database = db.connect(sys.argv[1])
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 room = scheduler.Room(
-    database, settings.load(None, database.file, {{}}), lambda: datetime.now(UTC), stop.is_set
+    database, settings.load(None, database.home, {{}}), lambda: datetime.now(UTC), stop.is_set
 )
 lease = timedelta(seconds=float(sys.argv[2]))
 scheduler.run(room, stop, lambda line: print(line, flush=True), lease=lease)

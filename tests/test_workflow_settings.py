@@ -24,7 +24,7 @@ SECRETS = {
 def read(folder: Path, text: str, **environment: str) -> settings.Settings:
     file = folder / "xianli.toml"
     file.write_text(text, encoding="utf-8")
-    return settings.load(None, folder / "xianli.db", environment)
+    return settings.load(None, folder, environment)
 
 
 def faults(folder: Path, text: str, **environment: str) -> str:
@@ -35,7 +35,7 @@ def faults(folder: Path, text: str, **environment: str) -> str:
 
 
 def test_without_a_file_letters_go_to_a_folder_beside_the_database(tmp_path: Path) -> None:
-    found = settings.load(None, tmp_path / "xianli.db", {})
+    found = settings.load(None, tmp_path, {})
 
     assert found.file is None
     assert found.outbox == Folder(tmp_path / "outbox")
@@ -45,7 +45,7 @@ def test_without_a_file_letters_go_to_a_folder_beside_the_database(tmp_path: Pat
 
 
 def test_the_example_is_a_configuration() -> None:
-    found = settings.load(EXAMPLE, Path("xianli.db"), SECRETS)
+    found = settings.load(EXAMPLE, Path(), SECRETS)
 
     assert isinstance(found.channels["smtp"], Smtp)
     assert found.channels["smtp"].security is Security.STARTTLS
@@ -56,7 +56,7 @@ def test_the_example_is_a_configuration() -> None:
 
 def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="读不到"):
-        settings.load(tmp_path / "none.toml", tmp_path / "xianli.db", {})
+        settings.load(tmp_path / "none.toml", tmp_path, {})
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_what_is_no_toml_or_no_utf8_is_said_to_be_so(tmp_path: Path, content: by
     (tmp_path / "xianli.toml").write_bytes(content)
 
     with pytest.raises(BadFile) as failure:
-        settings.load(None, tmp_path / "xianli.db", {})
+        settings.load(None, tmp_path, {})
 
     assert failure.value.place == str(tmp_path / "xianli.toml")
 
@@ -140,7 +140,7 @@ def test_what_is_no_toml_or_no_utf8_is_said_to_be_so(tmp_path: Path, content: by
 def test_a_file_saved_by_notepad_is_read(tmp_path: Path) -> None:
     (tmp_path / "xianli.toml").write_text("[scheduler]\nkeep = 3\n", encoding="utf-8-sig")
 
-    assert settings.load(None, tmp_path / "xianli.db", {}).times.keep == 3
+    assert settings.load(None, tmp_path, {}).times.keep == 3
 
 
 def test_people_and_units_that_the_database_does_not_know_are_told(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from workflow.keyring import OfficerKey
 from workflow.ledger import Import
 from workflow.letters import Letter
 from workflow.models import instant_text
+from workflow.moving import Moved as MovedHouse
 from workflow.oddities import Odd
 from workflow.overdue import Check, Todo
 from workflow.progress import Progress, UnitProgress
@@ -1214,6 +1215,12 @@ def upgraded(done: Upgraded) -> Document:
         "backup": None if done.copy is None else str(done.copy),
         "clocks": done.clocks,
     }
+
+
+def moved_house(found: MovedHouse) -> Document:
+    """`db copy`."""
+    rows: dict[str, Json] = {**found.rows}
+    return {"events": found.events, "head": found.head, "rows": rows}
 
 
 def restored(done: Restored) -> Document:

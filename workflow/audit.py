@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
 
-from sqlalchemy import Connection, select, text, type_coerce
+from sqlalchemy import Connection, select, type_coerce
 from sqlalchemy.types import NullType
 
 from states import plan as plans
@@ -79,7 +79,7 @@ def lines(
         "format": FORMAT,
         "drill": _drill(connection),
         "size": size,
-        "triggers": _triggers(connection),
+        "triggers": dict(triggers.there(connection)),
     }
     for note in checkpoint.receipts(connection):
         yield {"type": "receipt", "note": note}
@@ -123,7 +123,7 @@ def _raw(connection: Connection, table: str, order: str) -> Iterator[Mapping[str
     names = [column.name for column in columns]
     for rows in connection.execute(query.order_by(columns[order])).partitions(500):
         for row in rows:
-            yield dict(zip(names, row, strict=True))
+            yield dict(zip(names, map(_plain, row), strict=True))
 
 
 def _plain(value: object) -> object:
@@ -150,11 +150,6 @@ def _drill(connection: Connection) -> bool:
         return register.is_drill(connection)
     except (StopIteration, KeyError, TypeError, ValueError):
         return False
-
-
-def _triggers(connection: Connection) -> dict[str, str]:
-    query = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name")
-    return {row.name: row.sql for row in connection.execute(query)}
 
 
 def write_bundle(connection: Connection, path: Path, progress: Progress = _unwatched) -> int:
@@ -204,8 +199,8 @@ def verification(connection: Connection, found: verify.Report | None = None) -> 
 
 
 def _missing_triggers(connection: Connection) -> Iterator[Finding]:
-    present = _triggers(connection)
-    for name, statement in triggers.SQLITE.items():
+    present = triggers.there(connection)
+    for name, statement in triggers.wanted(connection).items():
         if present.get(name) != statement:
             message = f"数据库的保护触发器 {name} 不在或被改过"
             yield Finding("trigger_missing", None, None, None, message)

@@ -1,6 +1,7 @@
-"""The database: opening it with settings that are read back, and transactions.
+"""The database: opening it, and transactions.
 
-SQLite is the embedded default. Writers take `BEGIN IMMEDIATE`, so the second of two waits for the
+SQLite is the embedded default, PostgreSQL the shared one; what they do differently at this point is
+in `sqlite` and `postgresql`. On both there is one writer at a time: the second of two waits for the
 first and then sees what it did.
 """
 
@@ -8,26 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from states.errors import UsageFault
-from workflow.errors import BadFile, Conflict, JournalBroken
+from states.errors import CaseError, UsageFault
+from workflow import postgresql, sqlite
+from workflow.errors import BadFile, Conflict, JournalBroken, NotPermitted
 from workflow.signing import Signer
 
 HEAD = "0003"
 BUSY_SECONDS = 30
-# What a connection must answer to each PRAGMA after it was set (design, section 7).
-PRAGMAS = {
-    "journal_mode": ("WAL", "wal"),
-    "synchronous": ("FULL", 2),
-    "foreign_keys": ("ON", 1),
-    "recursive_triggers": ("ON", 1),
-    "trusted_schema": ("OFF", 0),
-}
 
 
 class Database:
@@ -42,18 +34,26 @@ class Database:
         self.unlock: Callable[[], Signer | None] = lambda: None
 
     @property
+    def shared(self) -> bool:
+        """Whether it is a server's, not a file."""
+        return self.engine.dialect.name == "postgresql"
+
+    @property
     def file(self) -> Path:
-        """Where it lies."""
-        return Path(str(self.engine.url.database))
+        """Where it lies. Raises UsageFault for a server's."""
+        return _file(self.engine.url)
+
+    @property
+    def home(self) -> Path:
+        """The folder where configuration and letters lie: beside the file, else where we stand."""
+        return Path() if self.shared else self.file.parent
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A write transaction: all of it or nothing. Raises Conflict when it waited in vain."""
         signer = self.unlock()
         with _errors_for_people(), self.engine.connect() as connection:
-            connection = connection.execution_options(
-                xianli_begin="BEGIN IMMEDIATE", xianli_signer=signer
-            )
+            connection = connection.execution_options(xianli_writes=True, xianli_signer=signer)
             with connection.begin():
                 yield connection
 
@@ -61,9 +61,7 @@ class Database:
     def rehearsal(self) -> Iterator[Connection]:
         """A write transaction that is always taken back, so that nothing of it is signed."""
         with _errors_for_people(), self.engine.connect() as connection:
-            connection = connection.execution_options(
-                xianli_begin="BEGIN IMMEDIATE", xianli_rehearsal=True
-            )
+            connection = connection.execution_options(xianli_writes=True, xianli_rehearsal=True)
             with connection.begin() as begun:
                 yield connection
                 begun.rollback()
@@ -75,12 +73,14 @@ class Database:
             yield connection
 
     def discard(self) -> None:
-        """Takes away a database whose making failed, so that it can be tried again."""
-        name = self.engine.url.database
+        """Takes away a file whose making failed, so that it can be tried again.
+
+        A server has taken back what was begun.
+        """
         self.close()
-        if name:
+        if not self.shared:
             for suffix in ("", "-wal", "-shm"):
-                Path(name + suffix).unlink(missing_ok=True)
+                Path(f"{self.file}{suffix}").unlink(missing_ok=True)
 
     def close(self) -> None:
         """Closes every connection, so that the file can be copied or moved."""
@@ -91,125 +91,177 @@ class Database:
 def _errors_for_people() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
-        told = str(error.orig)
-        if "locked" in told or "busy" in told:
-            raise Conflict(
-                f"数据库忙：另有人正在写入，等了 {BUSY_SECONDS} 秒仍未轮到",
-                remedy="稍后再试；没有写入任何内容",
-            ) from error
-        if "Could not decode to UTF-8" in told:
-            raise BadFile(
-                f"数据库中有文字读不出来，已损坏：{told}",
-                remedy="用最近的备份恢复；没有写入任何内容",
-            ) from error
-        if "readonly" in told or "disk" in told or "unable to open" in told:
-            raise BadFile(
-                f"数据库写不进去：{told}", remedy="检查目录权限和磁盘空间；没有写入任何内容"
-            ) from error
-        raise
     except DBAPIError as error:
-        if "xianli:" in str(error.orig):
-            raise JournalBroken(
-                f"数据库拒绝写入，与日志对不上：{error.orig}",
-                remedy="运行 xianli audit verify 查看问题；没有写入任何内容",
-            ) from error
-        if "not a database" in str(error.orig) or "malformed" in str(error.orig):
-            raise BadFile(
-                f"数据库文件已损坏或不是数据库：{error.orig}", remedy="用最近的备份恢复"
-            ) from error
-        raise
+        failure = _failure(str(error.orig), timed_out=_timed_out(error))
+        if failure is None:
+            raise
+        raise failure from error
+
+
+# What the drivers say, in part, and what it means. The first that fits counts.
+_TOLD: tuple[tuple[tuple[str, ...], type[CaseError], str, str], ...] = (
+    (
+        ("xianli:",),
+        JournalBroken,
+        "数据库拒绝写入，与日志对不上：{told}",
+        "运行 xianli audit verify 查看问题；没有写入任何内容",
+    ),
+    (
+        ("not a database", "malformed", "invalid page"),
+        BadFile,
+        "数据库文件已损坏或不是数据库：{told}",
+        "用最近的备份恢复",
+    ),
+    (
+        ("Could not decode to UTF-8",),
+        BadFile,
+        "数据库中有文字读不出来，已损坏：{told}",
+        "用最近的备份恢复；没有写入任何内容",
+    ),
+    (
+        (
+            "readonly",
+            "read-only",
+            "disk",
+            "unable to open",
+            "No space left",
+        ),
+        BadFile,
+        "数据库写不进去：{told}",
+        "检查目录权限和磁盘空间；没有写入任何内容",
+    ),
+    (
+        ("permission denied", "must be owner"),
+        NotPermitted,
+        "数据库不准这个账号这样做：{told}",
+        "换有权的账号；没有写入任何内容",
+    ),
+    (
+        (
+            "connection",
+            "password authentication",
+            "does not exist",
+            "certificate",
+            "timeout expired",
+        ),
+        BadFile,
+        "连不上数据库：{told}",
+        "核对 --db 的地址、账号和网络；没有写入任何内容",
+    ),
+)
+
+
+def _failure(told: str, *, timed_out: bool) -> CaseError | None:
+    """What a person is told of a driver's error; None where it is a bug of ours."""
+    if timed_out or "locked" in told or "busy" in told:
+        return Conflict(
+            f"数据库忙：另有人正在写入，等了 {BUSY_SECONDS} 秒仍未轮到",
+            remedy="稍后再试；没有写入任何内容",
+        )
+    for words, kind, message, remedy in _TOLD:
+        if any(word in told for word in words):
+            return kind(message.format(told=told.strip().partition("\n")[0]), remedy=remedy)
+    return None
+
+
+def _timed_out(error: DBAPIError) -> bool:
+    # 55P03 lock_not_available, 57014 query_canceled (statement_timeout), 40P01 deadlock_detected.
+    return getattr(error.orig, "sqlstate", None) in ("55P03", "57014", "40P01")
 
 
 def connect(url: str, *, new: bool = False, older: bool = False) -> Database:
-    """The database at this URL or file name; `new` makes the file, otherwise it must exist.
+    """The database at this URL or file name; `new` makes it, otherwise it must exist.
 
     `older` takes one of an earlier version too, for who brings it up to date. Raises UsageFault
-    when it is not there (or, for `new`, is), BadFile when it is no database of ours or of another
-    version.
+    when it is not there (or, for `new`, is), BadFile when it is no database of ours, of another
+    version, or out of reach.
     """
-    target = file_of(url)
-    if new and target.exists():
-        raise UsageFault(f"{target} 已存在", place=str(target), remedy="换一个文件名，或先移走它")
-    if not new and not target.exists():
+    address = _address(url)
+    if address.get_backend_name() == "postgresql":
+        database = Database(postgresql.engine_of(address, BUSY_SECONDS))
+        place = address.render_as_string(hide_password=True)
+        if new:
+            _refuse_made(database, place)
+        else:
+            _check_version(database, place, older=older)
+        return database
+    target = _file(address)
+    if new:
+        sqlite.make(target)
+    elif not target.exists():
         raise UsageFault(
             f"没有数据库 {target}",
             place=str(target),
             remedy="先建库：xianli init …；或用 --db 指明数据库",
             code="no_database",
         )
-    if new and not target.parent.is_dir():
-        raise UsageFault(f"没有目录 {target.parent}", place=str(target), remedy="先建好目录")
-    engine = create_engine(
-        f"sqlite:///{target}",
-        connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
-    )
-    database = Database(engine)
+    database = Database(sqlite.engine_of(target, BUSY_SECONDS))
     if not new:
         # Before any setting is made: a file that is not ours is not to be touched.
-        _check_version(database, target, older=older)
+        _check_version(database, str(target), older=older)
         database.close()
-    event.listen(engine, "connect", _configure)
-    event.listen(engine, "begin", _begin)
+    sqlite.configure(database.engine)
     return database
 
 
 def file_of(url: str) -> Path:
-    """The file that a database's address names. Raises UsageFault."""
+    """The file that a database's address names. Raises UsageFault for a server's."""
+    return _file(_address(url))
+
+
+def _address(url: str) -> URL:
     if "://" not in url:
-        return Path(url)
+        return URL.create("sqlite", database=url)
     try:
         parsed = make_url(url)
     except ArgumentError as error:
         raise UsageFault(f"数据库地址“{url}”写得不对", place="--db") from error
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+    if parsed.get_backend_name() not in ("sqlite", "postgresql") or not parsed.database:
         raise UsageFault(
-            f"这一版只支持 SQLite 文件，不支持 {parsed.get_backend_name()}",
+            f"不支持 {parsed.get_backend_name()}，或地址里没有写数据库名",
             place="--db",
-            remedy="写作 --db sqlite:///xianli.db",
+            remedy="写作 --db xianli.db，或 --db postgresql://账号@主机/库名",
         )
-    return Path(parsed.database)
+    return parsed
 
 
-def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    for name, (wanted, answer) in PRAGMAS.items():
-        cursor.execute(f"PRAGMA {name} = {wanted}")
-        cursor.execute(f"PRAGMA {name}")
-        found = cursor.fetchone()
-        if found is None or found[0] != answer:
-            raise BadFile(f"数据库不接受设置 {name} = {wanted}（现为 {found}）")
-    cursor.close()
+def _file(address: URL) -> Path:
+    if address.get_backend_name() != "sqlite" or not address.database:
+        raise UsageFault(
+            "这条命令只用于 SQLite 文件",
+            place="--db",
+            remedy="PostgreSQL 的备份和恢复用它自己的工具；见 docs/operations.md",
+        )
+    return Path(address.database)
 
 
-def _begin(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    connection.exec_driver_sql(str(options.get("xianli_begin", "BEGIN")))
-
-
-def _check_version(database: Database, target: Path, *, older: bool) -> None:
+def _refuse_made(database: Database, place: str) -> None:
     with database.reading() as connection:
-        tables = set(
-            connection.execute(
-                text("SELECT name FROM sqlite_master WHERE type = 'table'")
-            ).scalars()
-        )
+        if inspect(connection).has_table("alembic_version"):
+            raise UsageFault(
+                f"{place} 里已有先立的数据库", place=place, remedy="换一个库名，或先由管理员删除它"
+            )
+
+
+def _check_version(database: Database, place: str, *, older: bool) -> None:
+    with database.reading() as connection:
+        tables = inspect(connection).get_table_names()
         if "alembic_version" not in tables or "journal" not in tables:
             raise BadFile(
-                f"{target} 不是先立的数据库", place=str(target), remedy="用 --db 指明正确的文件"
+                f"{place} 不是先立的数据库", place=place, remedy="用 --db 指明正确的数据库"
             )
         version = str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
     if version < HEAD and not older:
         raise BadFile(
-            f"{target} 是旧版本（{version}）的数据库，本程序用 {HEAD}；没有改动它",
-            place=str(target),
-            remedy=f"升级：xianli --db {target} db upgrade（先自动备份）；或用原来的程序版本打开",
+            f"{place} 是旧版本（{version}）的数据库，本程序用 {HEAD}；没有改动它",
+            place=place,
+            remedy=f"升级：xianli --db {place} db upgrade（先自动备份）；或用原来的程序版本打开",
             code="older_database",
         )
     if version > HEAD:
         raise BadFile(
-            f"{target} 是新版本（{version}）的数据库，本程序只认识到 {HEAD}；没有改动它",
-            place=str(target),
+            f"{place} 是新版本（{version}）的数据库，本程序只认识到 {HEAD}；没有改动它",
+            place=place,
             remedy="换用新版本的程序；数据库不能降级",
             code="newer_database",
         )

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from functools import cache
 
 from sqlalchemy import Connection, bindparam, select, type_coerce, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import NullType
 

@@ -17,7 +17,16 @@ from sqlalchemy.exc import DatabaseError
 
 from states.errors import CaseError
 from states.workdays import local_date, local_minute
-from workflow import backup, checkpoint, db, journal, quarantine, register, scheduler, upgrade
+from workflow import (
+    backup,
+    checkpoint,
+    journal,
+    quarantine,
+    register,
+    scheduler,
+    sqlite,
+    upgrade,
+)
 from workflow.db import Database
 from workflow.errors import JournalBroken
 from workflow.settings import Settings
@@ -87,7 +96,7 @@ def _good(name: str, message: str) -> Check:
 def _settings(connection: Connection) -> Check:
     """Each connection sets them and reads them back; here they are told."""
     told = [
-        f"{name}={connection.exec_driver_sql(f'PRAGMA {name}').scalar()}" for name in db.PRAGMAS
+        f"{name}={connection.exec_driver_sql(f'PRAGMA {name}').scalar()}" for name in sqlite.PRAGMAS
     ]
     return _good("settings", f"SQLite {sqlite3.sqlite_version}，{'、'.join(told)}")
 

@@ -10,7 +10,7 @@ from datetime import date
 from functools import cache
 
 from sqlalchemy import Connection, bindparam, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert
 
 from states import alarm, deadlines, rungs
 from states.facts import CaseFacts, fold

