@@ -1096,7 +1096,9 @@ def test_the_required_number_of_seasons_must_have_ended(required: int) -> None:
     assert refused_by(make_plan(required_seasons=required)) is True
 
 
-@pytest.mark.parametrize(("label", "over"), [("2022-2023", False), ("2021-2022", True)])
+@pytest.mark.parametrize(
+    ("label", "over"), [("2022-2023", False), ("2021-2022", True), ("2022-2030", True)]
+)
 def test_two_seasons_must_follow_each_other(label: str, over: bool) -> None:
     plan = make_plan([season(label, "2023-10-12", "2023-10-20"), *SEASONS], required_seasons=2)
     steps = story(
@@ -2560,3 +2562,46 @@ def test_a_season_may_be_one_day() -> None:
     [finding] = verify.examine(lines).removal
 
     assert "季内测温合格 0 次" in finding.message
+
+
+def test_what_no_file_can_hold_is_no_event() -> None:
+    lines = make()
+    line = events(lines)[-1]
+    line["bytes"] = str(line["bytes"]).replace('"reason":null', '"reason":"\ud800"')
+    line["hash"] = hashlib.sha256(str(line["bytes"]).encode(errors="replace")).hexdigest()
+
+    assert ("event_malformed", 22) in found(lines)
+
+
+def test_two_who_are_unknown_are_two() -> None:
+    accept = Step("accept", "2023-10-10", "x", {"facility": ["none"]}, over={"role": "acceptor"})
+    permit = Step("permit", PERMIT_DAY, "y", over={"role": "county_office"})
+    lines = make(*story(accept=accept, permit=permit))
+    row(lines, "permission").update(accepted_by="x", permitted_by="y")
+
+    assert integrity(lines) == {"actor_unknown"}
+
+
+@pytest.mark.parametrize("missing", ["first_day", "last_day"])
+def test_a_season_of_which_one_day_is_unknown_is_unknown(missing: str) -> None:
+    assert refused_by(make_plan([{**SEASONS[0], missing: None}])) is True
+
+
+def test_a_late_first_heat_and_other_outages_count_together() -> None:
+    steps = [
+        changed("works", "2023-11-07", first_heat_on="2023-11-07"),
+        Step("fault", "2024-01-01", label="f"),
+        Step("repair", "2024-01-06", evidence={"fault": "@f"}),
+        Step("fault", "2024-01-10", label="g"),
+        Step("repair", "2024-01-15", evidence={"fault": "@g"}),
+    ]
+
+    assert refused(*steps) is True
+    assert refused(*steps[:-2], Step("complaint", "2024-05-01")) is False
+
+
+def test_what_was_wrong_when_it_was_issued_is_not_mended_later() -> None:
+    complaint = Step("complaint", "2024-01-05", label="m")
+    answer = later("resolve", "2024-04-01", "lin", id="@m")
+
+    assert removal(make(*story(complaint, answer))) == ["permission_unlawful"]
