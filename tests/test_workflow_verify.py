@@ -2605,3 +2605,27 @@ def test_what_was_wrong_when_it_was_issued_is_not_mended_later() -> None:
     answer = later("resolve", "2024-04-01", "lin", id="@m")
 
     assert removal(make(*story(complaint, answer))) == ["permission_unlawful"]
+
+
+@pytest.mark.parametrize("kind", ["change_path", "reinstate"])
+@pytest.mark.parametrize(("on", "over"), [(FIRST_DAY, False), ("2023-11-02", True)])
+def test_another_path_and_a_return_restart_the_clock(kind: str, on: str, over: bool) -> None:
+    late = {"late_document": "d"}
+    ready = {"ready_on": "2023-10-31", **late}
+    accepted = {"facility": ["none"], **late}
+    again = [
+        Step("select", "2023-11-03", heard="2023-11-03T06:00:00.000000Z"),
+        Step("complete", "2023-10-31", evidence=ready, heard="2023-11-04", attach=("d",)),
+        Step("accept", FIRST_DAY, "sun", accepted, heard="2023-11-05", attach=("d",)),
+    ]
+    if kind == "change_path":
+        change = {"path": "solar", "keep_device": "yes"}
+        again.insert(0, Step(kind, on, "zhang", change, heard="2023-11-03"))
+    else:
+        again[:0] = [
+            Step("close", "2023-10-20", "zhang", {"cause": "withdrawn"}),
+            Step(kind, on, "zhang", heard="2023-11-03"),
+            Step("confirm", "2023-11-03", heard="2023-11-03T05:00:00.000000Z"),
+        ]
+
+    assert refused(*again) is over
