@@ -1674,6 +1674,7 @@ def test_a_county_of_four_thousand_households_is_checked_in_seconds() -> None:
         {"warm_visits": 1},
         {"warm_temperature": 17},
         {"exempt_paths": ["solar"]},
+        {"required_seasons": 0},
     ],
     ids=str,
 )
