@@ -1585,6 +1585,96 @@ def report_ledgers(
     desk.answer(document, lambda screen: screen.ledgers(document))
 
 
+@report.command("dashboard")
+@click.argument("out", type=FILE)
+@click.option("--unit", help="责任单位编码或名称；不写即全部可见的单位")
+@AS_OF
+@KNOWN_AT
+@click.option("--no-ranking", is_flag=True, help="不给责任单位排名，按附件的次序列出")
+@FORCE
+@pass_desk
+def report_dashboard(
+    desk: Desk,
+    out: Path,
+    unit: str | None,
+    as_of: date | None,
+    known_at: datetime | None,
+    no_ranking: bool,
+    force: bool,
+) -> None:
+    """把进度看板写到 OUT（一个 html 文件，可打印）：对照附件、曲线、逾期、采暖季、证据。"""
+    from workflow import answers_pages, dashboard, register, spreadsheet
+
+    database = desk.database()
+    clocks = _clocks(desk, database, as_of, known_at)
+    units = _visible(desk.reader(database), _units(desk, database, unit))
+    spreadsheet.refuse_existing(out, force=force)
+    today, now = desk.day(database).today, desk.viewing_instant(database)
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        found = dashboard.draw(connection, plan, clocks, today, now, units, ranking=not no_ranking)
+        size = dashboard.write(out, found)
+        document = answers_pages.dashboard(str(out), size, found)
+    desk.answer(document, lambda screen: screen.dashboard(document))
+
+
+@report.command("dossier")
+@click.argument("given", metavar="[CODE] OUT", nargs=-1, required=True)
+@click.option("--unit", help="责任单位编码或名称：该单位每户一份，写到目录 OUT")
+@click.option("--all", "everything", is_flag=True, help="全部可见的户每户一份，写到目录 OUT")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(("html", "docx", "pdf")),
+    help="格式，可重复；只写一户时以 OUT 的后缀为准，其余写在旁边  [默认：html]",
+)
+@AS_OF
+@KNOWN_AT
+@FORCE
+@pass_desk
+def report_dossier(
+    desk: Desk,
+    given: Sequence[str],
+    unit: str | None,
+    everything: bool,
+    formats: Sequence[str],
+    as_of: date | None,
+    known_at: datetime | None,
+    force: bool,
+) -> None:
+    """把 CODE 户的一户一档写到 OUT，或用 --unit、--all 把许多户写到目录 OUT；个人信息遮蔽。
+
+    写许多户时可以随时中断：再运行一次，已写好且内容没变的不重写，其余补齐。
+    """
+    from states.errors import UsageFault
+    from workflow import answers, dossier_files, register
+
+    *code, name = given
+    if len(code) + (unit is not None) + everything != 1:
+        raise UsageFault(
+            "CODE、--unit、--all 须给出一个，且只给一个",
+            place="report dossier",
+            remedy="例如 xianli report dossier 103-0001 103-0001.html，或 --all 目录",
+        )
+    out = Path(name)
+    database = desk.database(signs=False)
+    clocks, who = _clocks(desk, database, as_of, known_at), desk.reader(database)
+    if code:
+        with database.reading() as connection:
+            plan = register.plan_in_force(connection)
+            found = dossier_files.one(connection, plan, clocks, code[0], who)
+        shelf = dossier_files.write(found, out, formats, force=force)
+    else:
+        units = _visible(who, _units(desk, database, unit))
+        with desk.progress("一户一档") as progress:
+            shelf = dossier_files.many(
+                desk.url, out, units, formats or ("html",), clocks, force=force, progress=progress
+            )
+    document = answers.dossiers(shelf, clocks.as_of)
+    desk.answer(document, lambda screen: screen.dossiers(document))
+
+
 @cli.group()
 def audit() -> None:
     """核验日志，查许可和拆除是否合规。"""

@@ -126,6 +126,8 @@ def told(kind: str, given: Mapping[str, object]) -> str:
         shown = _flat(value)
         if name in words and shown in tuple(words[name]):
             shown = words[name](shown).label
+        elif name == "by":
+            shown = label(name, shown)
         elif kind in OTHER_KINDS:
             shown = "、".join(_ledger_word(name, part) for part in shown.split("、"))
         else:
@@ -793,6 +795,36 @@ class Screen:
         title = f"截至 {found['as_of']}{_drill(found)}，已写到 {clean(found['file'])}"
         table = self.table(headings, rows, title=title, numbers=(1, 2, 3, 4))
         return "\n".join([table, *_quarantined(found)])
+
+    def dashboard(self, found: Answer) -> str:
+        """`report dashboard`."""
+        lines = [
+            f"截至 {found['as_of']}{_drill(found)}，看板已写到 {clean(found['file'])}"
+            f"（{found['bytes']:,} 字节）",
+            f"任务 {found['task']} 户，已验收 {found['done']} 户，逾期 {found['overdue']} 户，"
+            f"有风险 {found['at_risk']} 户",
+        ]
+        if found["gravest"]:
+            lines.append(f"最严重：{found['gravest']} 户新旧取暖都没有")
+        if found["journal_broken"] is not None:
+            lines.append(
+                f"日志核对不符：{clean(found['journal_broken'])}；运行 xianli audit verify"
+            )
+        return "\n".join([*lines, *_strings(found["cautions"])])
+
+    def dossiers(self, found: Answer) -> str:
+        """`report dossier`."""
+        forms = _strings(found["formats"])
+        lines = [
+            f"{clean(found['out'])}：一户一档 {found['households']} 户（{'、'.join(forms)}），"
+            f"截至 {found['as_of']}，写出 {found['made']} 份"
+            + (f"，已写好未变的 {found['kept']} 份" if found["kept"] else "")
+        ]
+        if passed := _strings(found["passed_over"]):
+            lines.append(
+                f"没有写的 {len(passed)} 户（当日尚未登记，或已隔离读不出）：{_few(passed, 10)}"
+            )
+        return "\n".join(lines)
 
     def plan(self, plan: Answer) -> str:
         """`plan show`."""

@@ -1,4 +1,6 @@
-"""Letters as Word files in the layout of GB/T 9704-2012: the only file that knows python-docx.
+"""Word files: letters in the layout of GB/T 9704-2012, and sheets whose body another file writes.
+
+The only file that knows python-docx.
 
 Not docxtpl: a letter is a sequence of paragraphs and tables of its own width, and the layout is
 figures of the standard; they are stated here, not hidden in a binary template nobody can review.
@@ -6,7 +8,8 @@ figures of the standard; they are stated here, not hidden in a binary template n
 
 import io
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
 import docx
@@ -14,8 +17,9 @@ from docx.document import Document as WordFile
 from docx.enum.section import WD_ORIENT, WD_SECTION
 from docx.enum.table import WD_CELL_VERTICAL_ALIGNMENT, WD_TABLE_ALIGNMENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_LINE_SPACING
-from docx.oxml import OxmlElement
-from docx.oxml.ns import qn
+from docx.image.image import Image
+from docx.oxml import OxmlElement, parse_xml
+from docx.oxml.ns import nsdecls, qn
 from docx.oxml.table import CT_Row
 from docx.oxml.xmlchemy import BaseOxmlElement
 from docx.section import Section, _Footer, _Header
@@ -87,6 +91,75 @@ def letter_docx(document: Document) -> bytes:
     return _same_bytes(file)
 
 
+# A sheet that is no letter -----------------------------------------------------------------
+
+# Looks of runs, for who writes a body: strong, and figures of one width.
+HEAVY = f'<w:rFonts w:eastAsia="{HEAD}"/><w:b/>'
+MONO = '<w:rFonts w:ascii="Consolas" w:hAnsi="Consolas" w:cs="Consolas"/>'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """A4 pages with a running foot; `body` is WordprocessingML.
+
+    A picture stands in the body as `r:embed="{name}"`, and in `pictures` by its name. `mark` is set
+    at the head of every page.
+    """
+
+    title: str
+    mark: str
+    running: str
+    written_at: datetime
+    body: str
+    pictures: Mapping[str, bytes]
+
+
+def sheet_docx(sheet: Sheet) -> bytes:
+    """The sheet as a Word file; the same sheet, the same bytes."""
+    file = docx.Document()
+    normal = file.styles["Normal"]
+    _fonts(normal.element.get_or_add_rPr(), SONG)
+    normal.font.size = Pt(9)
+    _speak_chinese(file)
+    shape = normal.paragraph_format
+    shape.space_before = shape.space_after = Pt(1)
+    shape.line_spacing = 1.0
+    properties = file.core_properties
+    properties.title = f"【{sheet.mark}】{sheet.title}" if sheet.mark else sheet.title
+    properties.author = properties.last_modified_by = properties.comments = ""
+    properties.language = "zh-CN"
+    properties.created = properties.modified = sheet.written_at.replace(tzinfo=None)
+    section = file.sections[0]
+    section.page_width, section.page_height = A4
+    section.top_margin = section.bottom_margin = Mm(16)
+    section.left_margin = section.right_margin = Mm(17)
+    section.header_distance = section.footer_distance = Mm(8)
+    header, footer = section.header.paragraphs[0], section.footer.paragraphs[0]
+    header.alignment = WD_ALIGN_PARAGRAPH.CENTER
+    if sheet.mark:
+        _set(header, sheet.mark, font=HEAD, size=Pt(9), colour=RED)
+    _set(footer, f"{sheet.running}　第 ", font=SONG, size=Pt(8))
+    _field(footer, " PAGE ", Pt(8))
+    _set(footer, " 页，共 ", font=SONG, size=Pt(8))
+    _field(footer, " NUMPAGES ", Pt(8))
+    _set(footer, " 页", font=SONG, size=Pt(8))
+    body = sheet.body
+    for name, content in sheet.pictures.items():
+        number, _ = file.part.get_or_add_image(io.BytesIO(content))
+        body = body.replace(f'r:embed="{{{name}}}"', f'r:embed="{number}"')
+    whole = parse_xml(f"<w:body {nsdecls('w', 'wp', 'a', 'pic', 'r')}>{body}</w:body>")
+    last = file.element.body.sectPr
+    for element in list(whole):
+        last.addprevious(element)
+    return _same_bytes(file)
+
+
+def pixels(picture: bytes) -> tuple[int, int]:
+    """Width and height of a picture."""
+    image = Image.from_blob(picture)
+    return image.px_width, image.px_height
+
+
 # The file as a whole -----------------------------------------------------------------------
 
 
@@ -96,10 +169,7 @@ def _settle(file: WordFile, letter: Letter) -> None:
     small = letter.masthead is None
     _fonts(normal.element.get_or_add_rPr(), BODY)
     normal.font.size = Pt(12) if small else SAN
-    # Latin text is not Chinese: LibreOffice breaks a year in two where it is said to be.
-    language = _child(normal.element.get_or_add_rPr(), "w:lang")
-    language.set(qn("w:val"), "en-US")
-    language.set(qn("w:eastAsia"), "zh-CN")
+    _speak_chinese(file)
     if not small:
         spacing = _child(normal.element.get_or_add_rPr(), "w:spacing")
         spacing.set(qn("w:val"), TIGHTER)
@@ -117,9 +187,6 @@ def _settle(file: WordFile, letter: Letter) -> None:
     properties.language = "zh-CN"
     properties.created = properties.modified = written
     file.settings.odd_and_even_pages_header_footer = True
-    theme = file.settings.element.find(qn("w:themeFontLang"))
-    if theme is not None:
-        theme.set(qn("w:eastAsia"), "zh-CN")
     section = file.sections[0]
     for footer, side in (
         (section.footer, WD_ALIGN_PARAGRAPH.RIGHT),
@@ -128,6 +195,16 @@ def _settle(file: WordFile, letter: Letter) -> None:
         _page_number(footer, side)
     for header in (section.header, section.even_page_header):
         _mark(header, letter.mark)
+
+
+def _speak_chinese(file: WordFile) -> None:
+    # Latin text is not Chinese: LibreOffice breaks a year in two where it is said to be.
+    language = _child(file.styles["Normal"].element.get_or_add_rPr(), "w:lang")
+    language.set(qn("w:val"), "en-US")
+    language.set(qn("w:eastAsia"), "zh-CN")
+    theme = file.settings.element.find(qn("w:themeFontLang"))
+    if theme is not None:
+        theme.set(qn("w:eastAsia"), "zh-CN")
 
 
 def _mark(header: _Header, mark: str) -> None:
@@ -143,19 +220,24 @@ def _page_number(footer: _Footer, side: WD_ALIGN_PARAGRAPH) -> None:
     line.alignment = side
     line.paragraph_format.left_indent = line.paragraph_format.right_indent = Pt(14)
     _set(line, "— ", font=SONG, size=Pt(14))
+    _field(line, " PAGE ", Pt(14))
+    _set(line, " —", font=SONG, size=Pt(14))
+
+
+def _field(line: WordParagraph, code: str, size: Length) -> None:
+    """What Word works out itself: a page's number, how many there are."""
     run = line.add_run()
-    run.font.size = Pt(14)
+    run.font.size = size
     _fonts(run._r.get_or_add_rPr(), SONG)
     for kind in ("begin", None, "end"):
         if kind is None:
             text = OxmlElement("w:instrText")
-            text.text = " PAGE "
+            text.text = code
             run._r.append(text)
         else:
             mark = OxmlElement("w:fldChar")
             mark.set(qn("w:fldCharType"), kind)
             run._r.append(mark)
-    _set(line, " —", font=SONG, size=Pt(14))
 
 
 def _portrait(section: Section, *, official: bool) -> None:
@@ -191,7 +273,9 @@ def _same_bytes(file: WordFile) -> bytes:
     with zipfile.ZipFile(written) as old, zipfile.ZipFile(settled, "w") as new:
         for name in old.namelist():
             entry = zipfile.ZipInfo(name, EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            # A picture is compressed as it is.
+            flat = name.startswith("word/media/")
+            entry.compress_type = zipfile.ZIP_STORED if flat else zipfile.ZIP_DEFLATED
             new.writestr(entry, old.read(name))
     return settled.getvalue()
 

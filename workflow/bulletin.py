@@ -36,7 +36,7 @@ def bulletin(connection: Connection, as_of: date) -> messages.Document:
     since = as_of - WEEK + timedelta(days=1)
     week = _accepted(connection, since, as_of)
     late = {line.unit: line for line in found.by_unit}
-    ranks = _ranks(plan, done)
+    places = ranks(plan, done)
     standing = {
         unit.code: Standing(
             unit_name=unit.name,
@@ -52,7 +52,7 @@ def bulletin(connection: Connection, as_of: date) -> messages.Document:
             chance=figures.chance(foreseen.by_unit[unit.code].p_construction)
             if unit.code in foreseen.by_unit
             else None,
-            rank=ranks.get(unit.code),
+            rank=places.get(unit.code),
         )
         for unit in plan.units
     }
@@ -88,7 +88,7 @@ def _accepted(connection: Connection, since: date, until: date) -> Counter[str]:
     return Counter({row[0]: row[1] for row in connection.execute(query)})
 
 
-def _ranks(plan: Plan, done: progress.Progress) -> Mapping[str, int]:
+def ranks(plan: Plan, done: progress.Progress) -> Mapping[str, int]:
     """The townships by the share of their task that is built; equals share a rank."""
 
     def share(unit: Unit) -> float:
