@@ -2541,11 +2541,15 @@ def test_values_nested_however_deep_never_raise(place: str) -> None:
     written = str(line["bytes"])
 
     # Somewhere here what could still be read can no longer be written.
+    seen: set[tuple[str, int | None]] = set()
     for depth in range(sys.getrecursionlimit() - 150, sys.getrecursionlimit() + 10):
         line["bytes"] = written.replace('"deep"', f"{'[' * depth}{']' * depth}")
         line["hash"] = digest(str(line["bytes"]))
 
-        assert verify.examine(lines).events == 24
+        seen |= set(found(lines))
+
+    assert {("event_malformed", 23), ("event_malformed", 24)} & seen
+    assert ("event_malformed", 24) in seen or place != "document"
 
 
 def test_a_plan_without_seasons_permits_nothing() -> None:

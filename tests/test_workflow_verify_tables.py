@@ -19,7 +19,7 @@ from bundles import (
 )
 
 from states import lifecycle
-from states.vocabulary import FactKind, State, Trigger
+from states.vocabulary import Facility, FactKind, RemovedBy, State, Trigger
 from workflow import verify
 
 COUNTY = {"county_office"}
@@ -94,6 +94,13 @@ def test_a_step_is_taken_only_along_the_table() -> None:
     for place, allowed in enumerate(wanted):
         said = any("的这一步" in words for words in told.get(first + place, ()))
         assert said is not allowed, steps[place]
+
+
+def test_old_facilities_and_those_who_took_them_are_called_as_everywhere() -> None:
+    words = {str(word): word.label for word in (*Facility, *RemovedBy)}
+    del words["none"]
+
+    assert verify.WORDS == words | {"other": "其他原设施"}
 
 
 @pytest.mark.parametrize("name", sorted(verify.EVENT_KEYS))
@@ -172,6 +179,8 @@ NEEDED: list[tuple[str, str, str, Line, Line]] = [
     ("witnesses", "witness_added", "zhang", {"key": WITNESS.witness_line}, {}),
     ("witnesses", "witness_revoked", "zhang", {"key": WITNESS.witness_line}, {}),
     ("quarantine", "quarantine_proposed", "zhang", {"code": CODE, "fingerprint": "f"}, {}),
+    ("quarantine", "quarantine_confirmed", "he",
+     {"code": CODE, "fingerprint": "f", "proposal": "1"}, {}),
     ("letters", "letter_issued", "system", LETTER, {}),
     ("case", "accept", "sun", {}, {"facility": ["none"]}),
     ("case", "confirm", "wang", {}, {"old_facility": ["kang:in_use"]}),
