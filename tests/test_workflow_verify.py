@@ -2634,3 +2634,15 @@ def test_another_path_and_a_return_restart_the_clock(kind: str, on: str, over: b
         ]
 
     assert refused(*again) is over
+
+
+def test_what_a_permission_did_not_rest_on_is_empty_in_its_row() -> None:
+    for steps, empty, wrong in (
+        (story(accept=None), ("accepted_on", "acceptance_seq", "accepted_by"), "edge_not_allowed"),
+        (story(complete=None), ("ready_on", "readiness_seq"), "edge_not_allowed"),
+        (story(complete=Step("complete", "2023-09-20")), ("ready_on",), "evidence_malformed"),
+    ):
+        lines = make(*steps)
+        row(lines, "permission").update(dict.fromkeys(empty))
+
+        assert integrity(lines) == {wrong}

@@ -100,7 +100,7 @@ def test_old_facilities_and_those_who_took_them_are_called_as_everywhere() -> No
     words = {str(word): word.label for word in (*Facility, *RemovedBy)}
     del words["none"]
 
-    assert verify.WORDS == words | {"other": "其他原设施"}
+    assert words | {"other": "其他原设施"} == verify.WORDS
 
 
 @pytest.mark.parametrize("name", sorted(verify.EVENT_KEYS))
