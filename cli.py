@@ -494,6 +494,11 @@ def init(desk: Desk, plan_name: str, drill: bool, first: str, name: str) -> None
     desk.answer(made.document, lambda screen: made.text)
 
 
+AS_OF = click.option("--as-of", type=Dates(), help="看这一天的实情（按发生日期）")
+KNOWN_AT = click.option("--known-at", type=Instants(), help="看这一时刻台账上的情况（按登记时间）")
+FORCE = click.option("--force", is_flag=True, help="覆盖已有的文件")
+
+
 # 计划 -----------------------------------------------------------------------------------------
 
 
@@ -558,6 +563,54 @@ def plan_revise(
     desk.answer(document, lambda screen: screen.revision(document))
     if found.refused:
         raise click.exceptions.Exit(1)
+
+
+@plan.command("diagram")
+@click.argument("out", type=FILE, required=False)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("mermaid", "svg")),
+    help="不写则看 OUT 的后缀，再无则 mermaid",
+)
+@click.option("--live", is_flag=True, help="写上各环节现有户数、各步办过几次、逾期待办几户")
+@AS_OF
+@KNOWN_AT
+@click.option("--unit", help="责任单位编码或名称；不写即全部可见的单位")
+@FORCE
+@pass_desk
+def plan_diagram(
+    desk: Desk,
+    out: Path | None,
+    form: str | None,
+    live: bool,
+    as_of: date | None,
+    known_at: datetime | None,
+    unit: str | None,
+    force: bool,
+) -> None:
+    """画出一户从确村确户到允许拆除的各环节；写到 OUT，不写 OUT 则显示在屏幕上。"""
+    from notifications import diagram
+    from workflow import answers_pages, register, spreadsheet
+    from workflow import dashboard as dashboards
+
+    if out is not None:
+        spreadsheet.refuse_existing(out, force=force)
+    found = None
+    if live or as_of is not None or known_at is not None or unit is not None:
+        database = desk.database()
+        clocks = _clocks(desk, database, as_of, known_at)
+        units = _visible(desk.reader(database), _units(desk, database, unit))
+        with database.reading() as connection:
+            plan = register.plan_in_force(connection)
+            found = dashboards.live(connection, plan, clocks, units)
+    kind = form or ("svg" if out is not None and out.suffix == ".svg" else "mermaid")
+    text = diagram.svg(found) if kind == "svg" else f"{diagram.mermaid(found)}\n"
+    if out is not None:
+        dashboards.write_text(out, text)
+    document = answers_pages.diagram(str(out) if out else None, kind, text, found)
+    told = f"{kind} 图已写到 {out}" if out else text.rstrip("\n")
+    desk.answer(document, lambda screen: told)
 
 
 @plan.command("schedule")
@@ -761,9 +814,6 @@ def officer_key_revoke(desk: Desk, login: str) -> None:
 # 台账, 设备清单, 网络 ---------------------------------------------------------------------------
 
 
-FORCE = click.option("--force", is_flag=True, help="覆盖已有的文件")
-
-
 @cli.group()
 def ledger() -> None:
     """导入、导出台账，生成空白表。"""
@@ -926,10 +976,6 @@ def todo(desk: Desk, unit: str | None, limit: int) -> None:
 @cli.group()
 def case() -> None:
     """查看户的情况。"""
-
-
-AS_OF = click.option("--as-of", type=Dates(), help="看这一天的实情（按发生日期）")
-KNOWN_AT = click.option("--known-at", type=Instants(), help="看这一时刻台账上的情况（按登记时间）")
 
 
 @case.command("list")
@@ -1673,6 +1719,40 @@ def report_dossier(
             )
     document = answers.dossiers(shelf, clocks.as_of)
     desk.answer(document, lambda screen: screen.dossiers(document))
+
+
+@report.command("evaluation")
+@click.argument("out", type=FILE)
+@click.option("--season", required=True, help="评价的采暖季，如 2023-2024")
+@click.option("--unit", help="责任单位编码或名称；不写即全部可见的单位")
+@AS_OF
+@KNOWN_AT
+@FORCE
+@pass_desk
+def report_evaluation(
+    desk: Desk,
+    out: Path,
+    season: str,
+    unit: str | None,
+    as_of: date | None,
+    known_at: datetime | None,
+    force: bool,
+) -> None:
+    """把绩效自评报告写到 OUT（docx 或 html）：得分、完成、时限、稳定运行、违规、一户一档。"""
+    from workflow import answers_pages, evaluation, register, spreadsheet
+
+    evaluation.refuse_suffix(out)
+    database = desk.database()
+    clocks = _clocks(desk, database, as_of, known_at)
+    units = _visible(desk.reader(database), _units(desk, database, unit))
+    spreadsheet.refuse_existing(out, force=force)
+    now = desk.viewing_instant(database)
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        found = evaluation.evaluate(connection, plan, season, clocks, now, units)
+    size = evaluation.write(out, found)
+    document = answers_pages.evaluation(str(out), size, found)
+    desk.answer(document, lambda screen: screen.evaluation(document))
 
 
 @cli.group()

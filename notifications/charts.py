@@ -297,7 +297,7 @@ def flow(
     total = left(line[-1]) + _BOX + _FIRST_X
     boxes = [Box(left(s), _TOP, _BOX, _HIGH, s.label, f"{stock.get(s, 0):,}") for s in line]
     middle = _TOP + _HIGH / 2
-    arrows = [Arrow(_path((0, middle), (left(line[0]) - 1, middle)), "forward")]
+    arrows = [Arrow(path((0, middle), (left(line[0]) - 1, middle)), "forward")]
     words = [Words(0, _TOP - 10, f"登记 {registered:,}", "start", "soft")]
     ways: dict[tuple[State, State], list[tuple[Trigger, int]]] = {}
     for trigger, source, target, times in edges:
@@ -307,7 +307,7 @@ def flow(
         times = sum(n for _, n in ways.pop((here, there), []))
         at = left(here) + _BOX
         kind = "forward" if times else "unused"
-        arrows.append(Arrow(_path((at, middle), (left(there) - 1, middle)), kind))
+        arrows.append(Arrow(path((at, middle), (left(there) - 1, middle)), kind))
         words.append(Words(at + _GAP / 2, middle - 7, f"{times:,}"))
     back = sorted(
         ((s, t) for s, t in ways if State.CLOSED not in (s, t)),
@@ -327,7 +327,7 @@ def flow(
         height = base + 14 + lane * _LANE + 10
         start, end = foot(source), foot(target)
         arrows.append(
-            Arrow(_path((start, base), (start, height), (end, height), (end, base + 1)), "back")
+            Arrow(path((start, base), (start, height), (end, height), (end, base + 1)), "back")
         )
         text = "、".join(f"{trigger.label} {n:,}" for trigger, n in ways[source, target])
         words.append(_under(text, start, end, height, total))
@@ -341,12 +341,12 @@ def flow(
         )
         for state in leaving:
             at = left(state) + _BOX - 8
-            arrows.append(Arrow(_path((at, base), (at, height + 13)), "leave"))
+            arrows.append(Arrow(path((at, base), (at, height + 13)), "leave"))
             n = sum(times for _, times in ways[state, State.CLOSED])
             words.append(Words(at - 4, height + 9, f"退出 {n:,}", "end"))
         if returning:
             at = left(line[0]) + 8
-            arrows.append(Arrow(_path((at, height + 14), (at, base + 1)), "back"))
+            arrows.append(Arrow(path((at, height + 14), (at, base + 1)), "back"))
             words.append(Words(at - 4, height - 6, f"恢复 {returning[0][1]:,}", "start"))
         height += 42
     else:
@@ -363,7 +363,8 @@ def flow(
     )
 
 
-def _path(*points: tuple[float, float]) -> str:
+def path(*points: tuple[float, float]) -> str:
+    """A line through these points, as SVG writes it."""
     return "M" + " L".join(f"{_tidy(x):g} {_tidy(y):g}" for x, y in points)
 
 

@@ -826,6 +826,32 @@ class Screen:
             )
         return "\n".join(lines)
 
+    def evaluation(self, found: Answer) -> str:
+        """`report evaluation`."""
+        indicators = found["indicators"]
+        assert isinstance(indicators, list)
+        ended = "" if found["season_ended"] else "（尚未结束）"
+        rows = [
+            (
+                one["label"],
+                one["weight"],
+                f"{one['count']}/{one['of']}",
+                "-" if one["points"] is None else f"{one['points']:g}",
+                one["why"] or "",
+            )
+            for one in indicators
+        ]
+        headings = ("指标", "权重", "实数/应数", "得分", "无法计算的原因")
+        title = (
+            f"截至 {found['as_of']}{_drill(found)}，{found['season']} 采暖季{ended}绩效自评报告"
+            f"已写到 {clean(found['file'])}（{found['bytes']:,} 字节）"
+        )
+        lines = [
+            self.table(headings, rows, title=title, numbers=(1, 3)),
+            f"可计算的指标共 {found['computable']} 分，得 {found['points']:g} 分",
+        ]
+        return "\n".join([*lines, *_strings(found["cautions"])])
+
     def plan(self, plan: Answer) -> str:
         """`plan show`."""
         phases, units, rules = plan["phases"], plan["units"], plan["rules"]
@@ -859,6 +885,21 @@ class Screen:
             for key, names in grouped.items()
         ]
         parts.append(self.table(("采暖季", "起", "止", "核实", "适用"), rows))
+        indicators = plan["evaluation"]
+        assert isinstance(indicators, list)
+        rows = [
+            (
+                one["label"],
+                one["weight"],
+                f"{one['full']:g}",
+                f"{one['zero']:g}",
+                _verified(one["verified"]),
+                one["source"],
+            )
+            for one in indicators
+        ]
+        headings = ("指标", "权重", "满分线", "零分线", "核实", "来源")
+        parts.append(self.table(headings, rows, title="绩效自评指标", numbers=(1, 2, 3)))
         return "\n\n".join(parts)
 
     def progress(self, found: Answer) -> str:

@@ -8,9 +8,9 @@ figures of the standard; they are stated here, not hidden in a binary template n
 
 import io
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 
 import docx
 from docx.document import Document as WordFile
@@ -45,6 +45,7 @@ SAN = Pt(16)  # 三号
 LINE = Pt(28.9)  # 22 lines on 225 mm
 CHARACTER = Pt(15.75)  # 28 characters on 156 mm
 TABLE, OFFICIAL_TABLE = Pt(10.5), Pt(12)  # 五号, 小四
+REPORT_TABLE = Pt(9)  # 小五
 ROOM, TIGHT_ROOM = Pt(2), Pt(0.5)  # above and below the text of a cell
 TIGHTER = "-5"  # of 三号, in twentieths of a point, so that 28 characters fit
 A4 = (Mm(210), Mm(297))
@@ -160,13 +161,63 @@ def pixels(picture: bytes) -> tuple[int, int]:
     return image.px_width, image.px_height
 
 
+def report_docx(
+    *,
+    title: str,
+    county: str,
+    drill: bool,
+    unverified: Sequence[str],
+    cautions: Sequence[str],
+    blocks: Sequence[Block],
+    foot: str,
+    as_of: date,
+) -> bytes:
+    """A long report as a Word file in the same layout, without a head in red: it is no letter.
+
+    Tables are set small, so that a row of the annex is one line. The same values, the same bytes.
+    """
+    mark, caution = letters.marks(drill, unverified)
+    file = docx.Document()
+    _style(file, small=False)
+    _describe(file, f"【{mark}】{title}" if mark else title, county, as_of)
+    _edges(file, mark)
+    _portrait(file.sections[0], official=True)
+    for text in (*([f"【{mark}】{caution}"] if mark else []), *cautions):
+        line = file.add_paragraph()
+        _set(line, text, font=HEAD, size=Pt(12), colour=RED)
+        line.paragraph_format.line_spacing = Pt(18)
+        line.paragraph_format.space_after = Pt(6)
+        _box(line, "12", "C00000")
+    line = file.add_paragraph()
+    line.alignment = WD_ALIGN_PARAGRAPH.CENTER
+    line.paragraph_format.space_before = line.paragraph_format.space_after = LINE
+    line.paragraph_format.line_spacing = Pt(34)
+    _set(line, title, font=TITLE, size=Pt(22), spacing="0")
+    for block in blocks:
+        if isinstance(block, Table):
+            _table(file, block, size=REPORT_TABLE, room=TIGHT_ROOM)
+        else:
+            _blocks(file, (block,), small=False)
+    last = file.add_paragraph()
+    last.paragraph_format.line_spacing = Pt(20)
+    _set(last, foot, size=Pt(12))
+    return _same_bytes(file)
+
+
 # The file as a whole -----------------------------------------------------------------------
 
 
 def _settle(file: WordFile, letter: Letter) -> None:
     """Fonts, language, properties, the marks at the head and the page number at the foot."""
+    _style(file, small=letter.masthead is None)
+    title = f"【{letter.mark}】{letter.title}" if letter.mark else letter.title
+    _describe(file, title, letter.masthead or "", letter.issued_on)
+    file.core_properties.subject = letter.number or ""
+    _edges(file, letter.mark)
+
+
+def _style(file: WordFile, *, small: bool) -> None:
     normal = file.styles["Normal"]
-    small = letter.masthead is None
     _fonts(normal.element.get_or_add_rPr(), BODY)
     normal.font.size = Pt(12) if small else SAN
     _speak_chinese(file)
@@ -178,14 +229,18 @@ def _settle(file: WordFile, letter: Letter) -> None:
     shape.line_spacing_rule = WD_LINE_SPACING.EXACTLY
     shape.line_spacing = Pt(20) if small else LINE
     shape.widow_control = True
-    written = datetime.combine(letter.issued_on, time(), UTC)
+
+
+def _describe(file: WordFile, title: str, author: str, issued_on: date) -> None:
     properties = file.core_properties
-    properties.title = f"【{letter.mark}】{letter.title}" if letter.mark else letter.title
-    properties.subject = letter.number or ""
-    properties.author = properties.last_modified_by = letter.masthead or ""
+    properties.title = title
+    properties.author = properties.last_modified_by = author
     properties.comments = ""
     properties.language = "zh-CN"
-    properties.created = properties.modified = written
+    properties.created = properties.modified = datetime.combine(issued_on, time(), UTC)
+
+
+def _edges(file: WordFile, mark: str) -> None:
     file.settings.odd_and_even_pages_header_footer = True
     section = file.sections[0]
     for footer, side in (
@@ -194,7 +249,7 @@ def _settle(file: WordFile, letter: Letter) -> None:
     ):
         _page_number(footer, side)
     for header in (section.header, section.even_page_header):
-        _mark(header, letter.mark)
+        _mark(header, mark)
 
 
 def _speak_chinese(file: WordFile) -> None:

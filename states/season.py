@@ -146,6 +146,21 @@ def outage_spans(
     return spans
 
 
+def first_heat_late(facts: CaseFacts, plan: Plan, season: Dated) -> bool:
+    """Whether the heat first came on later than the plan's grace after the season began."""
+    grace = timedelta(days=plan.rules.first_heat_grace_days.value)
+    return facts.first_heat_on is not None and facts.first_heat_on > season.first_day + grace
+
+
+def cold_visits(facts: CaseFacts, plan: Plan, season: Dated) -> int:
+    """How many visits within the season found it cold."""
+    limit = plan.rules.warm_temperature.value
+    return sum(
+        season.first_day <= visit.on <= season.last_day and visit.temperature < limit
+        for visit in facts.visits
+    )
+
+
 def open_outage(facts: CaseFacts, plan: Plan) -> str | None:
     """What keeps the heating out today, None when nothing does."""
     outage = outage_open(facts, plan)
@@ -279,8 +294,7 @@ def _spells(facts: CaseFacts, plan: Plan, season: Dated) -> Iterator[tuple[date,
     for fault in facts.faults:
         yield fault.on, fault.repaired_on
     yield from _cold_spells(facts, plan)
-    grace = timedelta(days=plan.rules.first_heat_grace_days.value)
-    if facts.first_heat_on and facts.first_heat_on > season.first_day + grace:
+    if first_heat_late(facts, plan, season):
         yield season.first_day, facts.first_heat_on
 
 

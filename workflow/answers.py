@@ -667,6 +667,18 @@ def plan(found: Plan) -> Document:
             for row in found.acceptance
         ],
         "gates": [{"path": rule.path, "kind": rule.gate} for rule in found.paths],
+        "evaluation": [
+            {
+                "key": one.key,
+                "label": one.name,
+                "weight": one.weight,
+                "full": one.full,
+                "zero": one.zero,
+                "source": one.source,
+                "verified": one.verified,
+            }
+            for one in found.indicators
+        ],
     }
 
 

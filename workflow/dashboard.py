@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from notifications import dashboard as board
 from notifications.dashboard import STEPS, AnnexLine, Board, Curve, Edge, UnitLine
+from notifications.diagram import Live
 from notifications.pages import Head
 from states import lifecycle, machine, rungs, schedule
 from states.deadlines import DONE
@@ -140,10 +141,10 @@ def draw(
             milestones=_milestones(plan, clocks.as_of, total),
             units=tuple(found),
             total=total,
-            annex=tuple(_annex(shown, positions)),
+            annex=tuple(annex(shown, positions)),
             flow=_flow(positions, ways.values()),
             season=_season(connection, plan, clocks, positions, drill=drill),
-            proof=_proof(connection, now),
+            proof=proof(connection, now),
             first_day=span[0],
             last_day=span[1],
         ),
@@ -158,19 +159,45 @@ def draw(
     )
 
 
+def live(
+    connection: Connection, plan: Plan, clocks: Clocks, units: Sequence[str] | None = None
+) -> Live:
+    """The households by state, the steps they took, and how many of each state are overdue."""
+    lines = journal.lines(connection, clocks.known_at)
+    positions = cases.positions(connection, plan, clocks, units, lines)
+    flow = _flow(positions, _ways(connection, clocks, positions, lines).values())
+    return Live(
+        as_of=clocks.as_of,
+        drill=register.is_drill(connection),
+        registered=flow.registered,
+        stock=flow.stock,
+        edges={(one.trigger, one.source, one.target): one.times for one in flow.edges},
+        overdue=Counter(p.state for p in positions if p.overdue and p.state is not State.CLOSED),
+    )
+
+
 def write(path: Path, found: Drawn) -> int:
     """Writes the page, whole or not at all; answers its bytes. Raises BadFile."""
-    page = found.page.encode()
+    return write_text(path, found.page)
+
+
+def write_text(path: Path, text: str) -> int:
+    """Writes a text, whole or not at all; answers its bytes. Raises BadFile."""
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, made: bytes) -> int:
+    """Writes a file, whole or not at all; answers its bytes. Raises BadFile."""
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(page)
+        part.write_bytes(made)
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise BadFile(
             f"写不了 {path}：{error.strerror}", place=str(path), remedy="换一个可写的文件夹"
         ) from error
-    return len(page)
+    return len(made)
 
 
 # --- how it came about ----------------------------------------------------------------------------
@@ -428,7 +455,7 @@ def _together(curves: Sequence[Curve], band: tuple[tuple[date, int, int, int], .
 # --- the annex, the milestones, the season --------------------------------------------------------
 
 
-def _annex(units: Sequence[Unit], positions: Sequence[Position]) -> Iterable[AnnexLine]:
+def annex(units: Sequence[Unit], positions: Sequence[Position]) -> Iterable[AnnexLine]:
     """Every figure of the annex with its households, then those that no figure covers."""
     going: dict[str, list[Position]] = defaultdict(list)
     for position in positions:
@@ -537,7 +564,7 @@ def _season(
 # --- the proof ------------------------------------------------------------------------------------
 
 
-def _proof(connection: Connection, now: datetime) -> board.Proof:
+def proof(connection: Connection, now: datetime) -> board.Proof:
     """What is cheap to check, checked; the rest is `audit verify`'s."""
     status = checkpoint.status(connection, now)
     damage = quarantine.damage(connection)

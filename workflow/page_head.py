@@ -10,7 +10,7 @@ from workflow import asof, cases, quarantine, register
 from workflow.cases import Clocks
 
 # The rules that figures rest on, as pages name them, in the order of the plan file.
-_NAMES = {
+NAMES = {
     "required_seasons": "要求的采暖季数",
     "exempt_paths": "路径豁免",
     "outage_days": "单次停热天数",
@@ -76,7 +76,7 @@ def head(
 
 def unverified_basis(plan: Plan, rules: Sequence[str], *, seasons: bool = False) -> tuple[str, ...]:
     """Which of these rules, and of the seasons' dates, nobody has verified, as pages name them."""
-    found = [name for key, name in _NAMES.items() if key in rules and not _verified(plan, key)]
+    found = [name for key, name in NAMES.items() if key in rules and not _verified(plan, key)]
     if seasons:
         labels = dict.fromkeys(s.label for s in plan.seasons if s.first_day and not s.verified)
         found += [f"{label} 采暖季起止日期" for label in labels]
