@@ -140,7 +140,7 @@ class Book:
         seq = len(self.lines) + 1
         self.labels[step.label] = seq
         evidence = {key: self.named(value) for key, value in step.evidence.items()}
-        if step.kind == "plan_adopted":
+        if step.kind == "plan_adopted" and isinstance(evidence["document"], dict):
             self.plan = digest(canonical(evidence["document"]))
         version, previous = self.heads.get(step.stream, (0, None))
         row = self.cases.get(step.stream[5:])
@@ -181,13 +181,13 @@ class Book:
 
     def project(self, step: Step, seq: int, body: Line, evidence: Line) -> None:
         if step.kind == "officer_disabled":
-            self.disabled.add(str(evidence["login"]))
+            self.disabled.add(str(evidence.get("login")))
         if step.kind == "key_added":
             key = str(evidence.get("key"))
             until = {"valid_until": evidence.get("valid_until"), "revoked_seq": None}
             mine: Line = {"key": key, "login": evidence.get("login"), "added_seq": seq, **until}
             self.keys[key] = {"type": "key", **mine}
-        if step.kind == "key_revoked" and evidence.get("key") in self.keys:
+        if step.kind == "key_revoked" and str(evidence.get("key")) in self.keys:
             self.keys[str(evidence["key"])]["revoked_seq"] = seq
         if step.kind == "gate_opened":
             key = canonical([evidence.get(name) for name in ("unit", "village", "kind")])
@@ -326,6 +326,49 @@ def rewritten(line: Line, **fields: object) -> None:
     columns |= {name: value for name, value in fields.items() if name in columns}
     line["bytes"] = canonical(body)
     line["hash"] = digest(canonical(body))
+
+
+# ---------------------------------------------------------------- steps
+
+
+def later(kind: str, on: str, by: str = "wang", **evidence: object) -> Step:
+    """A step recorded after the permission, with its document."""
+    return Step(kind, on, by, {**evidence, "late_document": "d"}, "2024-05-01", ("d",))
+
+
+def facility(status: str, on: str, **more: object) -> Step:
+    evidence = {"facility": "kang", "status": status, "by": "contractor", **more}
+    return Step("old-facility", on, evidence=evidence, label=f"{status}{on}")
+
+
+def revised(later: Line, by: str = "zhang", **evidence: object) -> Step:
+    given = {"name": "tiny", "document": later, "permitted": [], **evidence}
+    old = {"plan": digest(canonical(make_plan()))}
+    return Step("plan_adopted", "2024-05-02", by, given, stream="plan", over=old)
+
+
+def proposed(later: Line, by: str) -> Step:
+    given = {"name": "tiny", "document": later, "permitted": []}
+    return Step("plan_proposed", "2024-05-01", by, given, label="proposal", stream="plan")
+
+
+def letter(count: int, on: str, by: str = "system", **over: object) -> Step:
+    matter = {"case": CODE, "deadline": "works", "due_on": "2023-09-30"}
+    evidence: Line = {
+        "number": f"甲清办催〔{on[:4]}〕{count}号",
+        "kind": "urge",
+        "unit": "103",
+        "level": "orange",
+        "reply_by": on,
+        "matters": [matter],
+        **over,
+    }
+    role = {"role": "system"} if by == "system" else {}
+    return Step("letter_issued", on, by, evidence, stream="letters", over=role)
+
+
+def slip(number: str, on: str, by: str) -> Step:
+    return Step("letter_answered", on, by, {"number": number}, stream="letters", attach=("回执",))
 
 
 # ---------------------------------------------------------------- keys, tree, receipts

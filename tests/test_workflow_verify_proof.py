@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from bundles import (
@@ -16,8 +17,10 @@ from bundles import (
     events,
     integrity,
     length_prefixed,
+    letter,
     make,
     make_plan,
+    revised,
     row,
     story,
     tree_of,
@@ -48,6 +51,10 @@ def signed_by_all(*extra: Step, plan: Line | None = None, drill: bool = True) ->
     for place, signer in enumerate((SUN, WANG, ZHANG), BEGINNING + 1):
         signer.sign(lines, after=place if signer is not ZHANG else BEGINNING + 3)
     return lines
+
+
+def told(lines: list[Line]) -> list[str]:
+    return [one.message for one in verify.examine(lines).integrity]
 
 
 def found(lines: list[Line]) -> list[tuple[str, int | None]]:
@@ -275,13 +282,15 @@ def wanting(*kinds: object) -> Line:
     [
         (wanting("permit"), ["permit"]),
         (wanting("accept", "permit", "revoke"), ["accept", "permit"]),
-        (wanting("officer_added", "plan_adopted"), []),
+        (wanting("officer_added", "gate_opened"), []),
         (wanting(), []),
         (make_plan(), []),
     ],
 )
 def test_what_the_plan_wants_signed_is_signed(plan: Line, missing: list[str]) -> None:
-    lines = make(plan=plan)
+    gate: Line = {"unit": "103", "village": "a", "kind": "grid", "opened_on": "2023-05-20"}
+    opened = Step("gate_opened", "2023-05-20", "zhang", gate, stream="gates")
+    lines = make(*story(opened), plan=plan)
     named = {line["seq"]: json.loads(str(line["bytes"]))["kind"] for line in events(lines)}
 
     kinds = [(code, named[seq]) for code, seq in found(lines)]
@@ -293,12 +302,12 @@ def test_where_all_is_to_be_signed_only_the_beginning_is_excused() -> None:
     plan = wanting("all")
     # The plan counts from the event after its own; the officers, and the first key, come before
     # anybody has one. The program itself signs nothing.
-    lines = make(*story(key_added(SUN), key_added(WANG), key_added(ZHANG)), plan=plan)
+    lines = make(
+        *story(key_added(SUN), key_added(WANG), key_added(ZHANG), letter(1, "2024-05-01")),
+        plan=plan,
+    )
     for signer, seq in ((SUN, 12), (WANG, 13), (ZHANG, 14)):
         signer.sign(lines, after=seq)
-    made = Step("checkpoint_made", "2024-05-01", "system", over={"role": "system"})
-    assert made.recorded_at > "2024"
-
     assert found(lines) == [("signature_missing", 13), ("signature_missing", 14)]
 
     catalogue = Step("catalogue_imported", "2023-05-19", "lin", {"rows": []}, stream="catalogue")
@@ -317,11 +326,17 @@ def test_a_policy_that_cannot_be_read_is_a_finding(odd: object) -> None:
 # ---------------------------------------------------------------- a Python without cryptography
 
 
-def test_where_signatures_cannot_be_checked_the_report_says_so(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    lines = signed_by_all()
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Python without `cryptography`."""
     monkeypatch.setattr(verify, "CAN_CHECK_SIGNATURES", False)
+    monkeypatch.delattr(verify, "Ed25519PublicKey")
+    monkeypatch.delattr(verify, "InvalidSignature")
+
+
+@pytest.mark.usefixtures("bare")
+def test_where_signatures_cannot_be_checked_the_report_says_so() -> None:
+    lines = signed_by_all()
 
     report = verify.examine(lines)
 
@@ -491,6 +506,29 @@ def test_one_good_signature_among_others_is_enough() -> None:
         assert verify.examine(lines, [note]).grades == {CODE: "witnessed"}
 
 
+def test_of_two_registered_witnesses_one_good_signature_is_enough() -> None:
+    bank = Signer("bank")
+    lines = witnessed(witness_added("2023-05-20", bank))
+    good, other = (one.receipt(*tree_of(lines)) for one in (WITNESS, bank))
+    name, _, written = other.rstrip("\n").rpartition(" ")
+    broken = f"{name.rpartition(chr(10))[2]} {bent(written, 40)}\n"
+
+    for note in (good + broken, good.replace("\u2014", f"{broken}\u2014", 1)):
+        report = verify.examine(lines, [note])
+        assert (report.integrity, report.grades) == ((), {CODE: "witnessed"})
+
+
+def test_signatures_are_part_of_what_the_witness_saw() -> None:
+    lines = signed_by_all(witness_added())
+    ZHANG.sign(lines, after=BEGINNING + 3)
+    receipt = WITNESS.receipt(*tree_of(lines))
+    assert verify.examine(lines, [receipt]).grades == {CODE: "witnessed"}
+
+    # Ed25519 signs the same in the same way: another signature is another framing of it.
+    events(lines)[20]["signature"] = None
+    assert ("receipt_differs", 26) in found(with_receipt(lines, receipt))
+
+
 def test_two_witnesses_are_both_named() -> None:
     bank = Signer("bank")
     lines = witnessed(witness_added("2023-05-20", bank))
@@ -498,8 +536,16 @@ def test_two_witnesses_are_both_named() -> None:
     report = verify.examine(lines)
 
     assert report.witnesses == (bank.witness_line, WITNESS.witness_line)
-    for signer in (bank, WITNESS):
-        assert f"{signer.name}+{signer.key_id.hex()}+" in verify.as_text(report)
+
+
+def test_the_whole_key_of_a_witness_is_shown_to_be_compared() -> None:
+    names = (f"the witness with the long name and number {place:05}" for place in range(1000))
+    signers = (Signer(name) for name in names)
+    signer = next(one for one in signers if one.witness_line.count("+") > 2)
+
+    shown = verify.as_text(verify.examine(make(*story(witness_added(signer=signer)))))
+
+    assert f"见证人（请与其本人核对公钥）：{signer.witness_line}" in shown.splitlines()
 
 
 @pytest.mark.parametrize("place", [0, 3, 4, 11, 12, 40, 75])
@@ -518,7 +564,6 @@ def test_what_is_no_receipt_is_found() -> None:
     good = WITNESS.receipt(origin, size, root)
     body, _, signed = good.partition("\n\n")
     written = signed.rstrip("\n").rpartition(" ")[2]
-    short = base64_of(base64.b64decode(written)[:-1])
     wrong = (
         None,
         "",
@@ -530,14 +575,25 @@ def test_what_is_no_receipt_is_found() -> None:
         good.replace(f"\n{size}\n", "\nmany\n"),
         good.replace(root, f"{root}A"),
         good.replace(root, base64_of(b"short")),
-        f"{body}\n\n",
         f"{body}\n\n\u2014 xinzhou\n",
-        f"{body}\n\n\u2014 xinzhou {short}\n",
+        f"{origin} {size} {root}\n\n{signed}",
+        f"{body}\n\n\u2014\txinzhou\t{written}\n",
         f"{body}\n\n\u2014 xinzhou {written} {written}\n",
         f"{body}\n\n\u2014 xinzhou ????\n",
     )
     for note in wrong:
-        assert found(with_receipt(lines, note)) == [("receipt_invalid", None)], note
+        assert told(with_receipt(lines, note)) == ["见证回执读不出"], note
+
+
+def test_a_cosignature_is_as_long_as_one() -> None:
+    lines = witnessed()
+    body, _, written = WITNESS.receipt(*tree_of(lines)).rstrip("\n").rpartition(" ")
+    whole = base64.b64decode(written)
+
+    for part in (whole[:-1], whole + b"x", whole[:4], whole[:12], whole[:3]):
+        assert found(with_receipt(lines, f"{body} {base64_of(part)}\n")) == [
+            ("receipt_invalid", None)
+        ]
 
 
 def test_a_receipt_stands_before_the_events() -> None:
@@ -555,12 +611,10 @@ def test_lines_of_a_receipt_that_are_no_part_of_ours_are_signed_with_the_rest() 
     assert verify.examine(lines, [extended]).grades == {CODE: "witnessed"}
 
 
-def test_without_cryptography_a_receipt_is_compared_and_does_not_raise_the_grade(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.usefixtures("bare")
+def test_without_cryptography_a_receipt_is_compared_and_does_not_raise_the_grade() -> None:
     lines = witnessed()
     receipt = WITNESS.receipt(*tree_of(lines))
-    monkeypatch.setattr(verify, "CAN_CHECK_SIGNATURES", False)
 
     report = verify.examine(lines, [receipt])
     assert (report.integrity, report.signatures_checked) == ((), False)
@@ -589,14 +643,50 @@ def test_a_witness_has_a_readable_key(line: object) -> None:
     assert found(make(*story(step))) == ([] if valid else [("evidence_malformed", 23)])
 
 
-@pytest.mark.parametrize("first", [b"\1", b"\6"])
-def test_a_witness_signs_cosignatures_and_nothing_else(first: bytes) -> None:
-    blob = first + WITNESS.raw
+@pytest.mark.parametrize(
+    "blob",
+    [
+        b"\1" + WITNESS.raw,
+        b"\6" + WITNESS.raw,
+        b"\4" + WITNESS.raw + b"x",
+        b"\4" + WITNESS.raw[:-1],
+    ],
+)
+def test_a_witness_signs_cosignatures_and_nothing_else(blob: bytes) -> None:
     key_id = hashlib.sha256(b"xinzhou\n" + blob).digest()[:4]
     key = f"xinzhou+{key_id.hex()}+{base64_of(blob)}"
     step = replace(witness_added("2024-05-01"), evidence={"name": "xinzhou", "key": key})
 
     assert found(make(*story(step))) == [("evidence_malformed", 23)]
+
+
+def test_a_witness_key_may_hold_a_plus() -> None:
+    names = (f"witness {place}" for place in range(1000))
+    signer = next(
+        one for name in names if "+" in (one := Signer(name)).witness_line.split("+", 2)[2]
+    )
+    signer.name = "witness"
+    lines = make(*story(witness_added(signer=signer)))
+
+    report = verify.examine(lines, [signer.receipt(*tree_of(lines))])
+
+    assert (report.integrity, report.grades) == ((), {CODE: "witnessed"})
+
+
+def test_the_root_of_nothing_is_that_of_the_standard() -> None:
+    assert verify.Tree().root() == base64_of(hashlib.sha256().digest())
+
+
+@pytest.mark.usefixtures("bare")
+def test_without_cryptography_what_is_no_signature_is_still_found() -> None:
+    lines = signed_by_all()
+    line = events(lines)[20]
+    data = base64.b64decode(str(line["signature"]))
+    inner = length_prefixed(length_prefixed(b"ssh-ed25519", data[-64:-1]))
+    at = data.rindex(length_prefixed(b"ssh-ed25519")) - 4
+    line["signature"] = base64_of(data[:at] + inner)
+
+    assert found(lines) == [("signature_invalid", 21)]
 
 
 # ---------------------------------------------------------------- quarantine
@@ -619,6 +709,37 @@ def test_county_and_auditor_together_put_a_household_under_quarantine(one: str, 
     assert (report.integrity, report.quarantined) == ((), (CODE,))
     assert f"已隔离：{CODE}" in verify.as_text(report)
     assert json.loads(verify.as_json(report))["quarantined"] == [CODE]
+
+
+def test_the_witnesss_own_receipt_is_given_to_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = witnessed()
+    bundle, receipt = tmp_path / "bundle", tmp_path / "receipt"
+    bundle.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    receipt.write_text(WITNESS.receipt(*tree_of(lines)), encoding="utf-8")
+
+    assert verify.main([str(bundle), "--json", "--receipt", str(receipt)]) == 0
+
+    assert json.loads(capsys.readouterr().out)["proof"]["witnessed"] == 1
+
+
+def test_a_new_plan_does_not_spend_the_proposal_of_a_quarantine() -> None:
+    between = replace(revised(make_plan(outage_days=6)), on="2024-05-01")
+    report = verify.examine(make(*story(proposed(), between, confirmed())))
+
+    assert (report.integrity, report.quarantined) == ((), (CODE,))
+
+
+def test_all_that_is_under_quarantine_is_named_in_order() -> None:
+    steps: list[Step] = []
+    for code in ("103-0003", CODE, "103-0002"):
+        first = replace(proposed(code=code), on="2024-05-02", label=code)
+        steps += [first, confirmed(code=code, proposal=f"@{code}")]
+
+    report = verify.examine(make(*story(), *steps))
+
+    assert (report.integrity, report.quarantined) == ((), (CODE, "103-0002", "103-0003"))
 
 
 def test_one_side_alone_quarantines_nothing() -> None:
@@ -659,3 +780,69 @@ def test_two_roles_of_one_person_are_one_side() -> None:
         assert line["seq"]
 
     assert "separation" in integrity([*lines, own])
+
+
+# ---------------------------------------------------------------- what is said
+
+
+def test_what_is_said_of_receipts() -> None:
+    lines = witnessed()
+    origin, size, root = tree_of(lines)
+    receipts = {
+        "x": "见证回执读不出",
+        WITNESS.receipt(
+            f"{origin}0", size, root
+        ): f"见证回执（23 条）是 {origin}0 的，本库是 {origin}",
+        Signer("nobody").receipt(origin, 7, root): "见证回执（7 条）没有已登记见证人的签名",
+        WITNESS.receipt(origin, 7, root).replace("\n7\n", "\n6\n"): "见证回执（6 条）的签名不对",
+        WITNESS.receipt(origin, 24, root): "见证回执（24 条）：日志只有 23 条，此后的被截去",
+        WITNESS.receipt(origin, 7, root): "第 7 号事件：见证回执（7 条）：此号及以前有事件被改写",
+    }
+
+    for receipt, words in receipts.items():
+        assert told(with_receipt(lines, receipt)) == [words]
+
+
+def test_what_is_said_of_signatures_and_keys() -> None:
+    lines = signed_by_all()
+    line = events(lines)[20]
+    here = f"户 {CODE} 第 21 号事件（施工情况，2023-11-02）："
+    for written, words in (
+        (None, "wang 登记了公钥，没有签名"),
+        ("x", "签名读不出"),
+        (ZHANG.signature(str(line["bytes"])), "不是经办人当时登记在用的公钥所签"),
+        (WANG.signature("other"), "签名与事件内容不符"),
+    ):
+        line["signature"] = written
+        assert told(lines) == [here + words]
+
+    expired = make(*story()[:1], plan=wanting("registered"))
+    assert told(expired) == [
+        f"户 {CODE} 第 12 号事件（登记，2023-05-20）：方案要求此项签名，没有签名"
+    ]
+    late = make(key_added(WANG, valid_until="2023-05-19"), *story()[:1])
+    WANG.sign(late)
+    assert told(late) == [
+        f"户 {CODE} 第 13 号事件（登记，2023-05-20）：公钥有效期到 2023-05-19，已过期"
+    ]
+
+
+def test_what_is_said_of_registers() -> None:
+    origin, size, root = tree_of(make())
+    for step, words in (
+        (checkpoint(make(), size=3), f"（检查点，2024-05-01）：所记为 3 条，树根 {root}"),
+        (
+            key_added(WANG, "nobody", "2024-05-01"),
+            "（登记公钥，2024-05-01）：公钥登记的账号不在名册",
+        ),
+        (key_revoked(WANG, "2024-05-01"), "（撤销公钥，2024-05-01）：所撤销的不是该账号在用的公钥"),
+        (confirmed(proposal="1"), "（确认隔离，2024-05-02）：没有这样提出的隔离"),
+    ):
+        lines = [line for line in make(*story(), step) if line["type"] != "key"]
+        assert told(lines) == [f"第 23 号事件{words}"]
+    both = make(*story(), proposed("he"), confirmed("he"))
+    words = "隔离须由县级办公室和审计人员两人办理"
+    assert told(both) == [f"第 24 号事件（确认隔离，2024-05-02）：{words}"]
+    twice = told(make(*story(key_added(WANG), key_added(LIN, "wang"))))
+    assert "第 13 号事件（登记公钥，2023-05-19）：wang 已有公钥，或这把公钥已登记过" in twice
+    assert (origin[:17], size) == ("xianli/tiny/drill", 22)

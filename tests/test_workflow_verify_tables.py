@@ -19,7 +19,7 @@ from bundles import (
 )
 
 from states import lifecycle
-from states.vocabulary import FactKind, State, Trigger
+from states.vocabulary import Facility, FactKind, RemovedBy, State, Trigger
 from workflow import verify
 
 COUNTY = {"county_office"}
@@ -96,6 +96,13 @@ def test_a_step_is_taken_only_along_the_table() -> None:
         assert said is not allowed, steps[place]
 
 
+def test_old_facilities_and_those_who_took_them_are_called_as_everywhere() -> None:
+    words = {str(word): word.label for word in (*Facility, *RemovedBy)}
+    del words["none"]
+
+    assert words | {"other": "其他原设施"} == verify.WORDS
+
+
 @pytest.mark.parametrize("name", sorted(verify.EVENT_KEYS))
 def test_an_event_has_each_of_its_keys(name: str) -> None:
     lines = make()
@@ -163,11 +170,17 @@ NEEDED: list[tuple[str, str, str, Line, Line]] = [
      {"unit": "103", "village": "东会村", "kind": "grid", "opened_on": "2024-01-01"}, {}),
     ("calendar", "holidays_entered", "zhang",
      {"year": 2024, "source": "国办", "off": ["2024-05-01"], "working": []}, {}),
+    ("officers", "officer_disabled", "zhang", {"login": "lin"}, {}),
+    ("officers", "key_revoked", "zhang", {"login": "lin", "key": KEY.line}, {}),
+    ("letters", "letter_answered", "zhang", {"number": "甲〔2024〕1号"}, {}),
+    ("samples", "sample_drawn", "he", {"seed": "1", "states": ["acceptance"], "by_unit": []}, {}),
     ("officers", "key_added", "zhang", {"login": "lin", "key": KEY.line},
      {"valid_until": "2025-01-01"}),
     ("witnesses", "witness_added", "zhang", {"key": WITNESS.witness_line}, {}),
     ("witnesses", "witness_revoked", "zhang", {"key": WITNESS.witness_line}, {}),
     ("quarantine", "quarantine_proposed", "zhang", {"code": CODE, "fingerprint": "f"}, {}),
+    ("quarantine", "quarantine_confirmed", "he",
+     {"code": CODE, "fingerprint": "f", "proposal": "1"}, {}),
     ("letters", "letter_issued", "system", LETTER, {}),
     ("case", "accept", "sun", {}, {"facility": ["none"]}),
     ("case", "confirm", "wang", {}, {"old_facility": ["kang:in_use"]}),

@@ -10,25 +10,142 @@ from typing import cast
 import pytest
 from bundles import (
     CHECKED,
+    CODE,
     FIRST_DAY,
     PERMIT_DAY,
     SEASONS,
     Line,
     Step,
     events,
+    facility,
+    later,
+    letter,
     make,
     make_plan,
+    revised,
     rewritten,
     row,
     season,
+    slip,
     story,
 )
-from test_workflow_verify import facility, later, letter, revised, slip
 
 from workflow import verify
 
 BUNDLES: dict[str, list[Line]] = {
     "nobody accepted": make(*story(accept=None)),
+    "on a season that ends today": make(
+        plan=make_plan([season("2023-2024", FIRST_DAY, PERMIT_DAY)])
+    ),
+    "by a sampler, on no plan": make(
+        *story(permit=Step("permit", PERMIT_DAY, "he", over={"plan": None}))
+    ),
+    "a removal corrected away": make(
+        *story(
+            facility("removed", "2024-01-09"),
+            Step(
+                "correct",
+                "2024-01-09",
+                "zhang",
+                {"id": "@removed2024-01-09", "status": "in_use"},
+                heard="2024-01-10",
+            ),
+        )
+    ),
+    "facilities of no known kind": make(
+        *story(
+            facility("removed", "2024-01-09", facility=["灶", "kang"]),
+            facility("sealed", "2024-01-10", facility=3),
+        )
+    ),
+    "a login of another person": make(
+        *story(
+            Step(
+                "officer_added",
+                PERMIT_DAY,
+                "zhang",
+                {"login": "sun", "name": "sun", "person": "x", "role": "acceptor"},
+                stream="officers",
+            )
+        )
+    ),
+    "with more fields than there are": make(
+        *story(), Step("pause", "2024-05-01", over=dict.fromkeys("hgfedcba", 1))
+    ),
+    "of a household that is not registered": make(
+        *story(), Step("pause", "2024-05-01", "zhang", stream="case:103-0002")
+    ),
+    "on a plan that cannot be read": make(
+        plan={
+            **make_plan([{"label": 3}, *SEASONS, {}]),
+            "rules": {**cast("Line", make_plan()["rules"]), "signatures": 3},
+        }
+    ),
+    "amended to nothing": make(*story(Step("amended", "2023-05-21", evidence={"area": 3}))),
+    "from where no household stands": make(
+        *story(
+            Step("overturn", "2024-05-01", "zhang", over={"to": "nowhere"}),
+            Step("permit", "2024-05-03", "zhang"),
+            Step("permit", "2024-05-03", "zhang", stream="case:103-0002"),
+        )
+    ),
+    "nothing at all": [],
+    "a visit corrected to nothing": make(
+        *story(
+            Step(
+                "correct",
+                "2023-12-01",
+                "zhang",
+                {"id": "@visit_1", "temperature": "warm"},
+                heard="2023-12-03",
+            )
+        )
+    ),
+    "a removal corrected in every way": make(
+        *story(
+            facility("removed", "2024-01-09"),
+            Step(
+                "correct",
+                "2024-01-08",
+                "zhang",
+                {
+                    "id": "@removed2024-01-09",
+                    "status": "in_use",
+                    "by": "household",
+                    "facility": "stove",
+                },
+                heard="2024-01-10",
+            ),
+        )
+    ),
+    "a plan of no text, holidays of another year, a sample of nobody's seed": make(
+        *story(
+            Step(
+                "plan_adopted",
+                "2023-05-20",
+                "zhang",
+                {"document": "none"},
+                stream="plan",
+                over={"plan": None},
+            ),
+            Step(
+                "holidays_entered",
+                "2023-05-20",
+                "zhang",
+                {"year": 2023, "source": "国办", "off": ["2024-05-01"], "working": []},
+                stream="calendar",
+            ),
+            Step(
+                "sample_drawn",
+                "2023-05-20",
+                "he",
+                {"seed": "七", "states": ["acceptance"], "by_unit": [], "codes": [CODE]},
+                stream="samples",
+            ),
+            registered=None,
+            permit=None,
+        )[:3]
+    ),
     "nobody registered": make(*story(registered=None, permit=None)),
     "by an auditor and of another day": make(
         *story(permit=Step("permit", "2024-04-19", "he", heard=PERMIT_DAY))
@@ -181,6 +298,15 @@ def tampered() -> list[Line]:
     return lines
 
 
+def begun_otherwise() -> list[Line]:
+    """Three first events that are not the right three, by another than the first officer."""
+    lines = make(drill=False)
+    first = events(lines)
+    rewritten(first[0], evidence={"plan": "tiny"}, actor="lin")
+    rewritten(first[1], kind="plan_proposed")
+    return lines
+
+
 def expected() -> dict[str, list[str]]:
     """The words of each heading."""
     file = Path(__file__).with_name("verify_words.txt")
@@ -191,6 +317,10 @@ def expected() -> dict[str, list[str]]:
 WORDS = expected()
 
 
+def line(one: verify.Finding) -> str:
+    return f"{one.code} {one.stream} {one.case} {one.seq} {one.message}"
+
+
 @pytest.mark.parametrize("name", BUNDLES)
 def test_each_finding_says_what_is_wrong_with_its_figures(name: str) -> None:
     report = verify.examine(BUNDLES[name])
@@ -198,13 +328,37 @@ def test_each_finding_says_what_is_wrong_with_its_figures(name: str) -> None:
     # What the tables should say is tested column by column.
     told = [one for one in report.integrity if one.code != "projection_differs"]
 
-    assert [f"{one.code} {one.message}" for one in (*told, *report.removal)] == WORDS[name]
+    assert [line(one) for one in (*told, *report.removal)] == WORDS[name]
 
 
 def test_a_finding_about_the_bytes_says_where() -> None:
     told = verify.examine(tampered()).integrity
 
-    assert [f"{one.code} {one.seq} {one.message}" for one in told] == WORDS["tampered"]
+    assert [line(one) for one in told] == WORDS["tampered"]
+
+
+def test_a_finding_about_the_beginning_says_what_should_be_there() -> None:
+    told = [one for one in verify.examine(begun_otherwise()).integrity if (one.seq or 9) <= 3]
+
+    assert [line(one) for one in told] == WORDS["begun otherwise"]
+
+
+def test_a_finding_about_a_table_says_which_row_and_column() -> None:
+    gate: Line = {"unit": "103", "village": "东会村", "kind": "grid", "opened_on": "2023-07-01"}
+    lines = make(*story(Step("gate_opened", "2023-07-01", "zhang", gate, stream="gates")))
+    kept = [one for one in lines if one["type"] != "permission"]
+    place = kept.index(row(kept, "case"))
+    kept[place:place] = [
+        {"type": "case", "code": "103-0009"},
+        {"type": "gate", "unit": ["103"], "village": None, "kind": "grid"},
+        {"type": "permission", "case": CODE, "seq": "x"},
+    ]
+    row(kept[place + 1 :], "case").update(state="closed", version=3)
+    del row(kept, "officer")["unit"]
+
+    told = verify.examine(kept).integrity
+
+    assert [line(one) for one in told] == WORDS["tables"]
 
 
 def test_the_report_for_people() -> None:

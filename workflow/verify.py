@@ -37,6 +37,7 @@ county-local; Shanghai is UTC+8 all year.
 """
 
 import base64
+import gc
 import hashlib
 import json
 import re
@@ -92,6 +93,7 @@ FINDING_CODES: dict[str, str] = {
     "signature_missing": "登记了公钥的经办人没有签名，或方案要求签名的事件没有签名。",
     "signature_invalid": "签名与事件不符，或不是经办人当时有效的公钥所签。",
     "key_conflict": "登记的公钥已用过，该账号已有公钥，或撤销的不是在用的公钥。",
+    "sample_differs": "审计抽样按所记种子重抽，总体或名单与所记不符。",
     "checkpoint_differs": "检查点所记的条数、名称或树根与此前的日志不符。",
     "receipt_differs": "日志与见证回执不符：见证之后被改写、截短，或恢复成了旧的备份。",
     "receipt_invalid": "见证回执读不出，是另一个库的，或没有已登记见证人的有效签名。",
@@ -139,10 +141,10 @@ class Report:
     lawful: int
     drill: bool
     # Of each case that verifies: `witnessed`, `signed` or `clock_only`, by its weakest event.
-    grades: Mapping[str, str] = field(default_factory=dict)
-    quarantined: tuple[str, ...] = ()
-    signatures_checked: bool = True
-    witnesses: tuple[str, ...] = ()  # their keys, `name+id+key`: compare with the witness's own
+    grades: Mapping[str, str]
+    quarantined: tuple[str, ...]
+    signatures_checked: bool
+    witnesses: tuple[str, ...]  # their keys, `name+id+key`: compare with the witness's own
 
     @property
     def proof(self) -> dict[str, int]:
@@ -183,7 +185,7 @@ EDGES: dict[str, set[tuple[str | None, str]]] = {
 }  # fmt: skip
 
 UNIT, COUNTY, ACCEPTOR = {"unit_officer", "unit_head"}, {"county_office"}, {"acceptor"}
-ROLES = UNIT | COUNTY | ACCEPTOR | {"auditor", "system"}
+ROLES = UNIT | COUNTY | ACCEPTOR | {"auditor"}  # `system`, the program itself, is nobody
 # kind -> what people call it, and who may record it. The county office may record any fact.
 CASE_KINDS: dict[str, tuple[str, set[str]]] = {
     "registered": ("登记", UNIT | COUNTY),
@@ -236,7 +238,7 @@ OTHER_KINDS: dict[tuple[str, str], tuple[str, set[str]]] = {
     ("catalogue", "catalogue_imported"): ("导入中标清单", COUNTY),
     ("calendar", "holidays_entered"): ("录入节假日", COUNTY),
     ("ledgers", "ledger_imported"): ("导入台账", UNIT | COUNTY),
-    ("privacy", "revealed"): ("查看个人信息", ROLES - {"system"}),
+    ("privacy", "revealed"): ("查看个人信息", ROLES),
     ("privacy", "erased"): ("抹去个人信息", COUNTY),
     ("samples", "sample_drawn"): ("抽样", {"auditor"}),
     ("samples", "sample_results"): ("抽查结果", {"auditor"}),
@@ -290,12 +292,11 @@ LABEL = re.compile(r"([0-9]{4})-([0-9]{4})")
 Object = Mapping[str, object]  # of JSON
 
 
-def not_json(word: str) -> object:
-    """NaN and Infinity are no JSON."""
-    raise ValueError(word)
+def sha256(written: str) -> str:
+    """The hash of a text, in hex; what no file can hold is hashed as question marks."""
+    return hashlib.sha256(written.encode("utf-8", "replace")).hexdigest()
 
 
-DECODE = json.JSONDecoder(parse_constant=not_json).decode
 CANONICAL = json.JSONEncoder(
     sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
 ).encode
@@ -343,7 +344,7 @@ def number(value: object) -> Decimal | None:
         return None
     try:
         found = Decimal(str(value))
-    except (InvalidOperation, ValueError):
+    except InvalidOperation:
         return None
     return found if found.is_finite() else None
 
@@ -372,7 +373,7 @@ def shanghai_day(written: str) -> int | None:
     """The day in Shanghai (UTC+8) on which an instant in UTC falls; None if it is no instant."""
     with suppress(ValueError):
         if INSTANT.fullmatch(written):
-            instant = datetime.fromisoformat(written[:-1])
+            instant = datetime.fromisoformat(written)
             return instant.toordinal() + (1 if instant.hour >= 16 else 0)
     return None
 
@@ -428,7 +429,7 @@ class Tree:
 
 def decoded(written: str) -> bytes:
     """Base64 in its one spelling. Raises ValueError for anything else."""
-    data = base64.b64decode(written, validate=True)
+    data = base64.b64decode(written)
     if base64.b64encode(data).decode() != written:
         raise ValueError(written)
     return data
@@ -485,7 +486,7 @@ def signed_by(key: bytes, message: bytes, signature: bytes) -> bool:
     """Whether the Ed25519 key signed the message."""
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
-    except (InvalidSignature, ValueError):
+    except InvalidSignature:
         return False
     return True
 
@@ -541,7 +542,7 @@ def cosigned(receipt: Receipt, line: str) -> bool:
     for payload in cosignatures(receipt, line):
         seconds = int.from_bytes(payload[:8], "big")
         message = f"cosignature/v1\ntime {seconds}\n{receipt.body}".encode()
-        if known and len(payload) == 72 and signed_by(known[2], message, payload[8:]):
+        if known and signed_by(known[2], message, payload[8:]):
             return True
     return False
 
@@ -567,12 +568,16 @@ EVIDENCE: dict[str, dict[str, Callable[[object], object]]] = {
     "correct": {"id": event_id},
     "gate_opened": {"unit": text, "village": text, "kind": text, "opened_on": day},
     "holidays_entered": {"year": whole, "source": text, "off": days, "working": days},
+    "officer_disabled": {"login": text},
     "key_added": {"login": text, "key": raw_key, "valid_until?": day},
+    "key_revoked": {"login": text, "key": text},
     "witness_added": {"key": witness_key},
     "witness_revoked": {"key": text},
     "quarantine_proposed": {"code": text, "fingerprint": text},
     "quarantine_confirmed": {"code": text, "fingerprint": text, "proposal": event_id},
+    "sample_drawn": {"seed": text, "states": texts, "by_unit": listed},
     "letter_issued": {"number": text, "kind": text, "unit": text, "matters": listed},
+    "letter_answered": {"number": text},
 }
 
 
@@ -614,8 +619,8 @@ class Event:
     @property
     def documented(self) -> bool:
         """Whether `late_document` names one of the event's own attachments."""
-        named = texts(self.evidence.get("late_document"))
-        return bool(named) and self.attached.issuperset(named or ())
+        named = texts(self.evidence.get("late_document")) or ()
+        return bool(named) and self.attached.issuperset(named)
 
 
 def kind_of(event: Event) -> tuple[str, set[str]]:
@@ -631,7 +636,7 @@ def read_body(raw: str) -> tuple[Object, str] | None:
     """The JSON object in an event's bytes, and its canonical spelling; None if there is none."""
     with suppress(ValueError, RecursionError):
         raw.encode()
-        body: object = DECODE(raw)
+        body: object = json.loads(raw)  # NaN and Infinity, which are no JSON, do not come out again
         return (body, CANONICAL(body)) if isinstance(body, dict) else None
     return None
 
@@ -659,12 +664,14 @@ def read_event(seq: int, body: Object) -> Event | str:
     if not isinstance(evidence, dict) or not isinstance(attachments, list):
         return "evidence 或 attachments 类型不对"
     files = [mapping(one) for one in attachments]
-    if not all(text(one.get("name")) and HASH.fullmatch(str(one.get("sha256"))) for one in files):
+    names = [text(one.get("name")) for one in files]
+    hashes = [text(one.get("sha256")) for one in files]
+    if None in names or not all(one is not None and HASH.fullmatch(one) for one in hashes):
         return "附件没有名称或哈希"
     code = stream[5:] if stream.startswith("case:") else None
     return Event(
         seq, stream, code, kind, text(body["from"]), text(body["to"]), occurred, heard,
-        recorded_at, actor, actor, role, evidence, frozenset(str(one["name"]) for one in files),
+        recorded_at, actor, actor, role, evidence, frozenset(name or "" for name in names),
         text(body["plan"]),
     )  # fmt: skip
 
@@ -674,13 +681,13 @@ def read_event(seq: int, body: Object) -> Event | str:
 
 @dataclass(frozen=True, slots=True)
 class Season:
-    """采暖季, both end days inclusive; a day that nobody knows is None."""
+    """采暖季, both end days inclusive; where nobody knows when it is, both are FOREVER."""
 
     label: str
     areas: tuple[str, ...]
     paths: tuple[str, ...]
-    first: int | None
-    last: int | None
+    first: int
+    last: int
     verified: bool
 
     @property
@@ -705,7 +712,7 @@ class Plan:
     faults: list[str] = field(default_factory=list)
 
 
-def seasons_of(plan: Plan) -> dict[tuple[str, str, str], tuple[int | None, int | None, bool]]:
+def seasons_of(plan: Plan) -> dict[tuple[str, str, str], tuple[int, int, bool]]:
     """First day, last day and verified, by label, area and path."""
     return {
         (season.label, area, path): (season.first, season.last, season.verified)
@@ -723,7 +730,7 @@ def is_verified(entry: Object) -> bool:
 
 def plan_hash(document: object) -> str:
     """What events name a plan by."""
-    return hashlib.sha256(CANONICAL(document).encode()).hexdigest()
+    return sha256(CANONICAL(document))
 
 
 def read_plan(document: Object) -> Plan:
@@ -752,7 +759,7 @@ def read_plan(document: Object) -> Plan:
             continue
         first, last = day(entry.get("first_day")), day(entry.get("last_day"))
         if first is None or last is None or first > last:
-            first = last = None  # nobody knows when it is
+            first = last = FOREVER
         plan.seasons.append(Season(label, areas, paths, first, last, is_verified(entry)))
     return plan
 
@@ -799,6 +806,11 @@ class Case:
     unsigned: int = 0  # the seq of its last event that nobody signed
     frozen_since: dict[int, int] = field(default_factory=dict)
     suspensions: list[tuple[int, int]] = field(default_factory=list)
+
+
+def state_name(state: str | None) -> str:
+    """What people call a state; of a case that is not registered, none."""
+    return "未登记" if state is None else STATES.get(state, show(state))
 
 
 def freezes(fact: Event) -> bool:
@@ -863,9 +875,9 @@ class Audit:
         self.officers: dict[str, Officer] = {}
         self.keys: dict[str, Key] = {}  # by the key itself, revoked ones too
         self.witnesses: set[str] = set()
-        self.plans: dict[str, Plan] = {}
+        self.plans: dict[str | None, Plan] = {}
         self.plan: str | None = None
-        self.proposals: dict[tuple[str, int], Event] = {}
+        self.proposals: dict[tuple[str, object], Event] = {}
         self.quarantined: set[str] = set()
         self.gates: dict[tuple[object, ...], Object] = {}
         self.letters: dict[str, str] = {}  # number -> unit, as long as it is not answered
@@ -886,8 +898,7 @@ class Audit:
 
     def take(self, line: object) -> None:
         """Take the next line of the bundle."""
-        kind = line.get("type") if isinstance(line, Mapping) else None
-        if not isinstance(line, Mapping) or not isinstance(kind, str):
+        if not isinstance(line, Mapping) or not isinstance(kind := line.get("type"), str):
             self.fault("line_malformed", None, f"第 {self.seq} 号事件之后有一行读不出来")
         elif kind == "event":
             self.take_event(line)
@@ -913,12 +924,15 @@ class Audit:
         if "signature" not in line:
             self.fault("line_malformed", self.seq, "没有写明有无签名")
         raw = text(line.get("bytes")) or ""
-        digest = hashlib.sha256(raw.encode("utf-8", "replace")).hexdigest()
+        digest = sha256(raw)
         found = read_body(raw)
         if found is None:
             self.fault("event_malformed", self.seq, "内容不是可读的 JSON 事件")
         else:
-            self.take_body(line, raw, digest, *found)
+            try:
+                self.take_body(line, raw, digest, *found)
+            except RecursionError:
+                self.fault("event_malformed", self.seq, "内容嵌套太深")
         self.grow(digest, text(line.get("signature")))
 
     def take_body(self, line: Object, raw: str, digest: str, body: Object, canonical: str) -> None:
@@ -949,11 +963,11 @@ class Audit:
             words = f"发生日期 {iso(event.day)} 晚于记录当日 {iso(event.heard)}"
             self.fault("future_occurred", event, words)
         signed = self.check_signature(line.get("signature"), raw, event)
-        self.judge(event)
         if event.case is not None:
             case = self.cases.setdefault(event.case, Case(event.case))
             case.last = self.seq
             case.unsigned = case.unsigned if signed else self.seq
+        self.judge(event)
 
     def check_chain(self, body: Object, digest: str, place: Event | int) -> None:
         """Versions of a stream run 1, 2, 3 …, each naming the hash of the one before.
@@ -1053,7 +1067,7 @@ class Audit:
         if event.plan != self.plan and event.kind not in ("init", "plan_adopted"):
             self.fault("unknown_plan", event, f"所引方案 {show(event.plan)} 不是当时有效的方案")
         if event.case is not None:
-            self.take_case(self.cases.setdefault(event.case, Case(event.case)), event)
+            self.take_case(self.cases[event.case], event)
         else:
             self.take_register(event)
         if not begun:
@@ -1113,8 +1127,10 @@ class Audit:
         """Let an event beside the cases count, if its evidence can be read."""
         if event.source is not None or event.target is not None:
             self.fault("edge_not_allowed", event, "这类事件不移动任何户")
+        if not self.read(event):
+            return
         given = event.evidence
-        match event.kind if self.read(event) else "":
+        match event.kind:
             case "plan_adopted":
                 self.adopt(event)
             case "plan_proposed" | "quarantine_proposed":
@@ -1139,9 +1155,11 @@ class Audit:
                 row = {name: given[name] for name in ("unit", "village", "kind", "opened_on")}
                 self.gates[row["unit"], row["village"], row["kind"]] = row
             case "holidays_entered":  # they move no rule of section 4
-                listed = [*(texts(given["off"]) or ()), *(texts(given["working"]) or ())]
-                if any(one[:4] != str(given["year"]) for one in listed):
+                told = [one for name in ("off", "working") for one in texts(given[name]) or ()]
+                if any(one[:4] != str(given["year"]) for one in told):
                     self.fault("evidence_malformed", event, "节假日中有日期不是该年的")
+            case "sample_drawn":
+                self.draw_again(event)
             case "letter_issued":
                 self.issue_letter(event)
             case "letter_answered":
@@ -1151,7 +1169,7 @@ class Audit:
         """Enter an officer into the register; without a person the login is the person."""
         given = event.evidence
         login, role, person = (text(given.get(name)) for name in ("login", "role", "person"))
-        if login is None or login == "system" or role is None or role not in ROLES - {"system"}:
+        if login is None or login == "system" or role not in ROLES:
             self.fault("evidence_malformed", event, "人员登记缺少登录名，或角色不明")
             return
         person = person or login
@@ -1162,7 +1180,7 @@ class Audit:
 
     def disable_officer(self, event: Event) -> None:
         """Take an officer out of service; the line stays in the register."""
-        officer = self.officers.get(str(event.evidence.get("login")))
+        officer = self.officers.get(str(event.evidence["login"]))
         if officer is None:
             self.fault("reference_unknown", event, "所停用的人员不在名册")
             return
@@ -1185,17 +1203,17 @@ class Audit:
 
     def revoke_key(self, event: Event) -> None:
         """Take a public key out of use; what it signed stays signed."""
-        key = self.key_of(str(event.evidence.get("login")))
-        if key is None or key.key != event.evidence.get("key"):
+        key = self.key_of(str(event.evidence["login"]))
+        if key is None or key.key != event.evidence["key"]:
             self.fault("key_conflict", event, "所撤销的不是该账号在用的公钥")
             return
         self.keys[key.key] = replace(key, revoked_seq=event.seq)
 
     def check_signature(self, written: object, message: str, event: Event) -> bool:
         """Whether the event bears a good signature of the key its actor had at that point."""
-        key, found = self.key_of(event.actor), read_signature(written)
+        key = self.key_of(event.actor)
         if written is None:
-            plan = self.plans.get(self.plan or "")
+            plan = self.plans.get(self.plan)
             wanted = plan.signatures if plan is not None and event.role != "system" else ()
             named = event.case is not None and event.kind in wanted
             # Somebody has to begin: the first key of all is registered before anybody has one.
@@ -1205,6 +1223,7 @@ class Audit:
             elif (named or "all" in wanted) and not first:
                 self.fault("signature_missing", event, "方案要求此项签名，没有签名")
             return False
+        found = read_signature(written)
         space = "xianli-drill@v1" if self.drill else "xianli-event@v1"
         if found is None:
             words = "签名读不出"
@@ -1227,7 +1246,7 @@ class Audit:
     def quarantine(self, event: Event) -> None:
         """The second side of a quarantine: another person in another role, of the same damage."""
         given = event.evidence
-        proposal = self.proposals.get(("quarantine_proposed", event_id(given["proposal"]) or 0))
+        proposal = self.proposals.get(("quarantine_proposed", event.values["proposal"]))
         if proposal is None or any(
             proposal.evidence[name] != given[name] for name in ("code", "fingerprint")
         ):
@@ -1236,6 +1255,23 @@ class Audit:
         if proposal.role == event.role or proposal.person == event.person:
             self.fault("separation", event, "隔离须由县级办公室和审计人员两人办理")
         self.quarantined.add(str(given["code"]))
+
+    def draw_again(self, event: Event) -> None:
+        """A sample is what its seed draws from all who stood there; otherwise somebody chose."""
+        given, states = event.evidence, texts(event.evidence["states"]) or ()
+        unit_of = {
+            code: str(case.columns.get("unit"))
+            for code, case in sorted(self.cases.items())
+            if case.state in states
+        }
+        population = sha256("".join(f"{code}\t{unit}\n" for code, unit in unit_of.items()))
+        ranked = sorted(unit_of, key=lambda code: sha256(f"{given['seed']}|{population}|{code}"))
+        codes: list[str] = []
+        for one in listed(given["by_unit"]) or ():
+            unit, drawn = mapping(one).get("unit"), whole(mapping(one).get("drawn"))
+            codes += [code for code in ranked if unit_of[code] == unit][: drawn or 0]
+        if [given.get("population_hash"), given.get("codes")] != [population, sorted(codes)]:
+            self.fault("sample_differs", event, f"按种子 {show(given['seed'])} 重抽，与所记不同")
 
     def issue_letter(self, event: Event) -> None:
         """An official letter: numbered through its year without a gap, about known cases."""
@@ -1253,7 +1289,7 @@ class Audit:
 
     def answer_letter(self, event: Event) -> None:
         """The slip of a letter, once, by its unit or the county office."""
-        number = str(event.evidence.get("number"))
+        number = str(event.evidence["number"])
         unit, officer = self.letters.pop(number, None), self.officers.get(event.actor)
         if unit is None:
             self.fault("reference_unknown", event, f"没有待回执的函件 {show(number)}")
@@ -1271,7 +1307,7 @@ class Audit:
             self.fault("plan_malformed", event, f"方案缺少或读不出：{'、'.join(plan.faults)}")
         if event.plan is None or event.plan not in (digest, self.plan):
             self.fault("unknown_plan", event, "所引方案既不是所采用的，也不是此前有效的")
-        before = self.plans.get(self.plan or "")
+        before = self.plans.get(self.plan)
         if before is not None:
             self.revise(event, before, plan, digest)
         elif self.genesis and self.genesis[0].plan not in (None, digest):
@@ -1287,7 +1323,8 @@ class Audit:
         was, now = old.numbers, new.numbers  # unreadable ones are found elsewhere
         loosened = [name for name in LOOSER_UP if now.get(name, 0) > was.get(name, FOREVER)]
         loosened += [name for name in LOOSER_DOWN if now.get(name, FOREVER) < was.get(name, 0)]
-        if (new.warm_temperature or 0) < (old.warm_temperature or 0):
+        warm, needed = new.warm_temperature, old.warm_temperature
+        if warm is not None and needed is not None and warm < needed:
             loosened.append("warm_temperature")
         if set(new.exempt or ()) - set(old.exempt or ()):
             loosened.append("exempt_paths")
@@ -1295,15 +1332,14 @@ class Audit:
         for key, (first, last, verified) in before.items():
             later = after.get(key)
             moved = later is None or later[:2] != (first, last)
-            begun = first is not None and first <= event.heard
-            if moved and begun and (verified or later is None or not later[2]):
+            if moved and first <= event.heard and (verified or later is None or not later[2]):
                 loosened.append(f"{key[0]} 采暖季（{'·'.join(key[1:])}）")
         if loosened:
             self.fault("plan_loosened", event, f"修订放宽或改动了：{'、'.join(loosened)}")
         if new.verified <= old.verified and before == after:
             return
         named = event_id(event.evidence.get("proposed"))
-        proposal = self.proposals.get(("plan_proposed", named or 0))
+        proposal = self.proposals.get(("plan_proposed", named))
         if (
             proposal is None
             or plan_hash(proposal.evidence.get("document")) != digest
@@ -1343,7 +1379,7 @@ class Audit:
                 self.fault("edge_not_allowed", event, "此户尚未登记")
             return
         if event.source != case.state:
-            here, said = STATES.get(case.state or "", "未登记"), show(event.source)
+            here, said = state_name(case.state), show(event.source)
             self.fault("edge_not_allowed", event, f"推演的状态是{here}，事件写的是 {said}")
         if (event.source, event.target) not in EDGES[event.kind]:
             words = f"没有从 {show(event.source)} 到 {show(event.target)} 的这一步"
@@ -1351,7 +1387,7 @@ class Audit:
 
     def check_late(self, event: Event) -> None:
         """Paper later than the plan allows brings its document (design 3); ledgers are exempt."""
-        plan = self.plans.get(self.plan or "")
+        plan = self.plans.get(self.plan)
         limit = plan.numbers.get("backdating_days") if plan is not None else None
         happened = [event.day]
         if event.kind == "works":  # it tells of days of their own
@@ -1415,7 +1451,7 @@ class Audit:
         """Judge a permission by what was known: nothing after it has been read yet."""
         permit = Permit(
             event, case.state, case.columns.get("area"), case.columns.get("path"), case.accepted,
-            case.ready, case.device, self.plans.get(event.plan or ""), event.plan == self.plan,
+            case.ready, case.device, self.plans.get(event.plan), event.plan == self.plan,
         )  # fmt: skip
         permit.refusals = refusals(case, permit, drill=self.drill)
         case.permits.append(permit)
@@ -1431,6 +1467,7 @@ class Audit:
             self.refer(case, event)
         if freezes(event):
             case.frozen_since[event.seq] = event.heard
+        event.evidence = {}  # what the rule reads of it is in `values`; a county has many facts
         case.facts[event.seq] = event
 
     def refer(self, case: Case, event: Event) -> None:
@@ -1460,10 +1497,8 @@ class Audit:
             if not isinstance(earlier, int):
                 return
             target = case.facts[earlier]
-        if target.kind == "registered":
-            return
         frozen = freezes(target)
-        if target.kind == "old-facility" and target.values.get("status") in ("removed", "sealed"):
+        if target.values.get("status") in ("removed", "sealed"):
             case.struck.append(replace(target, values=dict(target.values)))
         target.day = event.day
         for name, reader in EVIDENCE.get(target.kind, {}).items():
@@ -1474,7 +1509,7 @@ class Audit:
             target.values[key] = reader(given)
             if target.values[key] is None:
                 self.fault("evidence_malformed", event, f"{key} 读不出：{show(given)}")
-        if frozen and not freezes(target) and target.seq in case.frozen_since:
+        if not freezes(target) and target.seq in case.frozen_since:
             case.suspensions.append((case.frozen_since.pop(target.seq), event.heard))
         elif freezes(target) and not frozen:
             case.frozen_since[target.seq] = event.heard
@@ -1525,7 +1560,7 @@ def refusals(case: Case, permit: Permit, *, drill: bool) -> list[str]:
     if event.day != today:
         reasons.append(f"许可日期 {iso(event.day)} 不是记录当日 {iso(today)}")
     if permit.state != "stable_season":
-        reasons.append(f"许可前不在稳定运行一季，而在{STATES.get(permit.state or '', '登记之前')}")
+        reasons.append(f"许可前不在稳定运行一季，状态是{state_name(permit.state)}")
     if event.role != "county_office":
         reasons.append("许可不是县级办公室发出（四.6）")
     if permit.accepted is None:
@@ -1569,7 +1604,7 @@ def season_refusals(case: Case, permit: Permit, plan: Plan, *, drill: bool) -> l
         for season in chosen
         if not (drill or season.verified)
     ]
-    begin = chosen[0].first or 0
+    begin = chosen[0].first
     start = clock_start(case, permit)
     if start is None:
         reasons.append("没有具备使用条件的日期（四.2）")
@@ -1597,10 +1632,7 @@ def ended_seasons(permit: Permit, plan: Plan) -> list[Season] | str:
         for season in plan.seasons
         if permit.area in season.areas and permit.path in season.paths
     ]
-    ended = sorted(
-        (season for season in mine if season.last is not None and season.last < today),
-        key=lambda season: (season.last or 0, season.first or 0),
-    )
+    ended = sorted((one for one in mine if one.last < today), key=lambda season: season.last)
     chosen = ended[-required:]
     if len(chosen) < required:
         return f"许可日前结束的采暖季只有 {len(chosen)} 个，应有 {required} 个（四.2）"
@@ -1609,8 +1641,8 @@ def ended_seasons(permit: Permit, plan: Plan) -> list[Season] | str:
         return f"采暖季不连续：{'、'.join(season.label for season in chosen)}（四.2）"
     for season in mine:
         # A later season of unknown dates may have ended too: then nobody knows which is the last.
-        later = season.last is None and season.label > chosen[-1].label
-        if later and (season.year is None or season.label[:4] <= iso(today)[:4]):
+        later = season.last == FOREVER and season.label > chosen[-1].label
+        if later and (season.year is None or season.year <= date.fromordinal(today).year):
             return f"{season.label} 采暖季的起止日期不明（四.2）"
     return chosen
 
@@ -1645,7 +1677,7 @@ def outages(case: Case, today: int, warm: Decimal) -> list[tuple[int, int]]:
             spans.append((fact.day, max(ends, default=FOREVER)))
     cold_since: int | None = None
     visits = (fact for fact in facts if fact.kind == "visit")
-    for visit in sorted(visits, key=lambda fact: (fact.day, fact.seq)):
+    for visit in sorted(visits, key=lambda fact: fact.day):  # on one day, in order of seq
         if not is_warm(visit, warm):
             cold_since = visit.day if cold_since is None else cold_since
         elif cold_since is not None:
@@ -1656,9 +1688,9 @@ def outages(case: Case, today: int, warm: Decimal) -> list[tuple[int, int]]:
     return spans
 
 
-def is_warm(visit: Event, warm: Decimal) -> bool:
-    """Whether the rooms were warm enough; a temperature that cannot be read is not."""
-    found = visit.values.get("temperature")
+def is_warm(fact: Event, warm: Decimal) -> bool:
+    """Whether this is a visit that found the rooms warm; what cannot be read did not."""
+    found = fact.values.get("temperature")
     return isinstance(found, Decimal) and found >= warm
 
 
@@ -1677,7 +1709,7 @@ def first_heat(case: Case, permit: Permit, plan: Plan, season: Season) -> int | 
     found: int | None = None
     for fact in case.facts.values():
         heated = fact.values.get("first_heat_on")
-        if fact.kind != "works" or fact.device != permit.device or not isinstance(heated, int):
+        if fact.device != permit.device or not isinstance(heated, int):
             continue
         if not max(since, last - 366) < heated <= last:
             continue
@@ -1695,7 +1727,7 @@ def stability_refusals(
     warm: Decimal,
 ) -> list[str]:
     """Point 3 of section 4 for one season whose days are known."""
-    first, last, today = season.first or 0, season.last or 0, permit.event.heard
+    first, last, today = season.first, season.last, permit.event.heard
     reasons = []
     heated = first_heat(case, permit, plan, season)
     if heated is None:
@@ -1710,15 +1742,13 @@ def stability_refusals(
         if found > plan.numbers[name]:
             reasons.append(f"{label} {found} 天，上限 {plan.numbers[name]} 天")
     visits = sum(
-        fact.kind == "visit" and first <= fact.day <= min(last, today) and is_warm(fact, warm)
+        first <= fact.day <= min(last, today) and is_warm(fact, warm)
         for fact in case.facts.values()
     )
     if visits < plan.numbers["warm_visits"]:
         reasons.append(f"季内测温合格 {visits} 次，应有 {plan.numbers['warm_visits']} 次")
     signed = any(
-        fact.kind == "signature"
-        and fact.values.get("season") == season.label
-        and last < fact.day <= today
+        fact.values.get("season") == season.label and last < fact.day <= today
         for fact in case.facts.values()
     )
     if not signed:
@@ -1731,27 +1761,20 @@ def runs(spans: Iterable[tuple[int, int]], first: int, last: int) -> list[int]:
 
     A day that two spans share counts once.
     """
+    out = {one for start, until in spans for one in range(max(start, first), min(until, last + 1))}
     lengths: list[int] = []
-    reached = -1
-    for start, until in sorted((max(a, first), min(b, last + 1)) for a, b in spans):
-        if start >= until:
-            continue
-        if not lengths or start > reached:
-            lengths.append(until - start)
-            reached = until
-        elif until > reached:
-            lengths[-1] += until - reached
-            reached = until
+    for one in sorted(out):
+        if one - 1 in out:
+            lengths[-1] += 1
+        else:
+            lengths.append(1)
     return lengths
 
 
 def permit_findings(case: Case, permit: Permit, *, drill: bool) -> Iterator[Finding]:
     """Unlawful by what was known, or else undermined by what came later; called at the end."""
-    code, reasons = "permission_unlawful", permit.refusals
-    if not reasons:
-        seasons = permit.seasons
-        code, reasons = "permission_undermined", refusals(case, permit, drill=drill)
-        permit.seasons = seasons
+    reasons = permit.refusals or refusals(case, permit, drill=drill)
+    code = "permission_unlawful" if permit.refusals else "permission_undermined"
     if reasons:
         event = permit.event
         words = f"户 {show(case.code)} 第 {event.seq} 号许可（{iso(event.heard)}）："
@@ -1774,10 +1797,9 @@ def removals(case: Case) -> Iterator[tuple[Event, str, str, str | None]]:
 
     A permission of the case must have been in force and not suspended on the day (design 4).
     """
-    wrong: set[int] = set()
-    for record, facility, code, by in standing_removals(case):
-        wrong |= {record.seq} if code else set()
-        yield record, facility, code, by
+    standing = list(standing_removals(case))
+    yield from standing
+    wrong = {record.seq for record, _, code, _ in standing if code}
     # "Ever recorded": a correction shows beside what it corrected, it does not erase it.
     for record in case.struck:
         for facility, status, _ in sighted(record):
@@ -1816,7 +1838,7 @@ def sighted(record: Event) -> Iterator[tuple[str, str, int | None]]:
     if record.kind == "old-facility":
         facilities = record.values.get("facility")
         for facility in facilities if isinstance(facilities, tuple) else ("?",):
-            yield facility, text(record.values.get("status")) or "?", None
+            yield facility, str(record.values.get("status")), None
         return
     items = record.values.get("facility") or record.values.get("old_facility")
     for item in items if isinstance(items, tuple) else ():
@@ -1827,14 +1849,13 @@ def sighted(record: Event) -> Iterator[tuple[str, str, int | None]]:
 
 def unlawful(case: Case, when: int, status: str) -> str:
     """The finding's code for a removal or sealing on this day, "" where it was lawful."""
-    standing = [permit for permit in case.permits if permit.event.heard <= when < permit.until]
-    if not standing:
-        return f"{status}_without_permission"
-    if any(start <= when < until for start, until in case.suspensions):
-        return f"{status}_while_suspended"
-    if all(permit.refusals for permit in standing):
-        return f"{status}_on_unlawful_permission"
-    return ""
+    # Each step of the case ends the permission before it: no two are in force on one day.
+    for permit in case.permits:
+        if permit.event.heard <= when < permit.until:
+            if any(start <= when < until for start, until in case.suspensions):
+                return f"{status}_while_suspended"
+            return f"{status}_on_unlawful_permission" if permit.refusals else ""
+    return f"{status}_without_permission"
 
 
 def removal_finding(case: Case, record: Event, facility: str, code: str, by: str | None) -> Finding:
@@ -1979,11 +2000,10 @@ def main(argv: list[str]) -> int:
 def parsed(file: Iterable[bytes]) -> Iterator[Object]:
     """The lines of a bundle; one that is no JSON object becomes empty, which is a finding."""
     for line in file:
-        try:
-            value: object = json.loads(line)
-        except (ValueError, RecursionError):
-            value = None
-        yield value if isinstance(value, dict) else {}
+        value: object = None
+        with suppress(ValueError, RecursionError):
+            value = json.loads(line)
+        yield mapping(value)
 
 
 def as_json(report: Report) -> str:
@@ -1998,8 +2018,8 @@ def as_json(report: Report) -> str:
     }  # fmt: skip
     everything = {
         "verified": not report.integrity, "events": report.events, "cases": report.cases,
-        "drill": report.drill, "removal": removal,
-        "findings": told(report.integrity, "code", "stream", "seq", "message"),
+        "drill": report.drill,
+        "findings": told(report.integrity, "code", "stream", "seq", "message"), "removal": removal,
         "proof": report.proof, "signatures_checked": report.signatures_checked,
         "quarantined": list(report.quarantined), "witnesses": list(report.witnesses),
     }  # fmt: skip
@@ -2021,7 +2041,7 @@ def as_text(report: Report) -> str:
     if not report.signatures_checked:
         lines.append("签名未核对：这台电脑的 Python 没有 cryptography（pip install cryptography）")
     for line in report.witnesses:
-        lines.append(f"见证人（请与其本人核对公钥）：{'+'.join(map(show, line.split('+', 2)))}")
+        lines.append(f"见证人（请与其本人核对公钥）：{'+'.join(map(show, line.split('+')))}")
     if report.quarantined:
         lines.append(f"已隔离：{'、'.join(map(show, report.quarantined))}")
     everything = report.integrity + report.removal
@@ -2034,4 +2054,5 @@ def as_text(report: Report) -> str:
 
 
 if __name__ == "__main__":
+    gc.disable()  # nothing that is kept is a cycle, and to look for one takes a quarter of the time
     sys.exit(main(sys.argv[1:]))

@@ -214,7 +214,7 @@ def _computed(then: Then, case: verify.Case, permit: verify.Permit) -> dict[str,
     grace = plan.numbers["first_heat_grace_days"]
     heats, lengths, visits, signed = [], [], [], []
     for season in chosen:
-        first, last = season.first or 0, season.last or 0
+        first, last = season.first, season.last
         heated = verify.first_heat(case, permit, plan, season)
         heats.append(heated)
         late = [(first, heated)] if heated is not None and heated > first + grace else []
