@@ -1933,7 +1933,7 @@ def test_a_restart_dated_ahead_counts_from_when_it_was_recorded(kind: str) -> No
 
 def test_a_first_heat_dated_ahead_counts_too() -> None:
     ahead = Step(
-        "works", "2024-05-02", evidence={"first_heat_on": "2024-05-01"}, heard="2024-02-01"
+        "works", "2024-02-02", evidence={"first_heat_on": "2024-02-01"}, heard="2023-12-01"
     )
 
     report = verify.examine(make(*story(ahead)))
