@@ -111,10 +111,10 @@ def _fill(
 ) -> Built:
     """Writes every page into the folder."""
     with db.connect(url).reading() as connection:
-        plan = register.plan_in_force(connection)
         # The pages are made by several processes: what is recorded meanwhile is not on any.
         known_at = clocks.known_at or asof.last_known(connection, None)[1]
         clocks = replace(clocks, known_at=known_at)
+        plan = register.plan_known_at(connection, known_at)
         shown = [unit for unit in plan.units if units is None or unit.code in units]
         county = dashboard.read(connection, plan, clocks, today, now)
         wanted = {unit.code for unit in shown}
