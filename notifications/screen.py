@@ -447,7 +447,7 @@ class Screen(Daily):
             f"截至 {found['as_of']}，{found['households']} 户，共 {found['pages']} 页；"
             "打开其中的 index.html"
         ]
-        if passed := _strings(found["passed_over"]):
+        if passed := words.strings(found["passed_over"]):
             lines.append(
                 f"没有单页的 {len(passed)} 户（当日尚未登记，或已隔离读不出）：{_few(passed, 10)}"
             )

@@ -13,7 +13,7 @@ from notifications import dashboard, render
 from notifications.dashboard import Board
 from notifications.dossier import Household, key_name
 from notifications.pages import Head
-from notifications.screen import clean
+from notifications.surface import clean
 from states.vocabulary import Path, State
 
 INDEX = "index.html"
