@@ -19,6 +19,7 @@ from states.vocabulary import Path, State
 INDEX = "index.html"
 _FEW = 3  # what is lacking, named; the rest is counted
 SCRIPT = "site.js"
+NO_VILLAGE = "（未填村名）"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class UnitPage:
         """Its households by village, both in the order of their codes."""
         found: dict[str, list[Home]] = {}
         for home in self.homes:
-            found.setdefault(home.village, []).append(home)
+            found.setdefault(home.village or NO_VILLAGE, []).append(home)
         return found
 
 
@@ -76,7 +77,8 @@ def next_step(household: Household) -> str:
     if state is State.CLOSED:
         return "—"
     if state is State.REMOVAL_PERMITTED:
-        return "可自愿拆除，不是义务"
+        in_force = household.facts.permitted_on(household.as_of) is not None
+        return "可自愿拆除，不是义务" if in_force else "许可中止，不得拆除：先销号"
     answer = household.next_step or household.permit
     name = answer.trigger.label
     if answer.possible:

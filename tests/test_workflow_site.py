@@ -385,6 +385,71 @@ def test_a_failed_run_leaves_the_site_as_it_was(
     assert versions(out) == kept
 
 
+def test_a_run_that_fails_after_one_that_died_puts_the_old_site_back(
+    county: County, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "web"
+    build(county, out, links=False)
+    before = contents(out)
+    out.rename(tmp_path / ".web.versions" / "old")  # where a run died between two renames
+
+    def full(path: Path, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(site, "_put", full)
+    with pytest.raises(BadFile):
+        build(county, out, links=False)
+
+    assert contents(out) == before
+
+
+def test_a_new_folder_that_does_not_get_its_place_gives_it_back(
+    county: County, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "web"
+    build(county, out, links=False)
+    before = contents(out)
+    rename = Path.rename
+
+    def held_open(self: Path, target: Path) -> Path:
+        if target == out and self.name != "old":
+            raise PermissionError(13, "in use")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", held_open)
+    with pytest.raises(BadFile, match="in use"):
+        build(county, out, links=False)
+
+    assert contents(out) == before
+    assert versions(out) == []
+
+
+def row(out: Path, code: str) -> str:
+    """A household's line in its unit's list."""
+    text = (out / code[:3] / "index.html").read_text(encoding="utf-8")
+    [found] = re.findall(rf'<tr><td class="code"><a [^>]*>{code}</a>.*?</tr>', text)
+    return str(found)
+
+
+def test_the_next_step_says_what_is_lacking(county: County, tmp_path: Path) -> None:
+    county.advance(TOWN[4], Trigger.CLOSE, LATER, *made_up.CLOSING)
+    build(county, tmp_path / "web")
+
+    assert "可自愿拆除，不是义务" in row(tmp_path / "web", CODE)
+    assert "允许拆除：缺首次供热日期" in row(tmp_path / "web", TOWN[1])
+    assert "确户完成：缺" in row(tmp_path / "web", TOWN[3])
+    assert '<td class="next">—</td>' in row(tmp_path / "web", TOWN[4])
+
+
+def test_a_suspended_permission_is_no_leave_to_remove(county: County, tmp_path: Path) -> None:
+    county.advance(CODE, FactKind.COMPLAINT, LATER, ("what", "不暖和"))
+
+    build(county, tmp_path / "web")
+
+    assert "许可中止，不得拆除" in row(tmp_path / "web", CODE)
+    assert "可自愿拆除" not in row(tmp_path / "web", CODE)
+
+
 def test_two_runs_do_not_build_at_once(county: County, tmp_path: Path) -> None:
     out = tmp_path / "web"
     build(county, out)
@@ -421,7 +486,7 @@ def test_a_village_s_name_is_only_text(county: County, tmp_path: Path, village: 
         scripts = re.findall(r"<script[^>]*>", text)
         assert scripts in ([], ['<script type="application/json" id="known">', "<script>"])
     villages = [name for name, _ in known((out / "index.html").read_text())[0][2]]
-    assert villages
+    assert (village or "（未填村名）") in villages
 
 
 def test_a_code_that_is_no_file_s_name_stops_the_site(county: County, tmp_path: Path) -> None:

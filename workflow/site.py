@@ -90,6 +90,7 @@ def build(
             built = _fill(fresh, place, url, units, clocks, today, now, progress, processes)
             place.swap(fresh)
         finally:
+            place.recover()
             place.clear()
     built.replaced = replaced
     return built
@@ -313,8 +314,6 @@ class _Place:
     def clear(self) -> None:
         """Removes every version but the one that is shown, and what else a dead run left."""
         shown = self._target() if self.out.is_symlink() else None
-        if not os.path.lexists(self.out) and (self.beside / "old").exists():
-            return  # a swap that failed midway: the old site is all there is
         for one in self.beside.iterdir():
             if one.name == LOCK or one == shown:
                 continue
