@@ -330,29 +330,32 @@ FAULTS: dict[str, tuple[Break, str, Line]] = {
         Line.SINGLE,
     ),
     "late first heat is no outage": (
-        function(season, "_spells", "facts.first_heat_on and", "False and"),
+        function(season, "_spells", "heat and", "False and"),
         HEAT,
         Line.SINGLE,
     ),
     "grace is a day too long": (
         function(
             season,
-            "_spells",
-            "first_heat_on > season.first_day + grace",
-            "first_heat_on > season.first_day + grace * 2",
+            "first_heat_late",
+            "heat > season.first_day + grace",
+            "heat > season.first_day + grace * 2",
         ),
         HEAT,
         Line.SINGLE,
     ),
     "the last day of grace is late": (
-        function(
-            season, "_spells", "facts.first_heat_on > season", "facts.first_heat_on >= season"
-        ),
+        function(season, "first_heat_late", "heat > season", "heat >= season"),
         HEAT,
         Line.LAWFUL,
     ),
+    "the first winter's heat stands for the second": (
+        function(season, "first_heat", "if heated_season(facts, plan, heat) == season", ""),
+        "两个采暖季",
+        Line.FIRST_HEAT,
+    ),
     "a new device keeps the old one's first heat": (
-        function(facts, "_start_works_again", "facts.first_heat_on = None", "pass"),
+        function(facts, "_start_works_again", "facts.first_heats = []", "pass"),
         CLOCK,
         Line.FIRST_HEAT,
     ),

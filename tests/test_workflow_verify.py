@@ -1105,12 +1105,41 @@ def test_two_seasons_must_follow_each_other(label: str, over: bool) -> None:
         changed("visit", "2023-10-13", temperature=20),
         changed("visit", "2023-10-14", temperature=20),
         changed("signature", "2023-10-21", season=label),
+        changed("works", "2023-11-02", first_heat_on="2023-11-02"),
         heat=changed("works", "2023-10-11", first_heat_on="2023-10-11"),
     )
     lines = make(*steps, plan=plan)
     row(lines, "permission")["season_first_day"] = "2023-10-12"
 
     assert removal(lines) == (["permission_unlawful"] if over else [])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "over"),
+    [
+        ("2023-10-11", "2023-11-02", False),
+        ("2023-10-20", "2023-10-21", False),
+        ("2023-10-11", "2023-10-20", True),
+        ("2023-10-21", "2023-11-02", True),
+        ("2022-10-19", "2023-11-02", True),
+        ("2022-10-20", "2023-11-02", False),
+    ],
+)
+def test_each_season_needs_a_first_heat_of_its_own(first: str, second: str, over: bool) -> None:
+    early = season("2022-2023", "2023-10-12", "2023-10-20")
+    plan = make_plan([early, *SEASONS], required_seasons=2, outage_days=9, outage_days_total=9)
+    steps = story(
+        changed("visit", "2023-10-13", temperature=20),
+        changed("visit", "2023-10-14", temperature=20),
+        changed("signature", "2023-10-21", season="2022-2023"),
+        changed("works", "2023-11-02", first_heat_on=second),
+        heat=changed("works", "2023-11-01", first_heat_on=first),
+    )
+    lines = make(*steps, plan=plan)
+    row(lines, "permission")["season_first_day"] = "2023-10-12"
+
+    codes = [finding.code for finding in verify.examine(lines).removal]
+    assert codes == (["permission_unlawful"] if over else [])
 
 
 def test_the_most_recent_season_counts_and_not_an_earlier_one() -> None:
@@ -1184,8 +1213,9 @@ LATE = {"heard": "2024-05-01", "attach": ("d",)}
         (later("works", "2023-11-20", first_heat_on="2023-11-20"), True),
         (later("works", "2024-04-30", first_heat_on="2023-11-20"), True),
         (later("works", "2024-04-30", first_heat_on="2024-04-30"), False),
-        (later("works", PERMIT_DAY, first_heat_on="2024-04-30"), True),
-        (later("works", "2024-04-30", first_heat_on=PERMIT_DAY), True),
+        (later("works", PERMIT_DAY, first_heat_on="2024-04-30"), False),
+        (later("works", "2024-04-30", first_heat_on=PERMIT_DAY), False),
+        (later("works", "2024-04-30", first_heat_on=LAST_DAY), True),
         (later("correct", "2024-04-05", "zhang", id="@visit_1"), True),
         (later("correct", "2023-12-01", "zhang", id="@visit_1", temperature="15"), True),
         (later("correct", "2023-12-05", "zhang", id="@visit_1"), False),
@@ -1903,7 +1933,7 @@ def test_a_restart_dated_ahead_counts_from_when_it_was_recorded(kind: str) -> No
 
 def test_a_first_heat_dated_ahead_counts_too() -> None:
     ahead = Step(
-        "works", "2024-05-02", evidence={"first_heat_on": "2024-05-01"}, heard="2024-02-01"
+        "works", "2024-05-02", evidence={"first_heat_on": "2024-03-30"}, heard="2024-02-01"
     )
 
     report = verify.examine(make(*story(ahead)))

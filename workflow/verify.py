@@ -262,6 +262,7 @@ NAMED: dict[str, tuple[str, set[str]]] = {
     "resolve": ("id", {"violation", "complaint", "finding", "notice"}),
     "correct": ("id", FACTS | {"registered"}),
 }
+WORKS_DAYS = ("started_on", "installed_on", "ready_on", "first_heat_on")
 # The numbers that section 4 and the register of late paper need of a plan, and which way is looser
 # when it is revised (design 8); temperature and exempt paths are compared apart.
 RULE_NUMBERS = (
@@ -1388,7 +1389,10 @@ class Audit:
         """Paper later than the plan allows brings its document (design 3); ledgers are exempt."""
         plan = self.plans.get(self.plan)
         limit = plan.numbers.get("backdating_days") if plan is not None else None
-        late = event.heard - event.day
+        happened = [event.day]
+        if event.kind == "works":  # it tells of days of their own
+            happened += [one for name in WORKS_DAYS if (one := day(event.evidence.get(name)))]
+        late = event.heard - min(happened)
         if limit is None or late <= limit or event.kind in ("registered", "amended"):
             return
         if not event.documented and not (event.kind == "correct" and event.attached):
@@ -1690,15 +1694,19 @@ def is_warm(fact: Event, warm: Decimal) -> bool:
     return isinstance(found, Decimal) and found >= warm
 
 
-def first_heat(case: Case, permit: Permit) -> int | None:
-    """The last first heat recorded for the device that the permission is about."""
+def first_heat(case: Case, permit: Permit, plan: Plan, season: Season) -> int | None:
+    """The last first heat recorded for this season and the device that the permission is about.
+
+    It is of this season after the last day of every one that ended before, and within a year.
+    """
+    last, mine = season.last, (permit.area, permit.path)
+    ends = [one.last for one in plan.seasons if mine[0] in one.areas and mine[1] in one.paths]
+    since = max((end for end in ends if end < last), default=0)
     found: int | None = None
     for fact in case.facts.values():
         heated = fact.values.get("first_heat_on")
-        if fact.device != permit.device or not isinstance(heated, int):
-            continue
-        if fact.seq < permit.event.seq or min(heated, fact.day) <= permit.event.heard:
-            found = heated
+        if fact.device == permit.device and isinstance(heated, int):
+            found = heated if max(since, last - 366) < heated <= last else found
     return found
 
 
@@ -1713,7 +1721,7 @@ def stability_refusals(
     """Point 3 of section 4 for one season whose days are known."""
     first, last, today = season.first, season.last, permit.event.heard
     reasons = []
-    heated = first_heat(case, permit)
+    heated = first_heat(case, permit, plan, season)
     if heated is None:
         reasons.append("没有首次供热的日期")
     elif heated > first + plan.numbers["first_heat_grace_days"]:
