@@ -2688,6 +2688,12 @@ def test_works_told_of_long_ago_are_late_paper(name: str, told: str, late: bool)
     assert integrity(make(*story(pause))) == set()
 
 
+def test_works_recorded_late_are_late_paper_however_new_the_days_they_tell_of() -> None:
+    works = Step("works", "2024-05-01", evidence={"started_on": "2024-05-16"}, heard="2024-05-17")
+
+    assert "late_without_document" in integrity(make(*story(works)))
+
+
 @pytest.mark.parametrize("other", [{"areas": ["county_town"]}, {"paths": ["central_heating"]}])
 def test_seasons_of_others_do_not_bound_the_first_heat(other: Line) -> None:
     odd = {**season("2022-2023", "2023-10-12", "2023-11-20"), **other}
