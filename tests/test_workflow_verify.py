@@ -2676,3 +2676,39 @@ def test_what_a_permission_did_not_rest_on_is_empty_in_its_row() -> None:
         row(lines, "permission").update(dict.fromkeys(empty))
 
         assert integrity(lines) == {wrong}
+
+
+@pytest.mark.parametrize("name", verify.WORKS_DAYS)
+@pytest.mark.parametrize(("told", "late"), [("2024-04-16", False), ("2024-04-15", True)])
+def test_works_told_of_long_ago_are_late_paper(name: str, told: str, late: bool) -> None:
+    works = Step("works", "2024-05-01", evidence={name: told})
+    pause = Step("pause", "2024-05-01", evidence={name: told})
+
+    assert ("late_without_document" in integrity(make(*story(works)))) is late
+    assert integrity(make(*story(pause))) == set()
+
+
+def test_works_recorded_late_are_late_paper_however_new_the_days_they_tell_of() -> None:
+    works = Step("works", "2024-05-01", evidence={"started_on": "2024-05-16"}, heard="2024-05-17")
+
+    assert "late_without_document" in integrity(make(*story(works)))
+
+
+@pytest.mark.parametrize("other", [{"areas": ["county_town"]}, {"paths": ["central_heating"]}])
+def test_seasons_of_others_do_not_bound_the_first_heat(other: Line) -> None:
+    odd = {**season("2022-2023", "2023-10-12", "2023-11-20"), **other}
+
+    assert refused_by(make_plan([odd, *SEASONS])) is False
+
+
+def test_the_first_heat_comes_after_every_season_before() -> None:
+    before = [
+        season("2021-2022", "2022-11-01", "2023-03-31"),
+        season("2022-2023", "2023-10-12", "2023-10-20"),
+    ]
+    heat = {"heat": changed("works", "2023-10-15", first_heat_on="2023-10-15")}
+
+    assert removal(make(*story(**heat), plan=make_plan([*before, *SEASONS]))) == [
+        "permission_unlawful"
+    ]
+    assert removal(make(*story(**heat), plan=make_plan([before[0], *SEASONS]))) == []

@@ -1699,22 +1699,14 @@ def first_heat(case: Case, permit: Permit, plan: Plan, season: Season) -> int | 
 
     It is of this season after the last day of every one that ended before, and within a year.
     """
-    ends = [
-        one.last
-        for one in plan.seasons
-        if permit.area in one.areas and permit.path in one.paths and one.last is not None
-    ]
-    last = season.last or 0
+    last, mine = season.last, (permit.area, permit.path)
+    ends = [one.last for one in plan.seasons if mine[0] in one.areas and mine[1] in one.paths]
     since = max((end for end in ends if end < last), default=0)
     found: int | None = None
     for fact in case.facts.values():
         heated = fact.values.get("first_heat_on")
-        if fact.device != permit.device or not isinstance(heated, int):
-            continue
-        if not max(since, last - 366) < heated <= last:
-            continue
-        if fact.seq < permit.event.seq or min(heated, fact.day) <= permit.event.heard:
-            found = heated
+        if fact.device == permit.device and isinstance(heated, int):
+            found = heated if max(since, last - 366) < heated <= last else found
     return found
 
 
