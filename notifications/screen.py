@@ -444,7 +444,8 @@ class Screen(Daily):
         """`report site`."""
         lines = [
             f"{clean(found['folder'])}：网站{'已换新' if found['replaced'] else '已建好'}，"
-            f"截至 {found['as_of']}，{found['households']} 户，共 {found['pages']} 页；"
+            f"截至 {found['as_of']}{words.drill(found)}，{found['households']} 户，"
+            f"共 {found['pages']} 页；"
             "打开其中的 index.html"
         ]
         if passed := words.strings(found["passed_over"]):

@@ -34,6 +34,7 @@ def test_the_county_office_gets_every_unit(office: Office, tmp_path: Path) -> No
     again = office.run("report", "site", tmp_path / "web", as_json=False)
     assert again.status == 0
     assert "网站已换新" in again.text
+    assert "演练" in again.text
 
 
 def test_a_unit_s_officer_gets_the_own_unit_only(

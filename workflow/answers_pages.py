@@ -45,6 +45,7 @@ def site(found: Built) -> dict[str, Json]:
         "folder": str(found.folder),
         "as_of": found.as_of.isoformat(),
         "known_at": instant_text(found.known_at),
+        "drill": found.drill,
         "units": list(found.units),
         "households": found.households,
         "pages": found.pages,

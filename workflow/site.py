@@ -48,6 +48,7 @@ class Built:
     folder: Path
     as_of: date
     known_at: datetime
+    drill: bool
     units: tuple[str, ...]
     households: int = 0
     pages: int = 0
@@ -140,6 +141,7 @@ def _fill(
             folder=place.out,
             as_of=clocks.as_of,
             known_at=known_at,
+            drill=register.is_drill(connection),
             units=tuple(unit.code for unit in shown),
             households=len(told),
             pages=len(told),
