@@ -423,9 +423,12 @@ _FIGURES = (
     ("确户", "confirmed"),
     ("选型", "selected"),
     ("开工", "started"),
+    ("安装", "installed"),
+    ("通电", "powered"),
     ("施工完成", "completed"),
     ("验收合格", "accepted"),
 )
+_INSTEAD = {"completed": "powered", "period_done": "change", "chance": "change"}
 _LATENESS = (("逾期", "overdue"), ("有风险", "at_risk"))
 
 
@@ -468,15 +471,31 @@ def _bulletin(notice: Bulletin) -> Letter:
             blocks=(
                 _standings(notice),
                 Paragraph(
-                    f"注：截至{notices.day(notice.as_of)}；“本期验收”指{period}。完成率为验收合格"
+                    f"注：截至{notices.day(notice.as_of)}；{_terms(everybody, period)}"
+                    "完成率为验收合格"
                     "户数（含计划外户）与任务户数之比，可以超过100%；任务不足"
                     f"{figures.RATE_FROM}户的单位列户数，不列比率。“有风险”不含已逾期的户。"
-                    "排名按施工完成户数与任务户数之比，限乡（镇）。"
+                    + _ranked_by(everybody)
                 ),
             ),
             wide=True,
         ),
     )
+
+
+def _terms(lines: Sequence[Standing], period: str) -> str:
+    if all(line.change is None for line in lines):
+        return f"“本期验收”指{period}。"
+    return (
+        f"本期为{period}，“较上期”为验收合格户数与上期末之差。“开工”“安装”“通电”按工程登记的日期，"
+        "“通电”即具备使用条件，不含已关闭的户。"
+    )
+
+
+def _ranked_by(lines: Sequence[Standing]) -> str:
+    if all(line.rank is None for line in lines):
+        return ""
+    return "排名按验收合格户数与任务户数之比，限乡（镇），比率相同的名次相同。"
 
 
 def _overall(lines: Sequence[Standing], period: str) -> str:
@@ -501,16 +520,20 @@ def _standings(notice: Bulletin) -> Table:
         *((Column(name, 18), key) for name, key in _FIGURES),
         (Column("完成率", 20), "accepted"),
         (Column("本期验收", 18), "period_done"),
+        (Column("较上期", 16), "change"),
         *((Column(name, 16), key) for name, key in _LATENESS),
         (Column("按期完成概率", 27), "chance"),
         (Column("排名", 12), "rank"),
+        (Column("备注", 22), "note"),
     ]
-    # A figure that nobody has is no column.
-    kept = [
-        index
-        for index, (_, key) in enumerate(shown)
-        if key is None or any(getattr(line, key) is not None for line in everybody)
-    ]
+    known = {
+        key
+        for _, key in shown
+        if key is not None and any(getattr(line, key) is not None for line in everybody)
+    }
+    # A figure that nobody has is no column; nor one that a newer column says better.
+    known -= {old for old, new in _INSTEAD.items() if new in known}
+    kept = [index for index, (_, key) in enumerate(shown) if key is None or key in known]
 
     def row(first: str, line: Standing, *, strong: bool = False) -> Row:
         cells = _standing(first, line)
@@ -539,9 +562,11 @@ def _standing(first: str, line: Standing) -> tuple[str, ...]:
         *(_told(getattr(line, key)) for _, key in _FIGURES),
         NONE if line.accepted is None else figures.rate(line.accepted, line.task),
         _told(line.period_done),
+        NONE if line.change is None else f"{line.change:+d}" if line.change else "0",
         *(_told(getattr(line, key)) for _, key in _LATENESS),
         _told(line.chance),
         _told(line.rank),
+        line.note or "",
     )
 
 
@@ -559,6 +584,9 @@ def _together(name: str, lines: Sequence[Standing]) -> Standing:
         at_risk=_sum(lines, "at_risk"),
         chance=None,
         rank=None,
+        installed=_sum(lines, "installed"),
+        powered=_sum(lines, "powered"),
+        change=_sum(lines, "change"),
     )
 
 

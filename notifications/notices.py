@@ -141,7 +141,8 @@ class Standing:
     """A unit's line in the 通报: households, None where nobody counted.
 
     `accepted` counts every household in 稳定运行一季 or 允许拆除, over the plan too; `chance` is
-    worded by `chance`.
+    worded by `chance`. `powered` households have 具备使用条件; `change` is what `accepted` gained
+    or lost since the end of the period before.
     """
 
     unit_name: str
@@ -156,6 +157,10 @@ class Standing:
     at_risk: int | None
     chance: str | None
     rank: int | None
+    installed: int | None = None
+    powered: int | None = None
+    change: int | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,9 +335,11 @@ def _plain(value: object) -> Plain:
 
 def _built(of: type[One], given: Mapping[str, Plain]) -> One:
     hints = {name: hint for name, hint in get_type_hints(of).items() if name != "kind"}
-    if hints.keys() != given.keys():
-        raise KeyError(f"{of.__name__}: {', '.join(sorted(hints.keys() ^ given.keys()))}")
-    return of(**{name: _value(hint, given[name]) for name, hint in hints.items()})
+    # A notice that was queued before a figure was counted has none of it.
+    late = {one.name for one in fields(of) if one.default is None}  # type: ignore[arg-type]
+    if odd := (hints.keys() ^ given.keys()) - (late - given.keys()):
+        raise KeyError(f"{of.__name__}: {', '.join(sorted(odd))}")
+    return of(**{name: _value(hints[name], value) for name, value in given.items()})
 
 
 def _value(hint: object, given: Plain) -> object:
