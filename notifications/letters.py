@@ -545,8 +545,8 @@ def _standings(notice: Bulletin) -> Table:
             continue
         rows.append(Row((name,), strong=True))
         rows += [row(str(index), line) for index, line in enumerate(lines, 1)]
-        rows.append(row("", _together("小计", lines), strong=True))
-    rows.append(row("", _together("合计", everybody), strong=True))
+        rows.append(row("", together("小计", lines), strong=True))
+    rows.append(row("", together("合计", everybody), strong=True))
     return Table(
         tuple(shown[index][0] for index in kept),
         tuple(rows),
@@ -570,7 +570,8 @@ def _standing(first: str, line: Standing) -> tuple[str, ...]:
     )
 
 
-def _together(name: str, lines: Sequence[Standing]) -> Standing:
+def together(name: str, lines: Sequence[Standing]) -> Standing:
+    """A line that adds up; what cannot be added is None."""
     return Standing(
         unit_name=name,
         task=sum(line.task for line in lines),

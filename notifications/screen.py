@@ -161,6 +161,21 @@ def label(key: str, value: object) -> str:
     return clean(OTHER_KINDS.get(str(value), value))
 
 
+BULLETIN_FIGURES = {
+    "task": "任务数",
+    "confirmed": "确户",
+    "selected": "选型",
+    "started": "开工",
+    "installed": "安装",
+    "powered": "通电",
+    "accepted": "验收",
+    "change": "较上期",
+    "overdue": "逾期",
+    "at_risk": "有风险",
+    "rank": "排名",
+}
+
+
 class Screen:
     """A terminal of a width in columns, with or without colour."""
 
@@ -780,6 +795,50 @@ class Screen:
         if found["returned_file"]:
             told += f"\n退回的行写在 {clean(found['returned_file'])}，改正后可再交"
         return told
+
+    def bulletin(self, found: Answer) -> str:
+        """`report bulletin`."""
+        files = found["files"]
+        assert isinstance(files, list)
+        said = f"{found['since']} 至 {found['as_of']}{_drill(found)}"
+        number = found["number"]
+        if number is not None:
+            said = f"{number}（{'已公布' if found['new'] else '此前已公布'}） {said}"
+        return "\n".join([said, *(clean(file) for file in files)])
+
+    def bulletins(self, found: Answer) -> str:
+        """`report bulletins`."""
+        lines = found["bulletins"]
+        assert isinstance(lines, list)
+        if not lines:
+            return "还没有公布过通报"
+        keys = ("number", "period", "as_of", "known_at", "hash")
+        headings = ("文号", "期间", "截至", "所知至", "数字的摘要")
+        rows = [[one[key][:16] if key == "hash" else one[key] for key in keys] for one in lines]
+        return self.table(headings, rows)
+
+    def bulletin_difference(self, found: Answer) -> str:
+        """`report compare`."""
+        changes, cases = found["changes"], found["cases"]
+        assert isinstance(changes, list)
+        assert isinstance(cases, list)
+        title = f"{found['number']}，截至 {found['as_of']}{_drill(found)}"
+        if not changes and not cases:
+            return f"{title}：公布后没有变化"
+        rows = [
+            (one["unit_name"], BULLETIN_FIGURES[one["figure"]], one["was"], one["becomes"])
+            for one in changes
+        ]
+        parts = [
+            self.table(("责任单位", "数字", "公布", "现在"), rows, title=title, numbers=(2, 3))
+        ]
+        for one in cases:
+            events = "、".join(
+                f"第 {e['seq']} 号事件（{label('kind', e['kind'])}，{e['occurred_on']}）"
+                for e in one["events"]
+            )
+            parts.append(f"{one['code']}：{events}")
+        return "\n".join(parts)
 
     def ledgers(self, found: Answer) -> str:
         """`report ledgers`."""

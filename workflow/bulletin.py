@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, insert, select
 from notifications import figures, notices
 from notifications.notices import Bulletin, Standing
 from states import deadlines
-from states.facts import CaseFacts, fold
+from states.facts import CaseFacts, Event, fold
 from states.plan import Plan
 from states.vocabulary import Role, State, Trigger
 from states.workdays import local_date
@@ -29,6 +29,7 @@ from workflow.models import JournalRow
 
 READERS = frozenset({Role.UNIT_HEAD, Role.COUNTY_OFFICE})
 WEEK = timedelta(days=7)
+ONE_DAY = timedelta(days=1)
 BUILT = frozenset({*deadlines.DONE, State.ACCEPTANCE})
 _JOURNAL = JournalRow.metadata.tables["journal"]
 
@@ -86,6 +87,17 @@ def households(
     return found
 
 
+def household(
+    code: str, events: Sequence[Event], plan: Plan, day: date
+) -> tuple[State, Household] | None:
+    """How one case counts on a past day by these of its events; None where it does not."""
+    facts = fold(code, events, day)
+    if facts is None:
+        return None
+    found = cases.position(facts, plan, day)
+    return found.state, _household(found, facts, day)
+
+
 def _household(one: Position, facts: CaseFacts, as_of: date) -> Household:
     works = facts.works
     built = one.state in BUILT
@@ -126,7 +138,7 @@ def bulletin(
     done = progress.progress(connection, plan, clocks)
     since = period.since(as_of)
     gained = _accepted(connection, since, as_of, clocks.known_at)
-    before = _done_on(connection, plan, since - timedelta(days=1), clocks.known_at)
+    before = _done_on(connection, plan, since - ONE_DAY, clocks.known_at)
     late = {line.unit: line for line in found.by_unit}
     ranks = (
         _ranks(plan, {code: line.done for code, line in late.items()})

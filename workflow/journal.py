@@ -466,6 +466,13 @@ def cases_with_matters(connection: Connection) -> list[str]:
     return sorted(found)
 
 
+def cases_since(connection: Connection, seq: int) -> list[str]:
+    """The cases that have events after this one, in the order of codes."""
+    query = select(_TABLE.c.stream).where(_TABLE.c.seq > seq, _TABLE.c.stream.like("case:%"))
+    found = connection.execute(query.distinct()).scalars()
+    return sorted(stream.removeprefix("case:") for stream in found)
+
+
 def size(connection: Connection) -> int:
     """How many events there are."""
     return connection.execute(select(func.count()).select_from(_TABLE)).scalar_one()

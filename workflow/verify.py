@@ -227,6 +227,7 @@ OTHER_KINDS: dict[tuple[str, str], tuple[str, set[str]]] = {
     ("samples", "sample_results"): ("抽查结果", {"auditor"}),
     ("letters", "letter_issued"): ("发函", {"system"}),
     ("letters", "letter_answered"): ("函件回执", UNIT | COUNTY),
+    ("bulletins", "bulletin_published"): ("公布通报", COUNTY),
 }
 GENESIS = (("database", "init"), ("plan", "plan_adopted"), ("officers", "officer_added"))
 
@@ -1429,6 +1430,7 @@ class Audit:
             "quarantine_confirmed": self.confirm_quarantine,
             "holidays_entered": self.enter_holidays,
             "letter_issued": self.issue_letter, "letter_answered": self.answer_letter,
+            "bulletin_published": self.publish_bulletin,
         }  # fmt: skip
         if event.kind != "plan_adopted":
             self.check_plan(event)
@@ -1510,6 +1512,24 @@ class Audit:
             if not isinstance(code, str) or code not in self.cases:
                 self.fault("reference_unknown", event, f"函件所列 {show(code)} 不是已登记的户")
         self.letters[number] = unit
+
+    def publish_bulletin(self, event: Event) -> None:
+        """A frozen bulletin: numbered through its year without a gap, its figures as hashed."""
+        number, kept = text(event.evidence.get("number")), event.evidence.get("document")
+        known, year = event.evidence.get("known_seq"), date.fromordinal(event.day).year
+        if number is None or not isinstance(kept, dict) or not isinstance(known, int):
+            self.fault("evidence_malformed", event, "通报缺少文号、正文或截止的事件序号")
+            return
+        self.series["bulletin", year] = self.series.get(("bulletin", year), 0) + 1
+        if not number.endswith(f"〔{year}〕{self.series['bulletin', year]}号"):
+            words = f"文号 {show(number)} 不是本年通报第 {self.series['bulletin', year]} 号"
+            self.fault("evidence_malformed", event, words)
+        form = json.dumps(kept, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(form.encode("utf-8", "replace")).hexdigest()
+        if digest != event.evidence.get("hash") or kept.get("number") != number:
+            self.fault("evidence_malformed", event, f"{show(number)} 的数字与公布时的摘要不符")
+        if known >= event.seq:
+            self.fault("evidence_malformed", event, f"{show(number)} 所据的事件在公布之后")
 
     def answer_letter(self, event: Event) -> None:
         """The slip of a letter, once, by its unit or the county office."""
