@@ -80,13 +80,19 @@ def test_what_is_recorded_later_is_named_and_the_frozen_figures_stay(place: Coun
     assert found.published == kept
 
 
-def test_the_independent_audit_accepts_a_publication(place: County, tmp_path: Path) -> None:
-    from workflow import audit
-
+def test_the_audit_accepts_a_publication_and_finds_figures_that_were_changed(
+    place: County, tmp_path: Path
+) -> None:
     publish(place, COMPLETED)
     with place.database.reading() as connection:
-        report = audit.report(connection)
-    assert not report.findings
+        assert audit.verification(connection).findings == ()
+        bundle = list(audit.lines(connection))
+    forged = [line.replace('\\"task\\":8', '\\"task\\":9') for line in bundle]
+
+    found = verify.examine(forged)
+
+    assert forged != bundle
+    assert any("摘要不符" in finding.message for finding in found.integrity)
 
 
 def test_the_workbook_holds_typed_values_charts_and_no_formula(

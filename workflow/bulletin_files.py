@@ -79,7 +79,7 @@ def publish(
     with database.reading() as connection:
         frozen = Clocks(kept.as_of, past=True, known_at=kept.known_at)
         counted = _counted(connection, frozen, None, kept)
-        return _write(connection, files, kept.period, kept.document, counted, kept, new=new)
+        return _write(connection, files, kept.period, dict(kept.document), counted, kept, new=new)
 
 
 def _refused(folder: Path, wanted: Wanted, *, force: bool) -> list[Path]:
