@@ -9,7 +9,7 @@ from county import ACCEPTED, CODE, COMPLETED, TOWN, County, carry, complete, fre
 from python_calamine import CalamineWorkbook
 
 from states.vocabulary import State
-from workflow import bulletin_files, bulletins
+from workflow import audit, bulletin_files, bulletins, verify
 from workflow.bulletin import Period
 from workflow.bulletin_files import Wanted
 from workflow.cases import Clocks
