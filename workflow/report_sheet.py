@@ -83,6 +83,7 @@ def write(
     if notice.unverified:
         basis = f"未经核实的参数：{'、'.join(notice.unverified)}"
         sheet.write_string(2, 0, basis, look["caption"])
+    sheet.set_row(3, 32)  # the longest heading takes two lines
     for column, (heading, width) in enumerate(zip(HEADINGS, WIDTHS, strict=True)):
         sheet.write_string(3, column, heading, look["head"])
         sheet.set_column(column, column, width)
@@ -100,7 +101,9 @@ def write(
         if one.task < figures.RATE_FROM:
             sheet.write_string(row, 9, figures.rate(accepted, one.task), look[style])
         else:
-            sheet.write_number(row, 9, accepted / one.task, look[f"{strong}rate"])
+            # As the letter rounds it: one bulletin says one rate.
+            share = float(figures.rate(accepted, one.task).rstrip("%")) / 100
+            sheet.write_number(row, 9, share, look[f"{strong}rate"])
         sheet.write_number(row, 10, one.change or 0, look[f"{strong}sign"])
         sheet.write_number(row, 11, one.overdue or 0, look[style])
         if one.rank is None:
