@@ -494,6 +494,11 @@ def init(desk: Desk, plan_name: str, drill: bool, first: str, name: str) -> None
     desk.answer(made.document, lambda screen: made.text)
 
 
+AS_OF = click.option("--as-of", type=Dates(), help="看这一天的实情（按发生日期）")
+KNOWN_AT = click.option("--known-at", type=Instants(), help="看这一时刻台账上的情况（按登记时间）")
+FORCE = click.option("--force", is_flag=True, help="覆盖已有的文件")
+
+
 # 计划 -----------------------------------------------------------------------------------------
 
 
@@ -558,6 +563,54 @@ def plan_revise(
     desk.answer(document, lambda screen: screen.revision(document))
     if found.refused:
         raise click.exceptions.Exit(1)
+
+
+@plan.command("diagram")
+@click.argument("out", type=FILE, required=False)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("mermaid", "svg")),
+    help="不写则看 OUT 的后缀，再无则 mermaid",
+)
+@click.option("--live", is_flag=True, help="写上各环节现有户数、各步办过几次、逾期待办几户")
+@AS_OF
+@KNOWN_AT
+@click.option("--unit", help="责任单位编码或名称；不写即全部可见的单位")
+@FORCE
+@pass_desk
+def plan_diagram(
+    desk: Desk,
+    out: Path | None,
+    form: str | None,
+    live: bool,
+    as_of: date | None,
+    known_at: datetime | None,
+    unit: str | None,
+    force: bool,
+) -> None:
+    """画出一户从确村确户到允许拆除的各环节；写到 OUT，不写 OUT 则显示在屏幕上。"""
+    from notifications import diagram
+    from workflow import answers_pages, register, spreadsheet
+    from workflow import dashboard as dashboards
+
+    if out is not None:
+        spreadsheet.refuse_existing(out, force=force)
+    found = None
+    if live or as_of is not None or known_at is not None or unit is not None:
+        database = desk.database()
+        clocks = _clocks(desk, database, as_of, known_at)
+        units = _visible(desk.reader(database), _units(desk, database, unit))
+        with database.reading() as connection:
+            plan = register.plan_in_force(connection)
+            found = dashboards.live(connection, plan, clocks, units)
+    kind = form or ("svg" if out is not None and out.suffix == ".svg" else "mermaid")
+    text = diagram.svg(found) if kind == "svg" else f"{diagram.mermaid(found)}\n"
+    if out is not None:
+        dashboards.write_text(out, text)
+    document = answers_pages.diagram(str(out) if out else None, kind, text, found)
+    told = f"{kind} 图已写到 {out}" if out else text.rstrip("\n")
+    desk.answer(document, lambda screen: told)
 
 
 @plan.command("schedule")
@@ -761,9 +814,6 @@ def officer_key_revoke(desk: Desk, login: str) -> None:
 # 台账, 设备清单, 网络 ---------------------------------------------------------------------------
 
 
-FORCE = click.option("--force", is_flag=True, help="覆盖已有的文件")
-
-
 @cli.group()
 def ledger() -> None:
     """导入、导出台账，生成空白表。"""
@@ -926,10 +976,6 @@ def todo(desk: Desk, unit: str | None, limit: int) -> None:
 @cli.group()
 def case() -> None:
     """查看户的情况。"""
-
-
-AS_OF = click.option("--as-of", type=Dates(), help="看这一天的实情（按发生日期）")
-KNOWN_AT = click.option("--known-at", type=Instants(), help="看这一时刻台账上的情况（按登记时间）")
 
 
 @case.command("list")
@@ -1670,6 +1716,130 @@ def report_compare(desk: Desk, number: str) -> None:
         found = bulletins.compare(connection, bulletins.named(connection, number))
     document = answers.bulletin_difference(found)
     desk.answer(document, lambda screen: screen.bulletin_difference(document))
+
+
+@report.command("dashboard")
+@click.argument("out", type=FILE)
+@click.option("--unit", help="责任单位编码或名称；不写即全部可见的单位")
+@AS_OF
+@KNOWN_AT
+@click.option("--no-ranking", is_flag=True, help="不给责任单位排名，按附件的次序列出")
+@FORCE
+@pass_desk
+def report_dashboard(
+    desk: Desk,
+    out: Path,
+    unit: str | None,
+    as_of: date | None,
+    known_at: datetime | None,
+    no_ranking: bool,
+    force: bool,
+) -> None:
+    """把进度看板写到 OUT（一个 html 文件，可打印）：对照附件、曲线、逾期、采暖季、证据。"""
+    from workflow import answers_pages, dashboard, register, spreadsheet
+
+    database = desk.database()
+    clocks = _clocks(desk, database, as_of, known_at)
+    units = _visible(desk.reader(database), _units(desk, database, unit))
+    spreadsheet.refuse_existing(out, force=force)
+    today, now = desk.day(database).today, desk.viewing_instant(database)
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        found = dashboard.draw(connection, plan, clocks, today, now, units, ranking=not no_ranking)
+        size = dashboard.write(out, found)
+        document = answers_pages.dashboard(str(out), size, found)
+    desk.answer(document, lambda screen: screen.dashboard(document))
+
+
+@report.command("dossier")
+@click.argument("given", metavar="[CODE] OUT", nargs=-1, required=True)
+@click.option("--unit", help="责任单位编码或名称：该单位每户一份，写到目录 OUT")
+@click.option("--all", "everything", is_flag=True, help="全部可见的户每户一份，写到目录 OUT")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(("html", "docx", "pdf")),
+    help="格式，可重复；只写一户时以 OUT 的后缀为准，其余写在旁边  [默认：html]",
+)
+@AS_OF
+@KNOWN_AT
+@FORCE
+@pass_desk
+def report_dossier(
+    desk: Desk,
+    given: Sequence[str],
+    unit: str | None,
+    everything: bool,
+    formats: Sequence[str],
+    as_of: date | None,
+    known_at: datetime | None,
+    force: bool,
+) -> None:
+    """把 CODE 户的一户一档写到 OUT，或用 --unit、--all 把许多户写到目录 OUT；个人信息遮蔽。
+
+    写许多户时可以随时中断：再运行一次，已写好且内容没变的不重写，其余补齐。
+    """
+    from states.errors import UsageFault
+    from workflow import answers, dossier_files, register
+
+    *code, name = given
+    if len(code) + (unit is not None) + everything != 1:
+        raise UsageFault(
+            "CODE、--unit、--all 须给出一个，且只给一个",
+            place="report dossier",
+            remedy="例如 xianli report dossier 103-0001 103-0001.html，或 --all 目录",
+        )
+    out = Path(name)
+    database = desk.database(signs=False)
+    clocks, who = _clocks(desk, database, as_of, known_at), desk.reader(database)
+    if code:
+        with database.reading() as connection:
+            plan = register.plan_in_force(connection)
+            found = dossier_files.one(connection, plan, clocks, code[0], who)
+        shelf = dossier_files.write(found, out, formats, force=force)
+    else:
+        units = _visible(who, _units(desk, database, unit))
+        with desk.progress("一户一档") as progress:
+            shelf = dossier_files.many(
+                desk.url, out, units, formats or ("html",), clocks, force=force, progress=progress
+            )
+    document = answers.dossiers(shelf, clocks.as_of)
+    desk.answer(document, lambda screen: screen.dossiers(document))
+
+
+@report.command("evaluation")
+@click.argument("out", type=FILE)
+@click.option("--season", required=True, help="评价的采暖季，如 2023-2024")
+@click.option("--unit", help="责任单位编码或名称；不写即全部可见的单位")
+@AS_OF
+@KNOWN_AT
+@FORCE
+@pass_desk
+def report_evaluation(
+    desk: Desk,
+    out: Path,
+    season: str,
+    unit: str | None,
+    as_of: date | None,
+    known_at: datetime | None,
+    force: bool,
+) -> None:
+    """把绩效自评报告写到 OUT（docx 或 html）：得分、完成、时限、稳定运行、违规、一户一档。"""
+    from workflow import answers_pages, evaluation, register, spreadsheet
+
+    evaluation.refuse_suffix(out)
+    database = desk.database()
+    clocks = _clocks(desk, database, as_of, known_at)
+    units = _visible(desk.reader(database), _units(desk, database, unit))
+    spreadsheet.refuse_existing(out, force=force)
+    now = desk.viewing_instant(database)
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        found = evaluation.evaluate(connection, plan, season, clocks, now, units)
+    size = evaluation.write(out, found)
+    document = answers_pages.evaluation(str(out), size, found)
+    desk.answer(document, lambda screen: screen.evaluation(document))
 
 
 @cli.group()

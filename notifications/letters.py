@@ -168,7 +168,7 @@ def masthead_size(name: str) -> float:
 
 
 def _digest(notice: Digest) -> Letter:
-    mark, caution = _mark(notice.drill, notice.unverified)
+    mark, caution = marks(notice.drill, notice.unverified)
     sections = [one for one in notice.sections if one.rows or one.more]
     office = f"{notice.unit_name}{notice.role.label}" if notice.unit_name else notice.role.label
     as_of = notices.day(notice.as_of)
@@ -290,7 +290,7 @@ def _left(due_on: date | None, as_of: date) -> str:
 
 
 def _supervision(notice: Supervision) -> Letter:
-    mark, caution = _mark(notice.drill, notice.unverified)
+    mark, caution = marks(notice.drill, notice.unverified)
     kind = notice.form
     what = "逾期事项" if notice.matters else "有关事项"
     about = (f"关于{notice.unit_name}", f"清洁取暖改造{what}的{kind.label}")
@@ -433,7 +433,7 @@ _LATENESS = (("逾期", "overdue"), ("有风险", "at_risk"))
 
 
 def _bulletin(notice: Bulletin) -> Letter:
-    mark, caution = _mark(notice.drill, notice.unverified)
+    mark, caution = marks(notice.drill, notice.unverified)
     everybody = (*notice.townships, *notice.departments)
     period = f"{notices.day(notice.since)}至{notices.day(notice.as_of)}"
     blocks: list[Block] = [
@@ -605,7 +605,7 @@ def _told(value: object) -> str:
 
 
 def _alarm(notice: Alarm) -> Letter:
-    mark, caution = _mark(notice.drill, notice.unverified)
+    mark, caution = marks(notice.drill, notice.unverified)
     number = len(notice.households)
     about = f"关于{number}户新旧取暖设施均不能供热的", NoticeKind.ALARM.label
     rows = tuple(
@@ -657,7 +657,8 @@ def _alarm(notice: Alarm) -> Letter:
 # What they share ---------------------------------------------------------------------------
 
 
-def _mark(drill: bool, unverified: Sequence[str]) -> tuple[str, str]:
+def marks(drill: bool, unverified: Sequence[str]) -> tuple[str, str]:
+    """The mark of a paper made by a drill or resting on doubt, and the sentence that says so."""
     mark = "·".join(
         word for word, holds in (("演练", drill), ("未核实", bool(unverified))) if holds
     )

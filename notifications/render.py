@@ -1,11 +1,12 @@
 """Texts and pages from templates: the only file that knows Jinja2."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from notifications import letters, qr
 from notifications.notices import Document
@@ -36,6 +37,7 @@ _TEXTS.filters["label"] = lambda value, key: label(key, value)
 _TEXTS.filters["across"] = lambda cells, width: _across(cells, width)
 _TEXTS.globals["table"] = Screen(120, colour=False).table
 _TEXTS.globals["letter_table"] = Screen(LETTER_WIDTH, colour=False).table
+_PAGES.filters["placeholders"] = lambda text: _placeholders(text)
 _PAGES.filters["shanghai"] = local_minute
 
 
@@ -86,3 +88,13 @@ def page(template: str, head: Head, **values: object) -> str:
 def _across(cells: Sequence[str], width: int) -> Sequence[str]:
     """A row of the table; a band stands in its second column, where the names are."""
     return cells if len(cells) > 1 else ("", *cells, *[""] * (width - 2))
+
+
+def drawing(template: str, **values: object) -> str:
+    """A drawing that needs nothing else, as SVG; what it says is escaped."""
+    return _PAGES.get_template(template).render(values)
+
+
+def _placeholders(text: str) -> Markup:
+    """A text with what is to be filled in by hand marked."""
+    return Markup(re.sub(r"【待填写.*?】", r"<mark>\g<0></mark>", str(escape(text))))

@@ -126,6 +126,8 @@ def told(kind: str, given: Mapping[str, object]) -> str:
         shown = _flat(value)
         if name in words and shown in tuple(words[name]):
             shown = words[name](shown).label
+        elif name == "by":
+            shown = label(name, shown)
         elif kind in OTHER_KINDS:
             shown = "、".join(_ledger_word(name, part) for part in shown.split("、"))
         else:
@@ -853,6 +855,62 @@ class Screen:
         table = self.table(headings, rows, title=title, numbers=(1, 2, 3, 4))
         return "\n".join([table, *_quarantined(found)])
 
+    def dashboard(self, found: Answer) -> str:
+        """`report dashboard`."""
+        lines = [
+            f"截至 {found['as_of']}{_drill(found)}，看板已写到 {clean(found['file'])}"
+            f"（{found['bytes']:,} 字节）",
+            f"任务 {found['task']} 户，已验收 {found['done']} 户，逾期 {found['overdue']} 户，"
+            f"有风险 {found['at_risk']} 户",
+        ]
+        if found["gravest"]:
+            lines.append(f"最严重：{found['gravest']} 户新旧取暖都没有")
+        if found["journal_broken"] is not None:
+            lines.append(
+                f"日志核对不符：{clean(found['journal_broken'])}；运行 xianli audit verify"
+            )
+        return "\n".join([*lines, *_strings(found["cautions"])])
+
+    def dossiers(self, found: Answer) -> str:
+        """`report dossier`."""
+        forms = _strings(found["formats"])
+        lines = [
+            f"{clean(found['out'])}：一户一档 {found['households']} 户（{'、'.join(forms)}），"
+            f"截至 {found['as_of']}，写出 {found['made']} 份"
+            + (f"，已写好未变的 {found['kept']} 份" if found["kept"] else "")
+        ]
+        if passed := _strings(found["passed_over"]):
+            lines.append(
+                f"没有写的 {len(passed)} 户（当日尚未登记，或已隔离读不出）：{_few(passed, 10)}"
+            )
+        return "\n".join(lines)
+
+    def evaluation(self, found: Answer) -> str:
+        """`report evaluation`."""
+        indicators = found["indicators"]
+        assert isinstance(indicators, list)
+        ended = "" if found["season_ended"] else "（尚未结束）"
+        rows = [
+            (
+                one["label"],
+                one["weight"],
+                f"{one['count']}/{one['of']}",
+                "-" if one["points"] is None else f"{one['points']:g}",
+                one["why"] or "",
+            )
+            for one in indicators
+        ]
+        headings = ("指标", "权重", "实数/应数", "得分", "无法计算的原因")
+        title = (
+            f"截至 {found['as_of']}{_drill(found)}，{found['season']} 采暖季{ended}绩效自评报告"
+            f"已写到 {clean(found['file'])}（{found['bytes']:,} 字节）"
+        )
+        lines = [
+            self.table(headings, rows, title=title, numbers=(1, 3)),
+            f"可计算的指标共 {found['computable']} 分，得 {found['points']:g} 分",
+        ]
+        return "\n".join([*lines, *_strings(found["cautions"])])
+
     def plan(self, plan: Answer) -> str:
         """`plan show`."""
         phases, units, rules = plan["phases"], plan["units"], plan["rules"]
@@ -886,6 +944,21 @@ class Screen:
             for key, names in grouped.items()
         ]
         parts.append(self.table(("采暖季", "起", "止", "核实", "适用"), rows))
+        indicators = plan["evaluation"]
+        assert isinstance(indicators, list)
+        rows = [
+            (
+                one["label"],
+                one["weight"],
+                f"{one['full']:g}",
+                f"{one['zero']:g}",
+                _verified(one["verified"]),
+                one["source"],
+            )
+            for one in indicators
+        ]
+        headings = ("指标", "权重", "满分线", "零分线", "核实", "来源")
+        parts.append(self.table(headings, rows, title="绩效自评指标", numbers=(1, 2, 3)))
         return "\n\n".join(parts)
 
     def progress(self, found: Answer) -> str:

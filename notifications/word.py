@@ -1,4 +1,6 @@
-"""Letters as Word files in the layout of GB/T 9704-2012: the only file that knows python-docx.
+"""Word files: letters in the layout of GB/T 9704-2012, and sheets whose body another file writes.
+
+The only file that knows python-docx.
 
 Not docxtpl: a letter is a sequence of paragraphs and tables of its own width, and the layout is
 figures of the standard; they are stated here, not hidden in a binary template nobody can review.
@@ -6,16 +8,18 @@ figures of the standard; they are stated here, not hidden in a binary template n
 
 import io
 import zipfile
-from collections.abc import Iterable
-from datetime import UTC, datetime, time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 
 import docx
 from docx.document import Document as WordFile
 from docx.enum.section import WD_ORIENT, WD_SECTION
 from docx.enum.table import WD_CELL_VERTICAL_ALIGNMENT, WD_TABLE_ALIGNMENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_LINE_SPACING
-from docx.oxml import OxmlElement
-from docx.oxml.ns import qn
+from docx.image.image import Image
+from docx.oxml import OxmlElement, parse_xml
+from docx.oxml.ns import nsdecls, qn
 from docx.oxml.table import CT_Row
 from docx.oxml.xmlchemy import BaseOxmlElement
 from docx.section import Section, _Footer, _Header
@@ -41,6 +45,7 @@ SAN = Pt(16)  # 三号
 LINE = Pt(28.9)  # 22 lines on 225 mm
 CHARACTER = Pt(15.75)  # 28 characters on 156 mm
 TABLE, OFFICIAL_TABLE = Pt(10.5), Pt(12)  # 五号, 小四
+REPORT_TABLE = Pt(9)  # 小五
 ROOM, TIGHT_ROOM = Pt(2), Pt(0.5)  # above and below the text of a cell
 TIGHTER = "-5"  # of 三号, in twentieths of a point, so that 28 characters fit
 A4 = (Mm(210), Mm(297))
@@ -87,19 +92,135 @@ def letter_docx(document: Document) -> bytes:
     return _same_bytes(file)
 
 
+# A sheet that is no letter -----------------------------------------------------------------
+
+# Looks of runs, for who writes a body: strong, and figures of one width.
+HEAVY = f'<w:rFonts w:eastAsia="{HEAD}"/><w:b/>'
+MONO = '<w:rFonts w:ascii="Consolas" w:hAnsi="Consolas" w:cs="Consolas"/>'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """A4 pages with a running foot; `body` is WordprocessingML.
+
+    A picture stands in the body as `r:embed="{name}"`, and in `pictures` by its name. `mark` is set
+    at the head of every page.
+    """
+
+    title: str
+    mark: str
+    running: str
+    written_at: datetime
+    body: str
+    pictures: Mapping[str, bytes]
+
+
+def sheet_docx(sheet: Sheet) -> bytes:
+    """The sheet as a Word file; the same sheet, the same bytes."""
+    file = docx.Document()
+    normal = file.styles["Normal"]
+    _fonts(normal.element.get_or_add_rPr(), SONG)
+    normal.font.size = Pt(9)
+    _speak_chinese(file)
+    shape = normal.paragraph_format
+    shape.space_before = shape.space_after = Pt(1)
+    shape.line_spacing = 1.0
+    properties = file.core_properties
+    properties.title = f"【{sheet.mark}】{sheet.title}" if sheet.mark else sheet.title
+    properties.author = properties.last_modified_by = properties.comments = ""
+    properties.language = "zh-CN"
+    properties.created = properties.modified = sheet.written_at.replace(tzinfo=None)
+    section = file.sections[0]
+    section.page_width, section.page_height = A4
+    section.top_margin = section.bottom_margin = Mm(16)
+    section.left_margin = section.right_margin = Mm(17)
+    section.header_distance = section.footer_distance = Mm(8)
+    header, footer = section.header.paragraphs[0], section.footer.paragraphs[0]
+    header.alignment = WD_ALIGN_PARAGRAPH.CENTER
+    if sheet.mark:
+        _set(header, sheet.mark, font=HEAD, size=Pt(9), colour=RED)
+    _set(footer, f"{sheet.running}　第 ", font=SONG, size=Pt(8))
+    _field(footer, " PAGE ", Pt(8))
+    _set(footer, " 页，共 ", font=SONG, size=Pt(8))
+    _field(footer, " NUMPAGES ", Pt(8))
+    _set(footer, " 页", font=SONG, size=Pt(8))
+    body = sheet.body
+    for name, content in sheet.pictures.items():
+        number, _ = file.part.get_or_add_image(io.BytesIO(content))
+        body = body.replace(f'r:embed="{{{name}}}"', f'r:embed="{number}"')
+    whole = parse_xml(f"<w:body {nsdecls('w', 'wp', 'a', 'pic', 'r')}>{body}</w:body>")
+    last = file.element.body.sectPr
+    for element in list(whole):
+        last.addprevious(element)
+    return _same_bytes(file)
+
+
+def pixels(picture: bytes) -> tuple[int, int]:
+    """Width and height of a picture."""
+    image = Image.from_blob(picture)
+    return image.px_width, image.px_height
+
+
+def report_docx(
+    *,
+    title: str,
+    county: str,
+    drill: bool,
+    unverified: Sequence[str],
+    cautions: Sequence[str],
+    blocks: Sequence[Block],
+    foot: str,
+    as_of: date,
+) -> bytes:
+    """A long report as a Word file in the same layout, without a head in red: it is no letter.
+
+    Tables are set small, so that a row of the annex is one line. The same values, the same bytes.
+    """
+    mark, caution = letters.marks(drill, unverified)
+    file = docx.Document()
+    _style(file, small=False)
+    _describe(file, f"【{mark}】{title}" if mark else title, county, as_of)
+    _edges(file, mark)
+    _portrait(file.sections[0], official=True)
+    for text in (*([f"【{mark}】{caution}"] if mark else []), *cautions):
+        line = file.add_paragraph()
+        _set(line, text, font=HEAD, size=Pt(12), colour=RED)
+        line.paragraph_format.line_spacing = Pt(18)
+        line.paragraph_format.space_after = Pt(6)
+        _box(line, "12", "C00000")
+    line = file.add_paragraph()
+    line.alignment = WD_ALIGN_PARAGRAPH.CENTER
+    line.paragraph_format.space_before = line.paragraph_format.space_after = LINE
+    line.paragraph_format.line_spacing = Pt(34)
+    _set(line, title, font=TITLE, size=Pt(22), spacing="0")
+    for block in blocks:
+        if isinstance(block, Table):
+            _table(file, block, size=REPORT_TABLE, room=TIGHT_ROOM)
+        else:
+            _blocks(file, (block,), small=False)
+    last = file.add_paragraph()
+    last.paragraph_format.line_spacing = Pt(20)
+    _set(last, foot, size=Pt(12))
+    return _same_bytes(file)
+
+
 # The file as a whole -----------------------------------------------------------------------
 
 
 def _settle(file: WordFile, letter: Letter) -> None:
     """Fonts, language, properties, the marks at the head and the page number at the foot."""
+    _style(file, small=letter.masthead is None)
+    title = f"【{letter.mark}】{letter.title}" if letter.mark else letter.title
+    _describe(file, title, letter.masthead or "", letter.issued_on)
+    file.core_properties.subject = letter.number or ""
+    _edges(file, letter.mark)
+
+
+def _style(file: WordFile, *, small: bool) -> None:
     normal = file.styles["Normal"]
-    small = letter.masthead is None
     _fonts(normal.element.get_or_add_rPr(), BODY)
     normal.font.size = Pt(12) if small else SAN
-    # Latin text is not Chinese: LibreOffice breaks a year in two where it is said to be.
-    language = _child(normal.element.get_or_add_rPr(), "w:lang")
-    language.set(qn("w:val"), "en-US")
-    language.set(qn("w:eastAsia"), "zh-CN")
+    _speak_chinese(file)
     if not small:
         spacing = _child(normal.element.get_or_add_rPr(), "w:spacing")
         spacing.set(qn("w:val"), TIGHTER)
@@ -108,18 +229,19 @@ def _settle(file: WordFile, letter: Letter) -> None:
     shape.line_spacing_rule = WD_LINE_SPACING.EXACTLY
     shape.line_spacing = Pt(20) if small else LINE
     shape.widow_control = True
-    written = datetime.combine(letter.issued_on, time(), UTC)
+
+
+def _describe(file: WordFile, title: str, author: str, issued_on: date) -> None:
     properties = file.core_properties
-    properties.title = f"【{letter.mark}】{letter.title}" if letter.mark else letter.title
-    properties.subject = letter.number or ""
-    properties.author = properties.last_modified_by = letter.masthead or ""
+    properties.title = title
+    properties.author = properties.last_modified_by = author
     properties.comments = ""
     properties.language = "zh-CN"
-    properties.created = properties.modified = written
+    properties.created = properties.modified = datetime.combine(issued_on, time(), UTC)
+
+
+def _edges(file: WordFile, mark: str) -> None:
     file.settings.odd_and_even_pages_header_footer = True
-    theme = file.settings.element.find(qn("w:themeFontLang"))
-    if theme is not None:
-        theme.set(qn("w:eastAsia"), "zh-CN")
     section = file.sections[0]
     for footer, side in (
         (section.footer, WD_ALIGN_PARAGRAPH.RIGHT),
@@ -127,7 +249,17 @@ def _settle(file: WordFile, letter: Letter) -> None:
     ):
         _page_number(footer, side)
     for header in (section.header, section.even_page_header):
-        _mark(header, letter.mark)
+        _mark(header, mark)
+
+
+def _speak_chinese(file: WordFile) -> None:
+    # Latin text is not Chinese: LibreOffice breaks a year in two where it is said to be.
+    language = _child(file.styles["Normal"].element.get_or_add_rPr(), "w:lang")
+    language.set(qn("w:val"), "en-US")
+    language.set(qn("w:eastAsia"), "zh-CN")
+    theme = file.settings.element.find(qn("w:themeFontLang"))
+    if theme is not None:
+        theme.set(qn("w:eastAsia"), "zh-CN")
 
 
 def _mark(header: _Header, mark: str) -> None:
@@ -143,19 +275,24 @@ def _page_number(footer: _Footer, side: WD_ALIGN_PARAGRAPH) -> None:
     line.alignment = side
     line.paragraph_format.left_indent = line.paragraph_format.right_indent = Pt(14)
     _set(line, "— ", font=SONG, size=Pt(14))
+    _field(line, " PAGE ", Pt(14))
+    _set(line, " —", font=SONG, size=Pt(14))
+
+
+def _field(line: WordParagraph, code: str, size: Length) -> None:
+    """What Word works out itself: a page's number, how many there are."""
     run = line.add_run()
-    run.font.size = Pt(14)
+    run.font.size = size
     _fonts(run._r.get_or_add_rPr(), SONG)
     for kind in ("begin", None, "end"):
         if kind is None:
             text = OxmlElement("w:instrText")
-            text.text = " PAGE "
+            text.text = code
             run._r.append(text)
         else:
             mark = OxmlElement("w:fldChar")
             mark.set(qn("w:fldCharType"), kind)
             run._r.append(mark)
-    _set(line, " —", font=SONG, size=Pt(14))
 
 
 def _portrait(section: Section, *, official: bool) -> None:
@@ -191,7 +328,9 @@ def _same_bytes(file: WordFile) -> bytes:
     with zipfile.ZipFile(written) as old, zipfile.ZipFile(settled, "w") as new:
         for name in old.namelist():
             entry = zipfile.ZipInfo(name, EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            # A picture is compressed as it is.
+            flat = name.startswith("word/media/")
+            entry.compress_type = zipfile.ZIP_STORED if flat else zipfile.ZIP_DEFLATED
             new.writestr(entry, old.read(name))
     return settled.getvalue()
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from states.facts import CaseFacts, Event
+from states.facts import CaseFacts, Event, Matter
 from states.plan import Plan
 from states.vocabulary import Clock, FactKind, State, Trigger, ViolationType
 
@@ -130,20 +130,27 @@ _RESTORED = (
 
 def matters(facts: CaseFacts, plan: Plan) -> Iterator[Deadline]:
     """The clocks of what waits for an answer: objections, complaints, forbidden acts to undo."""
-    rules = plan.rules
     for matter in facts.matters:
-        if not matter.open:
-            continue
-        match matter.kind:
-            case FactKind.NOTICE:
-                clock, days = Clock.OBJECTION, rules.objection_days.value
-            case FactKind.COMPLAINT:
-                clock, days = Clock.COMPLAINT, rules.complaint_days.value
-            case FactKind.VIOLATION if matter.type in _RESTORED:
-                clock, days = Clock.RESTITUTION, rules.restitution_days.value
-            case _:
-                continue
-        yield Deadline(clock, matter.seq, matter.recorded_on + timedelta(days=days))
+        if matter.open and (clock := answer_by(matter, plan)) is not None:
+            yield clock
+
+
+def answer_by(matter: Matter, plan: Plan) -> Deadline | None:
+    """By when an objection, complaint or forbidden act has or had to be answered; None for others.
+
+    Whether it has been answered does not matter here.
+    """
+    rules = plan.rules
+    match matter.kind:
+        case FactKind.NOTICE:
+            clock, days = Clock.OBJECTION, rules.objection_days.value
+        case FactKind.COMPLAINT:
+            clock, days = Clock.COMPLAINT, rules.complaint_days.value
+        case FactKind.VIOLATION if matter.type in _RESTORED:
+            clock, days = Clock.RESTITUTION, rules.restitution_days.value
+        case _:
+            return None
+    return Deadline(clock, matter.seq, matter.recorded_on + timedelta(days=days))
 
 
 def phase_of(state: State, plan: Plan) -> Clock | None:

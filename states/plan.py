@@ -30,7 +30,17 @@ from pydantic import (
 )
 
 from states.errors import PlanFault
-from states.vocabulary import Area, GateKind, Kind, Level, Path, PauseCause, Supply, Trigger
+from states.vocabulary import (
+    Area,
+    GateKind,
+    Kind,
+    Level,
+    Measure,
+    Path,
+    PauseCause,
+    Supply,
+    Trigger,
+)
 from states.workdays import NATIONAL, Calendar
 
 Value = TypeVar("Value")
@@ -212,6 +222,52 @@ class Rules(_Part):
     reply_days: Parameter[Days] = _unless_given(5)
 
 
+Threshold = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+
+
+class Indicator(_Sourced):
+    """A measure of the self-evaluation: its weight, and where its marks begin and end.
+
+    From `zero` to `full` the marks rise evenly; where less is better `zero` is the larger.
+    """
+
+    key: Measure
+    label: Text | None = None
+    weight: Annotated[int, Field(strict=True, ge=1, le=100)]
+    full: Threshold
+    zero: Threshold
+
+    @property
+    def name(self) -> str:
+        """What the plan calls it, else what the program does."""
+        return self.label or self.key.label
+
+    @model_validator(mode="after")
+    def _somewhere_between(self) -> Self:
+        if self.full == self.zero:
+            raise ValueError("满分线（full）和零分线（zero）不能相同")
+        return self
+
+
+def _usual(key: Measure, weight: int, full: float, zero: float) -> Indicator:
+    source = "计划未规定，用程序缺省值；忻清洁办发〔2022〕8号的指标和权重未公开"
+    return Indicator(key=key, weight=weight, full=full, zero=zero, source=source)
+
+
+# What is weighed where the plan says nothing of it: a plan made before the evaluation was.
+USUAL_INDICATORS = (
+    _usual(Measure.TASK_COMPLETION, 25, 100, 60),
+    _usual(Measure.WORKS_IN_TIME, 10, 100, 50),
+    _usual(Measure.ACCEPTED_IN_TIME, 10, 100, 50),
+    _usual(Measure.STABLE, 20, 100, 60),
+    _usual(Measure.EVIDENCE_KNOWN, 5, 100, 50),
+    _usual(Measure.VIOLATIONS, 10, 0, 1),
+    _usual(Measure.ANSWERED_IN_TIME, 5, 100, 50),
+    _usual(Measure.LAWFUL_REMOVALS, 5, 100, 99),
+    _usual(Measure.DOSSIERS_COMPLETE, 10, 100, 60),
+)
+
+
 class _Document(_Part):
     format: Literal[1]
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -228,6 +284,7 @@ class _Document(_Part):
     seasons: tuple[_SeasonTable, ...]
     rules: Rules
     acceptance: tuple[_AcceptanceTable, ...]
+    evaluation: tuple[Indicator, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +334,8 @@ class Plan:
         self.totals = document.totals
         self.paths = document.paths
         self.rules = document.rules
+        # Weights are no part of any rule: nothing but the self-evaluation looks at them.
+        self.indicators = document.evaluation or USUAL_INDICATORS
         self.calendar: Calendar = NATIONAL
         self.canonical = canonical
         self.hash = hashlib.sha256(canonical.encode()).hexdigest()
@@ -326,6 +385,13 @@ class Plan:
         counted = copy.copy(self)
         counted.calendar = calendar
         return counted
+
+    def until_season(self, label: str) -> Self:
+        """The same plan as if its seasons ended with this one: what to judge a past season by."""
+        judged = copy.copy(self)
+        judged.seasons = tuple(season for season in self.seasons if season.label <= label)
+        judged.__dict__.pop("_seasons", None)
+        return judged
 
     def unit(self, text: str) -> Unit | None:
         """The unit of this code, name or alias."""
@@ -442,6 +508,7 @@ def _contradictions(plan: _Document) -> Iterator[tuple[str, str]]:
     yield from _total_faults(plan)
     yield from _coverage_faults(plan)
     yield from _season_faults(plan)
+    yield from _indicator_faults(plan)
     for trigger in LEAD_TRIGGERS:
         if trigger not in plan.rules.lead_days.value:
             yield "rules.lead_days.value", f"缺少 {trigger} 的工作日数"
@@ -538,3 +605,14 @@ def _season_faults(plan: _Document) -> Iterator[tuple[str, str]]:
                     both = f"{table.label} 采暖季与 {before[0]} 采暖季"
                     yield where, f"{both}重叠（{area.label}·{path.label}）"
                 ends[area, path] = (table.label, table.last_day)
+
+
+def _indicator_faults(plan: _Document) -> Iterator[tuple[str, str]]:
+    if plan.evaluation is None:
+        return
+    for key, times in Counter(one.key for one in plan.evaluation).items():
+        if times > 1:
+            yield "evaluation", f"指标 {key}（{key.label}）列了 {times} 次"
+    total = sum(one.weight for one in plan.evaluation)
+    if total != 100:
+        yield "evaluation", f"各指标权重合计须为 100，现为 {total}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from states.plan import PHASES, Phase, Plan, Season
+from states.plan import PHASES, Indicator, Phase, Plan, Season
 from states.vocabulary import Area, GateKind, Path
 
 
@@ -35,6 +35,7 @@ def compare(old: Plan, new: Plan, today: date) -> tuple[Change, ...]:
         *_paths(old, new),
         *_acceptance(old, new),
         *_seasons(old, new, today),
+        *_indicators(old, new),
     )
     return tuple(sorted(dict.fromkeys(found), key=lambda change: change.refused is None))
 
@@ -224,3 +225,23 @@ def _within_its_years(season: Season) -> bool:
         return True
     year = season.start_year
     return date(year, 7, 1) <= season.first_day and season.last_day <= date(year + 1, 7, 31)
+
+
+def _indicators(old: Plan, new: Plan) -> Iterator[Change]:
+    """Weights of the self-evaluation: no removal rests on them, so nothing of it is a loosening."""
+    was = {one.key: one for one in old.indicators}
+    now = {one.key: one for one in new.indicators}
+    for key in dict.fromkeys((*was, *now)):
+        before, after = _weighed(was.get(key)), _weighed(now.get(key))
+        if before != after:
+            told = f"绩效指标 {key.label}：{before} → {after}"
+            yield Change(f"evaluation.{key}", told)
+        elif now[key].verified and not was[key].verified:
+            told = f"绩效指标 {key.label}：核实为 {after}（来源：{now[key].source}）"
+            yield Change(f"evaluation.{key}", told, second=True)
+
+
+def _weighed(one: Indicator | None) -> str:
+    if one is None:
+        return "（未列）"
+    return f"{one.name} {one.weight} 分（满分线 {one.full:g}，零分线 {one.zero:g}）"

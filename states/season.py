@@ -5,13 +5,15 @@ Everything here is computed from the facts of the case and the plan; nothing is 
 the evidence is *unknown*, and unknown is not stable.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from itertools import pairwise
 
-from states.facts import CaseFacts, Milestone
+from states.facts import CaseFacts, Milestone, VisitRecord
 from states.plan import Plan, Season
+from states.vocabulary import Area, Path
 from states.workdays import ONE_DAY
 
 NO_LATER_SEASON = "计划未给出再下一个采暖季的起止日期"
@@ -115,7 +117,14 @@ def late_papers(facts: CaseFacts, window: Window) -> list[Milestone]:
 
 
 def outages(facts: CaseFacts, plan: Plan, season: Dated, today: date) -> list[int]:
-    """The lengths in days of each outage in the season, as known today.
+    """The lengths in days of each outage in the season, as known today."""
+    return [(last - first).days + 1 for first, last in outage_spans(facts, plan, season, today)]
+
+
+def outage_spans(
+    facts: CaseFacts, plan: Plan, season: Dated, today: date
+) -> list[tuple[date, date]]:
+    """The first and last day of each outage in the season, as known today.
 
     Outage days are a set: overlaps count once, and consecutive days are one outage. From fault to
     repair, the repair day excluded; a cold visit until a warm one; late first heat from the first
@@ -128,13 +137,28 @@ def outages(facts: CaseFacts, plan: Plan, season: Dated, today: date) -> list[in
         while day <= last:
             days.add(day)
             day += ONE_DAY
-    lengths: list[int] = []
+    spans: list[tuple[date, date]] = []
     for day in sorted(days):
         if day - ONE_DAY in days:
-            lengths[-1] += 1
+            spans[-1] = spans[-1][0], day
         else:
-            lengths.append(1)
-    return lengths
+            spans.append((day, day))
+    return spans
+
+
+def first_heat_late(facts: CaseFacts, plan: Plan, season: Dated) -> bool:
+    """Whether the heat first came on later than the plan's grace after the season began."""
+    grace = timedelta(days=plan.rules.first_heat_grace_days.value)
+    return facts.first_heat_on is not None and facts.first_heat_on > season.first_day + grace
+
+
+def cold_visits(facts: CaseFacts, plan: Plan, season: Dated) -> int:
+    """How many visits within the season found it cold."""
+    limit = plan.rules.warm_temperature.value
+    return sum(
+        season.first_day <= visit.on <= season.last_day and visit.temperature < limit
+        for visit in facts.visits
+    )
 
 
 def open_outage(facts: CaseFacts, plan: Plan) -> str | None:
@@ -164,11 +188,15 @@ def winter(facts: CaseFacts, plan: Plan, today: date) -> str | None:
 
 def warm_visits(facts: CaseFacts, plan: Plan, season: Dated) -> int:
     """How many warm visits were made within the season."""
-    limit = plan.rules.warm_temperature.value
     return sum(
-        season.first_day <= visit.on <= season.last_day and visit.temperature >= limit
+        season.first_day <= visit.on <= season.last_day and warm(visit, plan)
         for visit in facts.visits
     )
+
+
+def warm(visit: VisitRecord, plan: Plan) -> bool:
+    """Whether it was warm enough indoors."""
+    return visit.temperature >= plan.rules.warm_temperature.value
 
 
 def signed(facts: CaseFacts, season: Dated) -> bool:
@@ -209,23 +237,31 @@ def running(facts: CaseFacts, plan: Plan, today: date) -> bool | None:
     return False if seasons else None
 
 
-def known_seasons(facts: CaseFacts, plan: Plan) -> list[Dated]:
+def known_seasons(facts: CaseFacts, plan: Plan) -> Sequence[Dated]:
     """The seasons of this area and path whose dates are known, in order."""
-    return [
-        season
-        for season in map(dated, plan.seasons_of(facts.area, facts.path))
-        if season is not None
-    ]
+    return _known(plan, facts.area, facts.path)
 
 
-def _runs(facts: CaseFacts, plan: Plan) -> Iterator[tuple[Dated, ...]]:
+def _runs(facts: CaseFacts, plan: Plan) -> Sequence[tuple[Dated, ...]]:
     """Every run of the required number of consecutive known seasons, in order."""
-    seasons = known_seasons(facts, plan)
+    return _runs_of(plan, facts.area, facts.path)
+
+
+# Thousands of cases ask for the same few seasons, and a plan never changes.
+@lru_cache
+def _known(plan: Plan, area: Area, path: Path) -> Sequence[Dated]:
+    found = map(dated, plan.seasons_of(area, path))
+    return tuple(season for season in found if season is not None)
+
+
+@lru_cache
+def _runs_of(plan: Plan, area: Area, path: Path) -> Sequence[tuple[Dated, ...]]:
+    seasons = _known(plan, area, path)
     number = plan.rules.required_seasons.value
-    for index in range(len(seasons) - number + 1):
-        run = tuple(seasons[index : index + number])
-        if all(b.start_year == a.start_year + 1 for a, b in pairwise(run)):
-            yield run
+    runs = (tuple(seasons[i : i + number]) for i in range(len(seasons) - number + 1))
+    return tuple(
+        run for run in runs if all(b.start_year == a.start_year + 1 for a, b in pairwise(run))
+    )
 
 
 def _latest_ended(facts: CaseFacts, plan: Plan, today: date) -> tuple[Dated, ...] | None:
@@ -258,16 +294,14 @@ def _spells(facts: CaseFacts, plan: Plan, season: Dated) -> Iterator[tuple[date,
     for fault in facts.faults:
         yield fault.on, fault.repaired_on
     yield from _cold_spells(facts, plan)
-    grace = timedelta(days=plan.rules.first_heat_grace_days.value)
-    if facts.first_heat_on and facts.first_heat_on > season.first_day + grace:
+    if first_heat_late(facts, plan, season):
         yield season.first_day, facts.first_heat_on
 
 
 def _cold_spells(facts: CaseFacts, plan: Plan) -> Iterator[tuple[date, date | None]]:
-    limit = plan.rules.warm_temperature.value
     cold_since: date | None = None
     for visit in sorted(facts.visits, key=lambda visit: (visit.on, visit.seq)):
-        if visit.temperature < limit:
+        if not warm(visit, plan):
             cold_since = cold_since or visit.on
         elif cold_since is not None:
             yield cold_since, visit.on

@@ -289,3 +289,47 @@ class Oddity(Word):
     ACCEPTANCE_BURST = "acceptance_burst", "集中验收"
     ROUND_NUMBERS = "round_numbers", "整数集中"
     EDITED_AFTER_ACCEPTANCE = "edited_after_acceptance", "验收后改动"
+
+
+class Measure(Word):
+    """What the self-evaluation can compute; a plan weighs some of these."""
+
+    TASK_COMPLETION = "task_completion", "任务完成率"
+    WORKS_IN_TIME = "works_in_time", "按期完工率"
+    ACCEPTED_IN_TIME = "accepted_in_time", "按期验收率"
+    PUT_RIGHT_IN_TIME = "put_right_in_time", "按期整改率"
+    STABLE = "stable", "全季稳定运行率"
+    EVIDENCE_KNOWN = "evidence_known", "运行证据齐全率"
+    VIOLATIONS = "violations", "百户违规件数"
+    ANSWERED_IN_TIME = "answered_in_time", "投诉违规按期办结率"
+    LAWFUL_REMOVALS = "lawful_removals", "依规拆除率"
+    DOSSIERS_COMPLETE = "dossiers_complete", "一户一档完整率"
+
+
+class Stability(Word):
+    """What a season says of a household, by the rule of permission and nothing else."""
+
+    STABLE = "stable", "全季稳定"
+    UNSTABLE = "unstable", "不稳定"
+    UNKNOWN = "unknown", "证据不全"
+    RUNNING = "running", "尚未结束"
+    NOT_SERVED = "not_served", "未经历全季"
+    SEASON_UNKNOWN = "season_unknown", "采暖季未知"
+    EXEMPT = "exempt", "路径豁免"
+    NOT_ACCEPTED = "not_accepted", "尚未验收"
+
+
+class Paper(Word):
+    """What the ledgers and the 一户一档 of a household hold, each from its own step on."""
+
+    NOTICE = "notice", "公示"
+    CONSENT = "consent", "用户同意"
+    SELECTION = "selection", "选型或接入点"
+    WORKS = "works", "施工日期"
+    SERIAL = "serial", "设备编号"
+    ITEMS = "items", "验收项目"
+    SIGNERS = "signers", "验收签字"
+    DOCUMENTS = "documents", "验收材料"
+    FIRST_HEAT = "first_heat", "首次供热日期"
+    VISITS = "visits", "季内入户测温"
+    SIGNATURE = "signature", "季末用户签字"

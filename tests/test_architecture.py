@@ -24,6 +24,9 @@ GATES = {
     "chinese_calendar": {"states/workdays.py"},
     "jinja2": {"notifications/render.py"},
     "segno": {"notifications/qr.py"},
+    "PIL": {"notifications/thumbnails.py"},
+    "typst": {"notifications/pdf.py"},
+    "noto_cjk": {"notifications/pdf.py"},
     "docx": {"notifications/word.py"},
     "rich": {"notifications/screen.py"},
     "python_calamine": {"workflow/spreadsheet.py"},
@@ -169,7 +172,7 @@ def test_help_imports_neither_database_nor_screen(arguments: list[str]) -> None:
         f"status = cli.run({arguments!r})\n"
         "heavy = {'sqlmodel', 'sqlalchemy', 'rich', 'pydantic', 'transitions', 'jinja2',\n"
         "         'python_calamine', 'xlsxwriter', 'chinese_calendar', 'alembic',\n"
-        "         'cryptography', 'docx', 'segno'}\n"
+        "         'cryptography', 'docx', 'segno', 'PIL', 'typst'}\n"
         "sys.stderr.write(' '.join(sorted(heavy & set(sys.modules))))\n"
         "sys.exit(status)"
     )

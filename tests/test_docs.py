@@ -16,6 +16,7 @@ import pytest
 
 import cli
 from notifications import diagram
+from states.plan import USUAL_INDICATORS, from_toml
 from workflow import verify
 
 ROOT = Path(__file__).parent.parent
@@ -66,6 +67,24 @@ def test_what_is_generated_in_a_document_is_fresh(name: str) -> None:
         return
     assert GENERATED.search(written)
     assert written == fresh, STALE
+
+
+def test_the_drawing_of_the_lifecycle_is_fresh() -> None:
+    drawing = ROOT / "docs" / "lifecycle.svg"
+
+    if WRITE:
+        drawing.write_text(diagram.svg(), encoding="utf-8")
+    assert drawing.read_text(encoding="utf-8") == diagram.svg(), STALE
+
+
+def test_the_example_of_indicators_is_what_counts_without_it() -> None:
+    example = (ROOT / "docs" / "example" / "evaluation.toml").read_text(encoding="utf-8")
+    shipped = (ROOT / "states" / "plans" / "wutai-2023.toml").read_text(encoding="utf-8")
+
+    with_it = from_toml(f"{shipped}\n{example}", "both")
+
+    usual = {one.key: (one.weight, one.full, one.zero) for one in USUAL_INDICATORS}
+    assert {one.key: (one.weight, one.full, one.zero) for one in with_it.indicators} == usual
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:

@@ -351,6 +351,53 @@ def test_facts_beside_the_line_change_nothing(place: County) -> None:
 SAMPLE = (3000, 3001, 3002)
 
 
+def test_a_band_begins_with_what_is_done_and_ends_with_everybody(plan: Plan) -> None:
+    outlook = forecast.outlooks([building(20, 5)], plan, DAY)["200"]
+
+    now, soon, late = forecast.bands([outlook], [DAY, DAY + timedelta(7), DAY + timedelta(280)])
+
+    assert (now.low, now.expected, now.high) == (40, 40, 40)
+    assert 40 <= soon.low < soon.high <= 60
+    assert (late.expected, late.high) == (60, 60)
+    assert late.low >= 59, "a household that is never at home"
+
+
+def test_a_band_lies_evenly_between_the_ends_of_two_weeks(plan: Plan) -> None:
+    futures = forecast.Futures(DAY, 10, ((17, 24),) * 3)
+
+    assert [futures.at(0, DAY + timedelta(days)) for days in (-3, 0, 1, 6, 7, 8, 14, 99)] == [
+        *(10, 10, 11, 16, 17, 18, 24, 24),
+    ]
+
+
+def test_the_bands_of_many_units_are_added_as_if_all_went_alike(plan: Plan) -> None:
+    found = forecast.outlooks([building(20, 5, "200"), building(90, 9, "103")], plan, DAY)
+    day = DAY + timedelta(days=28)
+
+    [both] = forecast.bands(found.values(), [day])
+
+    apart = [forecast.bands([one], [day])[0] for one in found.values()]
+    assert both.low == sum(one.low for one in apart)
+    assert both.high == sum(one.high for one in apart)
+
+
+def test_a_finished_unit_stays_where_it_is(plan: Plan) -> None:
+    done = unit(*[household(State.STABLE_SEASON)] * 4)
+    found = forecast.outlooks([done], plan, DAY)
+
+    [band] = forecast.bands(found.values(), [DAY + timedelta(days=30)])
+
+    assert (band.low, band.expected, band.high) == (4, 4, 4)
+
+
+def test_the_band_of_the_county_holds_what_came_in_a_few_seasons() -> None:
+    found = [one for seed in range(2000, 2003) for one in backtest.bands_of(seed)]
+
+    units = [within for _, within, _, _ in found if within is not None]
+    assert sum(units) / len(units) > 0.75
+    assert sum(inside for _, _, inside, _ in found) / len(found) > 0.65
+
+
 def test_it_does_as_well_on_a_few_seasons_as_the_document_says() -> None:
     """One test, so that the seasons are played once; the limits allow for their small number."""
     told = [case for seed in SAMPLE for case in backtest.cases_of(seed)]

@@ -31,6 +31,7 @@ from workflow.checkpoint import Made, Seen, Status
 from workflow.dispatch import Round
 from workflow.doctor import Check as HealthCheck
 from workflow.doctor import Health
+from workflow.dossier_files import Shelf
 from workflow.engine import Receipt
 from workflow.forecast import Forecast, Outlook
 from workflow.holidays import Entered, Known, Moved
@@ -729,6 +730,18 @@ def plan(found: Plan) -> Document:
             for row in found.acceptance
         ],
         "gates": [{"path": rule.path, "kind": rule.gate} for rule in found.paths],
+        "evaluation": [
+            {
+                "key": one.key,
+                "label": one.name,
+                "weight": one.weight,
+                "full": one.full,
+                "zero": one.zero,
+                "source": one.source,
+                "verified": one.verified,
+            }
+            for one in found.indicators
+        ],
     }
 
 
@@ -1365,6 +1378,20 @@ def certificate(found: Certificate, file: str, *, same: bool | None) -> Document
         "grade": fields["grade"],
         "unverified": fields["unverified"],
         "qr": found.qr,
+    }
+
+
+def dossiers(found: Shelf, as_of: date) -> Document:
+    """`report dossier`."""
+    return {
+        "as_of": _day(as_of),
+        "out": str(found.folder),
+        "formats": list(found.forms),
+        "households": found.households,
+        "made": found.made,
+        "kept": found.kept,
+        "bytes": found.size,
+        "passed_over": list(found.passed_over),
     }
 
 

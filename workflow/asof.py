@@ -129,7 +129,7 @@ def view(connection: Connection, plan: Plan, clocks: Clocks) -> View:
         for entry in violations.register(connection, plan, clocks, only_open=True)
         if entry.matter.kind is FactKind.VIOLATION
     )
-    seq, until = _last(connection, clocks.known_at)
+    seq, until = last_known(connection, clocks.known_at)
     return View(
         clocks,
         seq,
@@ -142,7 +142,8 @@ def view(connection: Connection, plan: Plan, clocks: Clocks) -> View:
     )
 
 
-def _last(connection: Connection, known_at: datetime | None) -> tuple[int, datetime]:
+def last_known(connection: Connection, known_at: datetime | None) -> tuple[int, datetime]:
+    """The seq of the last event heard of by an instant, and when it was recorded."""
     query = select(func.max(_JOURNAL.c.seq), func.max(_JOURNAL.c.recorded_at))
     if known_at is not None:
         query = query.where(_JOURNAL.c.recorded_at <= known_at)

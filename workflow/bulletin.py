@@ -140,8 +140,8 @@ def bulletin(
     gained = _accepted(connection, since, as_of, clocks.known_at)
     before = _done_on(connection, plan, since - ONE_DAY, clocks.known_at)
     late = {line.unit: line for line in found.by_unit}
-    ranks = (
-        _ranks(plan, {code: line.done for code, line in late.items()})
+    places = (
+        ranks(plan, {code: line.done for code, line in late.items()})
         if ranking and units is None
         else {}
     )
@@ -166,7 +166,7 @@ def bulletin(
             chance=figures.chance(foreseen.by_unit[unit.code].p_construction)
             if unit.code in foreseen.by_unit
             else None,
-            rank=ranks.get(unit.code),
+            rank=places.get(unit.code),
             installed=works[unit.code]["installed"],
             powered=works[unit.code]["powered"],
             change=late[unit.code].done - before[unit.code],
@@ -221,10 +221,10 @@ def _accepted(
     return Counter({row[0]: row[1] for row in connection.execute(query)})
 
 
-def _ranks(plan: Plan, accepted: Mapping[str, int]) -> Mapping[str, int]:
-    """The townships by 完成率, the share of their task that is accepted; equals share a rank."""
+def ranks(plan: Plan, households: Mapping[str, int]) -> Mapping[str, int]:
+    """The townships by what share of their task these households are; equals share a rank."""
     shares = {
-        unit.code: Fraction(accepted[unit.code], unit.task)
+        unit.code: Fraction(households[unit.code], unit.task)
         for unit in plan.units
         if unit.kind == "township" and unit.task
     }

@@ -107,15 +107,18 @@ def load(
     codes: Sequence[str],
     *,
     known_at: datetime | None = None,
+    until: date | None = None,
     checked: bool = True,
 ) -> dict[str, list[Event]]:
     """The events of these cases; who only reads leaves the chains unchecked.
 
-    Raises JournalBroken.
+    `until` leaves out what can tell nothing of that day. Raises JournalBroken.
     """
     people = register.persons(connection)
     streams = [f"case:{code}" for code in codes]
-    found = journal.read_streams(connection, streams, people, known_at=known_at, checked=checked)
+    found = journal.read_streams(
+        connection, streams, people, known_at=known_at, until=until, checked=checked
+    )
     return {stream.removeprefix("case:"): events for stream, events in found.items() if events}
 
 

@@ -5,21 +5,21 @@ Every value on it is computed from the journal as known at a checkpoint, and nam
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from notifications import render
+from notifications import pdf, render
 from states import guards_permit, season
 from states.errors import StepRefused
 from states.facts import Actor, CaseFacts, Event, fold
 from states.plan import Plan
 from states.vocabulary import FactKind, Role, State, Trigger, Word
 from states.workdays import local_date
-from workflow import cases, checkpoint, journal, register, spreadsheet
+from workflow import cases, checkpoint, journal, register, spreadsheet, whole_file
 from workflow.errors import BadFile, JournalBroken
 from workflow.models import JournalRow
 
@@ -70,7 +70,8 @@ def certify(connection: Connection, code: str, who: Actor | None) -> Certificate
     path = whole.inclusion(permission.seq - 1, size)
     signatures = _signatures(connection, [event.seq for event in events])
     seen = checkpoint.last_seen(connection)
-    grade = _grade(events, signatures, seen.size if seen else 0)
+    signed = [seq for seq, signature in signatures.items() if signature]
+    grade = grade_of(events, signed, seen.size if seen else 0)
     root = made.checkpoint.root_text
     qr = "|".join(("XIANLI1", made.checkpoint.origin, code, permission.hash, str(size), root))
     return Certificate(
@@ -106,19 +107,32 @@ def page(certificate: Certificate) -> str:
     return render.certificate(certificate.fields, certificate.rows, drill=certificate.drill)
 
 
+def made(certificate: Certificate, file: Path) -> bytes:
+    """The certificate in the form of the file's suffix: PDF for `.pdf`, otherwise HTML.
+
+    Raises UsageFault where what PDFs need is not installed.
+    """
+    if file.suffix.lower() == ".pdf":
+        return pdf.certificate(certificate.fields, certificate.rows, drill=certificate.drill)
+    return page(certificate).encode()
+
+
 def write(certificate: Certificate, file: Path, *, force: bool) -> None:
-    """Writes the page. Raises UsageFault when the file is there, BadFile when it cannot be."""
+    """Writes the certificate, whole or not at all.
+
+    Raises UsageFault when the file is there or what PDFs need is not, BadFile when it cannot be.
+    """
     spreadsheet.refuse_existing(file, force=force)
-    try:
-        file.write_bytes(page(certificate).encode())
-    except OSError as error:
-        raise BadFile(f"写不了 {file}：{error.strerror}", place=str(file)) from error
+    whole_file.put(file, made(certificate, file))
 
 
 def same(certificate: Certificate, file: Path) -> bool:
-    """Whether the file is this page, byte for byte. Raises BadFile when it cannot be read."""
+    """Whether the file is this certificate, byte for byte.
+
+    A PDF is, where the same typst and font set it. Raises BadFile when it cannot be read.
+    """
     try:
-        return file.read_bytes() == page(certificate).encode()
+        return file.read_bytes() == made(certificate, file)
     except OSError as error:
         raise BadFile(f"读不了 {file}：{error.strerror}", place=str(file)) from error
 
@@ -200,12 +214,15 @@ def _signatures(connection: Connection, seqs: Sequence[int]) -> dict[int, str | 
     return {row.seq: row.signature for row in connection.execute(query)}
 
 
-def _grade(events: Sequence[Event], signatures: dict[int, str | None], covered: int) -> str:
-    """The proof of the weakest event of the case (docs/proof.md)."""
+def grade_of(events: Sequence[Event], signed: Container[int], covered: int) -> str:
+    """The proof of the weakest event of the case (docs/proof.md).
+
+    `signed` are the seqs of signed events, `covered` the size of the last witnessed checkpoint.
+    """
     if events[-1].seq <= covered:
         return "witnessed"
     unseen = [event for event in events if event.seq > covered]
-    return "signed" if all(signatures[event.seq] for event in unseen) else "clock_only"
+    return "signed" if all(event.seq in signed for event in unseen) else "clock_only"
 
 
 def _row(event: Event) -> tuple[str, ...]:

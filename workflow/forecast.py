@@ -115,6 +115,40 @@ class UnitWork:
 
 
 @dataclass(frozen=True, slots=True)
+class Futures:
+    """What the runs of one unit came to: households past the works at the end of each week.
+
+    `done` is how many were on `seen_on`; the weeks are those after it. A run that is over stays as
+    it ended.
+    """
+
+    seen_on: date
+    done: int
+    runs: tuple[tuple[int, ...], ...]
+
+    def at(self, run: int, day: date) -> int:
+        """The households of a run on a day, evenly between the ends of two weeks."""
+        weeks = self.runs[run] if self.runs else ()
+        week, rest = divmod((day - self.seen_on).days, 7)
+        if not weeks or week < 0:
+            return self.done
+        if week >= len(weeks):
+            return weeks[-1]
+        before = weeks[week - 1] if week else self.done
+        return before + (weeks[week] - before) * rest // 7
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """How many households of some units will be past the works on a day: median, 80 % interval."""
+
+    on: date
+    low: int
+    expected: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outlook:
     """A unit's line of the forecast.
 
@@ -134,6 +168,7 @@ class Outlook:
     pace_needed: float | None
     pace_shown: float
     binding_state: State | None
+    futures: Futures
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +218,15 @@ def foresee(
     clocks: Clocks,
     today: date,
     units: Sequence[str] | None = None,
+    lines: Mapping[str, Line] | None = None,
 ) -> Forecast:
     """The forecast for these units (None: all) on these clocks.
 
     An `as_of` after today is looked at from today: what is to come is not known to have stood
-    still.
+    still. `lines` are the journal's, where the caller has them already.
     """
-    lines = journal.lines(connection, clocks.known_at)
+    if lines is None:
+        lines = journal.lines(connection, clocks.known_at)
     positions = cases.positions(connection, plan, clocks, lines=lines)
     known = today if clocks.known_at is None else min(today, local_date(clocks.known_at))
     day = min(clocks.as_of, known)
@@ -275,6 +312,25 @@ def outlooks(
         for unit in work
         if units is None or unit.unit in units
     }
+
+
+def bands(outlooks: Iterable[Outlook], days: Sequence[date]) -> tuple[Band, ...]:
+    """How many households of these units together will be past the works on each of the days.
+
+    Good and bad months come to all units alike, while the runs of each are drawn apart: so the
+    units' intervals are added up, as if all did well or badly together (docs/forecast.md).
+    """
+    futures = [outlook.futures for outlook in outlooks]
+    found = []
+    for day in days:
+        low = expected = high = 0
+        for one in futures:
+            drawn = sorted(one.at(run, day) for run in range(len(one.runs))) or [one.done]
+            low += drawn[int(0.1 * len(drawn))]
+            expected += drawn[int(0.5 * len(drawn))]
+            high += drawn[int(0.9 * len(drawn))]
+        found.append(Band(day, low, expected, high))
+    return tuple(found)
 
 
 def _weeks_after(day: date, plan: Plan) -> tuple[tuple[float, float], ...]:
@@ -418,7 +474,8 @@ def _outlook(
     random = Random(f"{unit.unit} {as_of}")
     within = (works_end - seen).days, (acceptance_end - seen).days
     runs = range(RUNS if to_accept else 0)
-    ends = [_run(unit, steps, county, weeks, within[1], random) for _ in runs]
+    paths: list[list[int]] = [[] for _ in runs]
+    ends = [_run(unit, steps, county, weeks, within[1], random, path) for path in paths]
     if to_build:
         built = sorted(built for built, _ in ends)
         low, expected, high = (_day(built, share, seen) for share in (0.1, 0.5, 0.9))
@@ -444,6 +501,11 @@ def _outlook(
         pace_needed=needed,
         pace_shown=round(shown, 1),
         binding_state=_binding(unit, steps),
+        futures=Futures(
+            seen,
+            unit.households - to_build - unit.redoing,
+            tuple(tuple(path) for path in paths),
+        ),
     )
 
 
@@ -477,10 +539,12 @@ def _run(
     weeks: Sequence[tuple[float, float]],
     accepting_days: int,
     random: Random,
+    past_works: list[int],
 ) -> tuple[float, float]:
     """Days until the last household is completed and accepted in one drawn future.
 
     Acceptance is followed until its phase ends in so many days; later counts as never.
+    `past_works` takes in how many households are past the works at the end of each week.
     """
     draw = random.random
     accept_within = -(-accepting_days // 7)
@@ -529,6 +593,7 @@ def _run(
             again = int(redoing * _PUT_RIGHT + draw())
             redoing -= again
             waiting[_ACCEPT] += again
+        past_works.append(unit.households - sum(waiting[:_ACCEPT]) - redoing)
         if built >= 0 and not redoing and not waiting[_ACCEPT]:
             within = 7 * (week + draw())
             return built, min(within, accepting_days - 1.0) if accepting else within

@@ -270,14 +270,29 @@ def why(
     plan, drill = register.plan_in_force(connection), register.is_drill(connection)
     facts, _ = cases.facts_of(connection, code, who, clocks)
     asked = trigger or lifecycle.FORWARD.get(facts.state, Trigger.PERMIT)
-    question = Around(connection).question(facts, plan, asked, clocks.as_of, drill)
-    around = question.around
-    if asked in (Trigger.CONFIRM, Trigger.REINSTATE):
-        around = replace(around, twins=engine.twins(connection, facts.code))
-    if asked in (Trigger.CHANGE_PATH, Trigger.REINSTATE):
-        left = engine.annex_left(connection, facts, facts.path, plan)
-        around = replace(around, annex_left=left)
+    around = Around(connection)
+    question = nothing_in_hand(connection, around, facts, plan, asked, clocks.as_of, drill)
     own = who if who is not None and who.role in lifecycle.roles_for(asked) else None
-    question = replace(question, actor=own, around=around)
+    question = replace(question, actor=own)
     unverified = machine.unverified(question) if asked is Trigger.PERMIT else ()
     return machine.ask(asked, question), unverified, drill
+
+
+def nothing_in_hand(
+    connection: Connection,
+    around: Around,
+    facts: CaseFacts,
+    plan: Plan,
+    trigger: Trigger,
+    today: date,
+    drill: bool,
+) -> Question:
+    """Whether the trigger could be pulled today, its look at other cases included."""
+    question = around.question(facts, plan, trigger, today, drill)
+    beside = question.around
+    if trigger in (Trigger.CONFIRM, Trigger.REINSTATE):
+        beside = replace(beside, twins=engine.twins(connection, facts.code))
+    if trigger in (Trigger.CHANGE_PATH, Trigger.REINSTATE):
+        left = engine.annex_left(connection, facts, facts.path, plan)
+        beside = replace(beside, annex_left=left)
+    return replace(question, around=beside)

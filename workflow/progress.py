@@ -1,6 +1,6 @@
 """What the back-scheduled plan asks for beside what is done, per unit, step and month."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,7 +11,7 @@ from states.deadlines import STEPS_TO_GO
 from states.plan import LEAD_TRIGGERS, Plan
 from states.vocabulary import State, Trigger
 from workflow import cases
-from workflow.cases import Clocks
+from workflow.cases import Clocks, Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +54,21 @@ def progress(
     A step is done by the households that are past it today, whatever their quota, closed ones left
     out: one that was sent back has it to do again.
     """
-    going = [
-        position
-        for position in cases.positions(connection, plan, clocks, units)
-        if position.state is not State.CLOSED
-    ]
+    return of(plan, clocks.as_of, cases.positions(connection, plan, clocks, units), units)
+
+
+def of(
+    plan: Plan, as_of: date, positions: Iterable[Position], units: Sequence[str] | None = None
+) -> Progress:
+    """The same from these positions of the day, where the caller has them already."""
+    going = [position for position in positions if position.state is not State.CLOSED]
     by_unit = {}
     for unit in plan.units:
         if units is not None and unit.code not in units:
             continue
         mine = [position.state for position in going if position.unit == unit.code]
-        by_unit[unit.code] = _unit(plan, unit.task, mine, clocks.as_of)
-    return Progress(clocks.as_of, by_unit, _total(plan, list(by_unit.values())))
+        by_unit[unit.code] = _unit(plan, unit.task, mine, as_of)
+    return Progress(as_of, by_unit, _total(plan, list(by_unit.values())))
 
 
 def _unit(plan: Plan, task: int, states: Sequence[State], as_of: date) -> UnitProgress:
@@ -78,14 +81,14 @@ def _unit(plan: Plan, task: int, states: Sequence[State], as_of: date) -> UnitPr
         steps[trigger] = StepProgress(
             target,
             schedule.planned(plan, task, trigger, as_of),
-            sum(_past(state, trigger) for state in states),
+            sum(past(state, trigger) for state in states),
             by_month,
         )
     return UnitProgress(task, steps)
 
 
-def _past(state: State, trigger: Trigger) -> bool:
-    """Whether a case in this state has the step behind it."""
+def past(state: State, trigger: Trigger) -> bool:
+    """Whether a case in this state, if it is not closed, has the step behind it."""
     ahead = STEPS_TO_GO.get(state, ())[:1]
     return not ahead or LEAD_TRIGGERS.index(ahead[0]) > LEAD_TRIGGERS.index(trigger)
 

@@ -92,13 +92,13 @@ def damage(connection: Connection) -> Damage:
     bad: dict[str, int] = {}
     heads: dict[str, tuple[int, str | None]] = {}
     present = set()
-    for row in connection.execute(_CHECKED):
-        present.add(row.seq)
-        version, head = heads.get(row.stream, (0, None))
-        whole = journal.digest(row.body) == row.hash
-        if not whole or (row.version, row.previous) != (version + 1, head):
-            bad.setdefault(row.stream, row.seq)
-        heads[row.stream] = (row.version, row.hash)
+    for seq, stream, version, previous, hash_, body in connection.execute(_CHECKED):
+        present.add(seq)
+        before, head = heads.get(stream, (0, None))
+        whole = journal.digest(body) == hash_
+        if not whole or (version, previous) != (before + 1, head):
+            bad.setdefault(stream, seq)
+        heads[stream] = (version, hash_)
     case = cases.CASE.c
     rows = connection.execute(select(case.code, case.version, case.head_hash))
     kept = {f"case:{row.code}": (row.version, row.head_hash) for row in rows}
