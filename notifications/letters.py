@@ -428,21 +428,21 @@ _FIGURES = (
     ("施工完成", "completed"),
     ("验收合格", "accepted"),
 )
+# The customary columns of counts, as page and workbook have them.
+CUSTOMARY = ("task", "confirmed", "selected", "started", "installed", "powered", "accepted")
 _INSTEAD = {"completed": "powered", "period_done": "change", "chance": "change"}
 _LATENESS = (("逾期", "overdue"), ("有风险", "at_risk"))
 
 
 def _bulletin(notice: Bulletin) -> Letter:
     mark, caution = marks(notice.drill, notice.unverified)
-    everybody = (*notice.townships, *notice.departments)
-    period = f"{notices.day(notice.since)}至{notices.day(notice.as_of)}"
     blocks: list[Block] = [
         Paragraph(
             f"现将《{notice.plan_title}》（{notice.plan_document}）截至"
             f"{notices.day(notice.as_of)}的进展情况通报如下。"
         ),
         Heading("一、总体进展"),
-        Paragraph(_overall(everybody, period)),
+        Paragraph(overall(notice)),
     ]
     parts = [("需要关注的问题", notice.remarks), ("工作要求", notice.demands or BULLETIN_DEMANDS)]
     for index, (name, texts) in enumerate((part for part in parts if part[1]), 1):
@@ -470,20 +470,37 @@ def _bulletin(notice: Bulletin) -> Letter:
             title="清洁取暖改造进展情况表",
             blocks=(
                 _standings(notice),
-                Paragraph(
-                    f"注：截至{notices.day(notice.as_of)}；{_terms(everybody, period)}"
-                    "完成率为验收合格"
-                    "户数（含计划外户）与任务户数之比，可以超过100%；任务不足"
-                    f"{figures.RATE_FROM}户的单位列户数，不列比率。“有风险”不含已逾期的户。"
-                    + _ranked_by(everybody)
-                ),
+                Paragraph(f"注：{terms(notice)}"),
             ),
             wide=True,
         ),
     )
 
 
-def _terms(lines: Sequence[Standing], period: str) -> str:
+def note(line: Standing, *, warned: bool) -> str | None:
+    """What a reader of the line must not miss, in few words and in households: the 备注."""
+    over = (line.accepted or 0) - line.task
+    told = [
+        f"超任务{over}户" if over > 0 else "",
+        f"逾期最久{line.longest}天" if line.longest else "",
+        f"按期概率{line.chance}" if warned and line.chance else "",
+        f"已退出{line.closed}户" if line.closed else "",
+    ]
+    return "、".join(one for one in told if one) or None
+
+
+def terms(notice: Bulletin) -> str:
+    """What the words of the table mean, and what it ranks by."""
+    lines = (*notice.townships, *notice.departments)
+    period = f"{notices.day(notice.since)}至{notices.day(notice.as_of)}"
+    return (
+        f"截至{notices.day(notice.as_of)}；{_period_terms(lines, period)}"
+        "完成率为验收合格户数（含计划外户）与任务户数之比，可以超过100%；任务不足"
+        f"{figures.RATE_FROM}户的单位列户数，不列比率。“有风险”不含已逾期的户。" + _ranked_by(lines)
+    )
+
+
+def _period_terms(lines: Sequence[Standing], period: str) -> str:
     if all(line.change is None for line in lines):
         return f"“本期验收”指{period}。"
     return (
@@ -498,10 +515,17 @@ def _ranked_by(lines: Sequence[Standing]) -> str:
     return "排名按验收合格户数与任务户数之比，限乡（镇），比率相同的名次相同。"
 
 
-def _overall(lines: Sequence[Standing], period: str) -> str:
-    done = [f"{name}{total}户" for name, key in _FIGURES if (total := _sum(lines, key)) is not None]
+def overall(notice: Bulletin) -> str:
+    """The bulletin in two or three sentences."""
+    lines = (*notice.townships, *notice.departments)
+    period = f"{notices.day(notice.since)}至{notices.day(notice.as_of)}"
+    sums = {key: _sum(lines, key) for _, key in _FIGURES}
+    if sums["powered"] is not None:
+        sums["completed"] = None  # as in the table: the newer figure instead
+    done = [f"{name}{sums[key]}户" for name, key in _FIGURES if sums[key] is not None]
     task, accepted = sum(line.task for line in lines), _sum(lines, "accepted")
-    sentences = [f"全县任务{task}户，{'、'.join(done)}" if done else f"全县任务{task}户"]
+    whose = f"{notice.scope or '全县'}任务{task}户"
+    sentences = [f"{whose}，{'、'.join(done)}" if done else whose]
     if accepted is not None:
         sentences.append(f"完成率{figures.rate(accepted, task)}")
     text = "，".join(sentences) + "。"
@@ -562,12 +586,17 @@ def _standing(first: str, line: Standing) -> tuple[str, ...]:
         *(_told(getattr(line, key)) for _, key in _FIGURES),
         NONE if line.accepted is None else figures.rate(line.accepted, line.task),
         _told(line.period_done),
-        NONE if line.change is None else f"{line.change:+d}" if line.change else "0",
+        signed(line.change),
         *(_told(getattr(line, key)) for _, key in _LATENESS),
         _told(line.chance),
         _told(line.rank),
         line.note or "",
     )
+
+
+def signed(change: int | None) -> str:
+    """A gain or loss: `+3`, `-1`, `0`."""
+    return NONE if change is None else f"{change:+d}" if change else "0"
 
 
 def together(name: str, lines: Sequence[Standing]) -> Standing:
@@ -588,7 +617,14 @@ def together(name: str, lines: Sequence[Standing]) -> Standing:
         installed=_sum(lines, "installed"),
         powered=_sum(lines, "powered"),
         change=_sum(lines, "change"),
+        closed=_sum(lines, "closed"),
+        by_state=_states(lines),
     )
+
+
+def _states(lines: Sequence[Standing]) -> tuple[int, ...] | None:
+    known = [line.by_state for line in lines if line.by_state is not None]
+    return tuple(map(sum, zip(*known, strict=True))) if len(known) == len(lines) else None
 
 
 def _sum(lines: Sequence[Standing], key: str) -> int | None:

@@ -142,7 +142,8 @@ class Standing:
 
     `accepted` counts every household in 稳定运行一季 or 允许拆除, over the plan too; `chance` is
     worded by `chance`. `powered` households have 具备使用条件; `change` is what `accepted` gained
-    or lost since the end of the period before.
+    or lost since the end of the period before. `longest` is for how many days the oldest overdue
+    household has been; `by_state` counts in the order of `State`, `closed` in it too.
     """
 
     unit_name: str
@@ -161,13 +162,30 @@ class Standing:
     powered: int | None = None
     change: int | None = None
     note: str | None = None
+    code: str | None = None
+    closed: int | None = None
+    longest: int | None = None
+    by_state: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """How many households should be past the works at the end of a day, and how many were.
+
+    `actual` is None for a day that is yet to come.
+    """
+
+    on: date
+    planned: int
+    actual: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bulletin:
     """通报: where every unit stands, townships and departments apart; sums are made when printed.
 
-    `since` is the first day of the period that `period_done` counts.
+    `since` is the first day of the period that `period_done` counts. `course` is week by week;
+    `scope` names the units where it is not of the whole county.
     """
 
     kind: ClassVar = (NoticeKind.BULLETIN,)
@@ -186,6 +204,9 @@ class Bulletin:
     remarks: tuple[str, ...]
     demands: tuple[str, ...] = ()
     copies: tuple[str, ...]
+    target_on: date | None = None
+    course: tuple[Point, ...] | None = None
+    scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

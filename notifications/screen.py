@@ -175,7 +175,14 @@ BULLETIN_FIGURES = {
     "overdue": "逾期",
     "at_risk": "有风险",
     "rank": "排名",
+    "closed": "已退出",
+    "longest": "逾期最久（天）",
 }
+
+
+def _told_event(event: Answer) -> str:
+    kind = label("kind", event["kind"])
+    return f"第 {event['seq']} 号事件（{kind}，{event['occurred_on']}）"
 
 
 class Screen:
@@ -806,6 +813,8 @@ class Screen:
         number = found["number"]
         if number is not None:
             said = f"{number}（{'已公布' if found['new'] else '此前已公布'}） {said}"
+        if not files:
+            return f"{said}\n文件都已在，没有重写（--force 重写）"
         return "\n".join([said, *(clean(file) for file in files)])
 
     def bulletins(self, found: Answer) -> str:
@@ -821,25 +830,30 @@ class Screen:
 
     def bulletin_difference(self, found: Answer) -> str:
         """`report compare`."""
-        changes, cases = found["changes"], found["cases"]
+        changes, cases, rules = found["changes"], found["cases"], found["rules"]
         assert isinstance(changes, list)
         assert isinstance(cases, list)
+        assert isinstance(rules, list)
         title = f"{found['number']}，截至 {found['as_of']}{_drill(found)}"
-        if not changes and not cases:
+        if not changes and not cases and not rules:
             return f"{title}：公布后没有变化"
-        rows = [
+        figures = [
             (one["unit_name"], BULLETIN_FIGURES[one["figure"]], one["was"], one["becomes"])
             for one in changes
         ]
-        parts = [
-            self.table(("责任单位", "数字", "公布", "现在"), rows, title=title, numbers=(2, 3))
-        ]
-        for one in cases:
-            events = "、".join(
-                f"第 {e['seq']} 号事件（{label('kind', e['kind'])}，{e['occurred_on']}）"
-                for e in one["events"]
+        headings = ("责任单位", "数字", "公布", "现在")
+        parts = [self.table(headings, figures, title=title, numbers=(2, 3))]
+        if not figures:
+            parts = [f"{title}：数字没有变化"]
+        if rules:
+            told = "、".join(_told_event(one) for one in rules)
+            parts.append(f"不属任何一户、可能改变数字的事件：{told}")
+        if found["unexplained"]:
+            parts.append(
+                "没有任何事件能说明上列变化：可能是程序版本不同，请运行 xianli audit verify"
             )
-            parts.append(f"{one['code']}：{events}")
+        for one in cases:
+            parts.append(f"{one['code']}：{'、'.join(_told_event(e) for e in one['events'])}")
         return "\n".join(parts)
 
     def ledgers(self, found: Answer) -> str:

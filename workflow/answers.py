@@ -25,6 +25,7 @@ from workflow.batch import Batch, Refused
 from workflow.bulletin_files import Written
 from workflow.bulletins import Difference as BulletinDifference
 from workflow.bulletins import Published as PublishedBulletin
+from workflow.bulletins import Rule
 from workflow.cases import Position
 from workflow.certificate import Certificate
 from workflow.checkpoint import Made, Seen, Status
@@ -613,26 +614,35 @@ def bulletin_difference(found: BulletinDifference) -> Document:
     return {
         **_published(found.published),
         "changes": [
-            {"unit_name": c.unit_name, "figure": c.figure, "was": c.was, "becomes": c.becomes}
-            for c in found.changes
+            {
+                "unit": one.unit,
+                "unit_name": one.unit_name,
+                "figure": one.figure,
+                "was": one.was,
+                "becomes": one.becomes,
+            }
+            for one in found.changes
         ],
         "cases": [
             {
                 "code": one.code,
                 "unit": one.unit,
-                "events": [
-                    {
-                        "seq": event.seq,
-                        "kind": event.kind,
-                        "occurred_on": _day(event.occurred_on),
-                        "recorded_at": instant_text(event.recorded_at),
-                        "actor": event.actor,
-                    }
-                    for event in one.events
-                ],
+                "events": [_event_since(event) for event in one.events],
             }
             for one in found.cases
         ],
+        "rules": [_event_since(rule) for rule in found.rules],
+        "unexplained": found.unexplained,
+    }
+
+
+def _event_since(event: Event | Rule) -> Document:
+    return {
+        "seq": event.seq,
+        "kind": event.kind,
+        "occurred_on": _day(event.occurred_on),
+        "recorded_at": instant_text(event.recorded_at),
+        "actor": event.actor,
     }
 
 

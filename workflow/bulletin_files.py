@@ -1,22 +1,32 @@
 """The 通报 as files: Word, Excel and a page, all from the same document."""
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from notifications import notices, render, word
+from notifications import bulletin_page, notices, word
 from notifications.notices import Bulletin
+from notifications.pages import Head
+from states.plan import Plan
 from states.vocabulary import State
-from workflow import bulletin, bulletins, cases, journal, register, report_sheet, spreadsheet
+from workflow import (
+    bulletin,
+    bulletins,
+    cases,
+    journal,
+    page_head,
+    register,
+    report_sheet,
+    spreadsheet,
+    whole_file,
+)
 from workflow.bulletin import Household, Period
 from workflow.bulletins import Published
 from workflow.cases import Clocks
 from workflow.db import Database
-from workflow.errors import BadFile
 from workflow.messages import Document
 
 
@@ -45,7 +55,8 @@ class Written:
 
 def write(database: Database, folder: Path, wanted: Wanted, *, force: bool) -> Written:
     """Writes the bulletin of these clocks, without a number. Raises UsageFault, BadFile."""
-    files = _refused(folder, wanted, force=force)
+    files = _files(folder, wanted)
+    _refuse(files, force=force)
     with database.reading() as connection:
         document = bulletin.bulletin(
             connection,
@@ -55,8 +66,7 @@ def write(database: Database, folder: Path, wanted: Wanted, *, force: bool) -> W
             ranking=wanted.ranking,
             units=wanted.units,
         )
-        counted = _counted(connection, wanted.clocks, wanted.units, None)
-        return _write(connection, files, wanted.period, document, counted)
+        return _write(connection, files, wanted, document)
 
 
 def publish(
@@ -64,10 +74,15 @@ def publish(
 ) -> Written:
     """Publishes the bulletin and writes it as it was frozen.
 
-    The number is in the journal before a file is; files that a crash left out are written when the
-    same is asked again. Raises as `write` and `bulletins.publish`.
+    The number is in the journal before a file is. Asked again, what files are missing are written
+    and those that are there stay, unless forced. Raises as `write` and `bulletins.publish`.
     """
-    files = _refused(folder, wanted, force=force)
+    files = _files(folder, wanted)
+    with database.reading() as connection:
+        known = bulletins.find(connection, wanted.period, wanted.clocks.as_of) is not None
+    if known and not force:
+        files = [file for file in files if not file.exists()]
+    _refuse(files, force=force)
     kept, new = bulletins.publish(
         database,
         wanted.period,
@@ -76,28 +91,33 @@ def publish(
         ranking=wanted.ranking,
         now=now,
     )
+    frozen = replace(wanted, clocks=Clocks(kept.as_of, past=True, known_at=kept.known_at))
     with database.reading() as connection:
-        frozen = Clocks(kept.as_of, past=True, known_at=kept.known_at)
-        counted = _counted(connection, frozen, None, kept)
-        return _write(connection, files, kept.period, dict(kept.document), counted, kept, new=new)
+        return _write(connection, files, frozen, dict(kept.document), kept, new=new)
 
 
-def _refused(folder: Path, wanted: Wanted, *, force: bool) -> list[Path]:
+def _files(folder: Path, wanted: Wanted) -> list[Path]:
     stem = f"通报-{wanted.period.value}-{wanted.clocks.as_of}"
-    files = [folder / f"{stem}.{suffix}" for suffix in wanted.formats]
+    return [folder / f"{stem}.{suffix}" for suffix in wanted.formats]
+
+
+def _refuse(files: Sequence[Path], *, force: bool) -> None:
     for file in files:
         spreadsheet.refuse_existing(file, force=force)
-    return files
 
 
 def _counted(
-    connection: Connection, clocks: Clocks, units: Sequence[str] | None, kept: Published | None
+    connection: Connection,
+    plan: Plan,
+    clocks: Clocks,
+    units: Sequence[str] | None,
+    kept: Published | None,
 ) -> list[Household]:
     """The households behind the figures; of a frozen bulletin up to its very last event."""
-    plan = register.plan_in_force(connection)
     positions = cases.positions(connection, plan, clocks, units)
     found = {one.code: one for one in bulletin.households(connection, plan, clocks, positions)}
     if kept is not None:
+        # What was recorded after it in the same instant is known at that instant too.
         for code in journal.cases_since(connection, kept.known_seq):
             events = cases.load(connection, [code], checked=False).get(code, [])
             known = [event for event in events if event.seq <= kept.known_seq]
@@ -111,30 +131,46 @@ def _counted(
 def _write(
     connection: Connection,
     files: Sequence[Path],
-    period: Period,
+    wanted: Wanted,
     document: Document,
-    counted: Sequence[Household],
     kept: Published | None = None,
     *,
     new: bool = False,
 ) -> Written:
     notice = kept.notice if kept else notices.read(document)
     assert isinstance(notice, Bulletin)
-    names = {unit.code: unit.name for unit in register.plan_in_force(connection).units}
-    try:
-        for file in files:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            if file.suffix == ".xlsx":
+    plan = register.plan_of(connection, kept.plan) if kept else register.plan_in_force(connection)
+    for file in files:
+        match file.suffix:
+            case ".xlsx":
+                counted = _counted(connection, plan, wanted.clocks, wanted.units, kept)
                 people = cases.personal(connection, [one.code for one in counted])
+                names = {unit.code: unit.name for unit in plan.units}
                 report_sheet.write(file, notice, counted, names, people)
-                continue
-            page = file.suffix == ".html"
-            content = render.letter_html(document).encode() if page else word.letter_docx(document)
-            temporary = file.with_name(f".{file.name}.part")
-            temporary.write_bytes(content)
-            os.replace(temporary, file)
-    except OSError as error:
-        raise BadFile(f"写不了文件：{error.strerror}", place=str(error.filename)) from error
+            case ".docx":
+                whole_file.put(file, word.letter_docx(document))
+            case _:
+                head = _head(connection, plan, wanted, notice, kept)
+                page = bulletin_page.page(notice, head, wanted.period.label)
+                whole_file.put(file, page.encode())
     digest = journal.digest(journal.canonical(dict(document)))
     number = kept.number if kept else None
-    return Written(period, notice, digest, tuple(files), number, new)
+    return Written(wanted.period, notice, digest, tuple(files), number, new)
+
+
+def _head(
+    connection: Connection, plan: Plan, wanted: Wanted, notice: Bulletin, kept: Published | None
+) -> Head:
+    whose = f"·{notice.scope}" if notice.scope else ""
+    title = f"{plan.county}{plan.year}年清洁取暖改造进展情况通报{whose}"
+    found = page_head.head(
+        connection,
+        plan,
+        wanted.clocks,
+        title,
+        unverified=notice.unverified,
+        units=wanted.units,
+    )
+    if kept is None:
+        return found
+    return replace(found, seq=kept.known_seq, recorded_until=kept.known_at)

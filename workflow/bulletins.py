@@ -17,7 +17,7 @@ from states.errors import UsageFault
 from states.facts import Event, fold
 from states.plan import Json, Plan
 from states.vocabulary import State
-from states.workdays import local_date
+from states.workdays import ONE_DAY, local_date
 from workflow import bulletin, cases, journal, models, register
 from workflow.bulletin import Household, Period
 from workflow.cases import Clocks
@@ -25,6 +25,12 @@ from workflow.db import Database
 from workflow.errors import JournalBroken
 from workflow.journal import Draft, Pen
 
+# Events of no case from which figures follow: tasks, days and what is read. A gate moves none.
+RULES = (
+    ("plan", ("plan_adopted",)),
+    ("calendar", ("holidays_entered",)),
+    ("quarantine", ("quarantine_confirmed",)),
+)
 STREAM = "bulletins"
 PUBLISHED = "bulletin_published"
 
@@ -33,7 +39,7 @@ PUBLISHED = "bulletin_published"
 class Published:
     """A 通报 as it went out: true on `as_of`, known up to event `known_seq` at `known_at`.
 
-    `seq` is the publication's own event.
+    `seq` is the publication's own event, `plan` the hash of the plan it went by.
     """
 
     seq: int
@@ -43,6 +49,7 @@ class Published:
     known_at: datetime
     known_seq: int
     ranking: bool
+    plan: str
     hash: str
     document: Mapping[str, Json]
 
@@ -64,6 +71,7 @@ class Published:
 class Change:
     """A figure of a unit that is another one now."""
 
+    unit: str | None
     unit_name: str
     figure: str
     was: int | None
@@ -80,12 +88,32 @@ class ChangedCase:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """An event of no case that may change figures: another plan, holidays, a quarantine."""
+
+    seq: int
+    kind: str
+    occurred_on: date
+    recorded_at: datetime
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
-    """What is otherwise on the bulletin's own day, as it is known now."""
+    """What is otherwise on the bulletin's own day, as it is known now, and what was recorded since.
+
+    Figures that changed with neither `cases` nor `rules` were counted by another program.
+    """
 
     published: Published
     changes: tuple[Change, ...]
     cases: tuple[ChangedCase, ...]
+    rules: tuple[Rule, ...]
+
+    @property
+    def unexplained(self) -> bool:
+        """Whether figures changed that no event of the journal can have changed."""
+        return bool(self.changes) and not self.cases and not self.rules
 
 
 def published(connection: Connection) -> Iterator[Published]:
@@ -103,6 +131,7 @@ def published(connection: Connection) -> Iterator[Published]:
             models.instant_of(str(said["known_at"])),
             int(str(said["known_seq"])),
             said["ranking"] is True,
+            str(entry.document["plan"]),
             str(said["hash"]),
             document,
         )
@@ -130,7 +159,8 @@ def publish(
     """Publishes the period's bulletin; answers it, and whether it is new.
 
     A period that was published before answers the same publication. Raises NotPermitted unless the
-    county office publishes, UsageFault for a day that is yet to come.
+    county office publishes, UsageFault for a day that is yet to come, and where it was published
+    with other ranks than these.
     """
     with database.transaction() as connection:
         who = register.actor(connection, login)
@@ -143,7 +173,7 @@ def publish(
         earlier = list(published(connection))
         for one in earlier:
             if (one.period, one.as_of) == (period, as_of):
-                return one, False
+                return _same(one, ranking=ranking), False
         plan = register.plan_to_act_on(connection)
         serial = 1 + sum(f"〔{today.year}〕" in one.number for one in earlier)
         number = notices.number(plan.letter_mark, NoticeKind.BULLETIN, today.year, serial)
@@ -181,6 +211,25 @@ def publish(
         return list(published(connection))[-1], True
 
 
+def find(connection: Connection, period: Period, as_of: date) -> Published | None:
+    """The publication of this period and day, if there is one."""
+    for one in published(connection):
+        if (one.period, one.as_of) == (period, as_of):
+            return one
+    return None
+
+
+def _same(kept: Published, *, ranking: bool) -> Published:
+    if kept.ranking is not ranking:
+        how = "排名" if kept.ranking else "不排名"
+        raise UsageFault(
+            f"这一期已经公布为 {kept.number}（{how}），数字不再更改",
+            place=kept.number,
+            remedy="去掉 --no-ranking" if kept.ranking else "加上 --no-ranking",
+        )
+    return kept
+
+
 def compare(connection: Connection, kept: Published) -> Difference:
     """What later events changed of a published bulletin, on its own day."""
     notice, plan = kept.notice, register.plan_in_force(connection)
@@ -193,21 +242,25 @@ def compare(connection: Connection, kept: Published) -> Difference:
         kept,
         tuple(_changes(_lines(notice), _lines(again))),
         tuple(_cases(connection, plan, kept)),
+        tuple(_rules(connection, kept)),
     )
 
 
 def _lines(notice: Bulletin) -> dict[str, Standing]:
-    return {one.unit_name: one for one in (*notice.townships, *notice.departments)}
+    """By the units' codes: a unit may be given another name."""
+    return {one.code or one.unit_name: one for one in (*notice.townships, *notice.departments)}
 
 
 def _changes(was: Mapping[str, Standing], becomes: Mapping[str, Standing]) -> Iterator[Change]:
-    for name in {**was, **becomes}:
-        old, new = was.get(name), becomes.get(name)
+    for unit in {**was, **becomes}:
+        old, new = was.get(unit), becomes.get(unit)
+        either = new or old
+        assert either is not None
         for figure in BULLETIN_FIGURES:
             before = getattr(old, figure) if old else None
             after = getattr(new, figure) if new else None
             if before != after:
-                yield Change(name, figure, before, after)
+                yield Change(either.code, either.unit_name, figure, before, after)
 
 
 def _cases(connection: Connection, plan: Plan, kept: Published) -> list[ChangedCase]:
@@ -215,7 +268,7 @@ def _cases(connection: Connection, plan: Plan, kept: Published) -> list[ChangedC
 
     Looked at on the bulletin's day and on the last of the period before it.
     """
-    days = kept.as_of, kept.notice.since - bulletin.ONE_DAY
+    days = kept.as_of, kept.notice.since - ONE_DAY
     found = []
     for code in journal.cases_since(connection, kept.known_seq):
         events = cases.load(connection, [code], checked=False).get(code, [])
@@ -225,6 +278,22 @@ def _cases(connection: Connection, plan: Plan, kept: Published) -> list[ChangedC
             facts = fold(code, events)
             found.append(ChangedCase(code, facts.unit if facts else "", since))
     return found
+
+
+def _rules(connection: Connection, kept: Published) -> Iterator[Rule]:
+    found = [
+        Rule(
+            entry.seq,
+            str(entry.document["kind"]),
+            date.fromisoformat(str(entry.document["occurred_on"])),
+            models.instant_of(str(entry.document["recorded_at"])),
+            str(entry.document["actor"]),
+        )
+        for stream, kinds in RULES
+        for entry in journal.numbered(connection, stream)
+        if entry.seq > kept.known_seq and entry.document["kind"] in kinds
+    ]
+    yield from sorted(found, key=lambda one: one.seq)
 
 
 def _counted(
