@@ -430,7 +430,12 @@ _FIGURES = (
 )
 # The customary columns of counts, as page and workbook have them.
 CUSTOMARY = ("task", "confirmed", "selected", "started", "installed", "powered", "accepted")
-_INSTEAD = {"completed": "powered", "period_done": "change", "chance": "change"}
+_INSTEAD = {
+    "completed": "powered",
+    "period_done": "change",
+    "chance": "change",
+    "at_risk": "change",
+}
 _LATENESS = (("逾期", "overdue"), ("有风险", "at_risk"))
 
 
@@ -539,16 +544,16 @@ def _standings(notice: Bulletin) -> Table:
     everybody = (*notice.townships, *notice.departments)
     shown = [
         (Column("序号", 10), None),
-        (Column("责任单位", 42), None),
+        (Column("责任单位", 36), None),
         (Column("任务数", 16), None),
-        *((Column(name, 18), key) for name, key in _FIGURES),
+        *((Column(name, 17), key) for name, key in _FIGURES),
         (Column("完成率", 20), "accepted"),
         (Column("本期验收", 18), "period_done"),
         (Column("较上期", 16), "change"),
         *((Column(name, 16), key) for name, key in _LATENESS),
         (Column("按期完成概率", 27), "chance"),
         (Column("排名", 12), "rank"),
-        (Column("备注", 22), "note"),
+        (Column("备注", 58, left=True), "note"),
     ]
     known = {
         key

@@ -97,7 +97,7 @@ def publish(
 
 
 def _files(folder: Path, wanted: Wanted) -> list[Path]:
-    stem = f"通报-{wanted.period.value}-{wanted.clocks.as_of}"
+    stem = f"通报-{wanted.period.label}-{wanted.clocks.as_of}"
     return [folder / f"{stem}.{suffix}" for suffix in wanted.formats]
 
 

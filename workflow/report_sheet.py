@@ -35,9 +35,10 @@ HOUSEHOLD = (
     ("逾期", 7),
 )
 UNPRINTED = "每户一行，供核对通报的数字：各列相加即表中之数。不随通报打印，要打印请清除打印区域。"
-# From not begun to permitted; closed ones are grey.
-COLOURS = ("#D9D9D9", "#BDD7EE", "#9DC3E6", "#5B9BD5", "#2E75B6", "#1F4E79", "#7F7F7F")
+# From not begun over works and acceptance to permitted; closed ones are grey.
+COLOURS = ("#D9D9D9", "#F8CBAD", "#F4B183", "#9DC3E6", "#2E75B6", "#548235", "#7F7F7F")
 PAGE_A4 = 9
+DOWNWARD = {"reverse": True, "crossing": "max"}  # the first unit above, the figures below
 
 
 def write(
@@ -67,7 +68,7 @@ def write(
         points = _course(book.add_worksheet(COURSE), looks, notice) if notice.course else 0
         lines = (*notice.townships, *notice.departments)
         _states(book.add_worksheet(STATES), looks, lines)
-        _charts(book, charts, notice, blocks, points, len(lines))
+        _charts(book, charts, notice, blocks, points)
         _behind(book.add_worksheet(BEHIND), looks, households, names, personal)
         spreadsheet.close(book, temporary)
         os.replace(temporary, path)
@@ -271,7 +272,6 @@ def _charts(
     notice: Bulletin,
     blocks: Sequence[_Block],
     points: int,
-    lines: int,
 ) -> None:
     mark = "（演练）" if notice.drill else ""
     row = 0
@@ -296,20 +296,27 @@ def _charts(
             }
         )
         row = _insert(sheet, row, chart, 340)
-    chart = book.add_chart({"type": "bar", "subtype": "stacked"})
-    for column, colour in enumerate(COLOURS, 1):
-        chart.add_series(
-            {
-                "name": [STATES, 0, column],
-                "categories": [STATES, 1, 0, lines, 0],
-                "values": [STATES, 1, column, lines, column],
-                "fill": {"color": colour},
-                "gap": 40,
-            }
-        )
-    chart.set_title({"name": f"各单位各环节户数{mark}", "name_font": {"size": 14}})
-    chart.set_y_axis({"reverse": True})
-    row = _insert(sheet, row, chart, 150 + 26 * lines)
+    # Townships and departments apart: one department has as many households as all townships.
+    begin = 1
+    for block in blocks:
+        end = begin + block.last - block.first
+        chart = book.add_chart({"type": "bar", "subtype": "stacked"})
+        for column, colour in enumerate(COLOURS, 1):
+            chart.add_series(
+                {
+                    "name": [STATES, 0, column],
+                    "categories": [STATES, begin, 0, end, 0],
+                    "values": [STATES, begin, column, end, column],
+                    "fill": {"color": colour},
+                    "gap": 40,
+                }
+            )
+        title = f"{block.name}各环节户数{mark}"
+        chart.set_title({"name": title, "name_font": {"size": 14}})
+        chart.set_y_axis(DOWNWARD)
+        row = _insert(sheet, row, chart, 150 + 22 * (end - begin + 1))
+        begin = end + 1
+    sheet.set_h_pagebreaks([row])
     for block in blocks:
         chart = book.add_chart({"type": "bar"})
         for column, key, colour in ((2, "任务数", "#BFBFBF"), (8, "验收", "#2E75B6")):
@@ -324,7 +331,7 @@ def _charts(
             )
         title = f"{block.name}任务与验收（户）{mark}"
         chart.set_title({"name": title, "name_font": {"size": 14}})
-        chart.set_y_axis({"reverse": True})
+        chart.set_y_axis(DOWNWARD)
         row = _insert(sheet, row, chart, 150 + 34 * (block.last - block.first + 1))
     _print_set_up(sheet, None, landscape=False)
 
