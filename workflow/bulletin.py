@@ -94,15 +94,13 @@ def households(
     return found
 
 
-def household(
-    code: str, events: Sequence[Event], plan: Plan, day: date
-) -> tuple[State, Household] | None:
+def household(code: str, events: Sequence[Event], plan: Plan, day: date) -> Household | None:
     """How one case counts on a past day by these of its events; None where it does not."""
     facts = fold(code, events, day)
     if facts is None:
         return None
     found = cases.position(facts, plan, day)
-    return found.state, _household(found, facts.works, day)
+    return _household(found, facts.works, day)
 
 
 def _household(one: Position, works: Works, as_of: date) -> Household:

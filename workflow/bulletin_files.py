@@ -123,8 +123,8 @@ def _counted(
             known = [event for event in events if event.seq <= kept.known_seq]
             found.pop(code, None)
             then = bulletin.household(code, known, plan, kept.as_of)
-            if then is not None and then[0] is not State.CLOSED:
-                found[code] = then[1]
+            if then is not None and then.state is not State.CLOSED:
+                found[code] = then
     return [found[code] for code in sorted(found)]
 
 

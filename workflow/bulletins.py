@@ -5,7 +5,7 @@ either no number or a whole publication, and the figures stay as they were to th
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from sqlalchemy import Connection
@@ -264,16 +264,12 @@ def _changes(was: Mapping[str, Standing], becomes: Mapping[str, Standing]) -> It
 
 
 def _cases(connection: Connection, plan: Plan, kept: Published) -> list[ChangedCase]:
-    """Only a case with events recorded since can count otherwise under the same plan.
-
-    Looked at on the bulletin's day and on the last of the period before it.
-    """
-    days = kept.as_of, kept.notice.since - ONE_DAY
+    """Only a case with events recorded since can count otherwise under the same plan."""
     found = []
     for code in journal.cases_since(connection, kept.known_seq):
         events = cases.load(connection, [code], checked=False).get(code, [])
         known = [event for event in events if event.seq <= kept.known_seq]
-        if _counted(code, known, plan, days) != _counted(code, events, plan, days):
+        if _counted(code, known, plan, kept) != _counted(code, events, plan, kept):
             since = tuple(event for event in events if event.seq > kept.known_seq)
             facts = fold(code, events)
             found.append(ChangedCase(code, facts.unit if facts else "", since))
@@ -297,6 +293,13 @@ def _rules(connection: Connection, kept: Published) -> Iterator[Rule]:
 
 
 def _counted(
-    code: str, events: Sequence[Event], plan: Plan, days: Sequence[date]
-) -> list[tuple[State, Household] | None]:
-    return [bulletin.household(code, events, plan, day) for day in days]
+    code: str, events: Sequence[Event], plan: Plan, kept: Published
+) -> tuple[Household | State | None, bool]:
+    """How the case counts on the bulletin's day, and whether it was accepted the period before."""
+    then = bulletin.household(code, events, plan, kept.as_of)
+    before = bulletin.household(code, events, plan, kept.notice.since - ONE_DAY)
+    accepted = before is not None and before.accepted
+    if then is None or then.state is State.CLOSED:
+        return then and then.state, accepted
+    # Since when it is in its state is no figure.
+    return replace(then, since=kept.as_of), accepted
