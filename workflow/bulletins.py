@@ -265,11 +265,12 @@ def _changes(was: Mapping[str, Standing], becomes: Mapping[str, Standing]) -> It
 
 def _cases(connection: Connection, plan: Plan, kept: Published) -> list[ChangedCase]:
     """Only a case with events recorded since can count otherwise under the same plan."""
+    days = kept.as_of, kept.notice.since - ONE_DAY
     found = []
     for code in journal.cases_since(connection, kept.known_seq):
         events = cases.load(connection, [code], checked=False).get(code, [])
         known = [event for event in events if event.seq <= kept.known_seq]
-        if _counted(code, known, plan, kept) != _counted(code, events, plan, kept):
+        if _counted(code, known, plan, *days) != _counted(code, events, plan, *days):
             since = tuple(event for event in events if event.seq > kept.known_seq)
             facts = fold(code, events)
             found.append(ChangedCase(code, facts.unit if facts else "", since))
@@ -293,13 +294,13 @@ def _rules(connection: Connection, kept: Published) -> Iterator[Rule]:
 
 
 def _counted(
-    code: str, events: Sequence[Event], plan: Plan, kept: Published
+    code: str, events: Sequence[Event], plan: Plan, day: date, day_before: date
 ) -> tuple[Household | State | None, bool]:
     """How the case counts on the bulletin's day, and whether it was accepted the period before."""
-    then = bulletin.household(code, events, plan, kept.as_of)
-    before = bulletin.household(code, events, plan, kept.notice.since - ONE_DAY)
+    then = bulletin.household(code, events, plan, day)
+    before = bulletin.household(code, events, plan, day_before)
     accepted = before is not None and before.accepted
     if then is None or then.state is State.CLOSED:
         return then and then.state, accepted
     # Since when it is in its state is no figure.
-    return replace(then, since=kept.as_of), accepted
+    return replace(then, since=day), accepted
