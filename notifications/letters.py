@@ -499,7 +499,7 @@ def terms(notice: Bulletin) -> str:
     lines = (*notice.townships, *notice.departments)
     period = f"{notices.day(notice.since)}至{notices.day(notice.as_of)}"
     return (
-        f"截至{notices.day(notice.as_of)}；{_period_terms(lines, period)}"
+        f"{_period_terms(lines, period)}"
         "完成率为验收合格户数（含计划外户）与任务户数之比，可以超过100%；任务不足"
         f"{figures.RATE_FROM}户的单位列户数，不列比率。“有风险”不含已逾期的户。" + _ranked_by(lines)
     )
@@ -517,7 +517,7 @@ def _period_terms(lines: Sequence[Standing], period: str) -> str:
 def _ranked_by(lines: Sequence[Standing]) -> str:
     if all(line.rank is None for line in lines):
         return ""
-    return "排名按验收合格户数与任务户数之比，限乡（镇），比率相同的名次相同。"
+    return "排名按完成率，限乡（镇），相同的并列。"
 
 
 def overall(notice: Bulletin) -> str:
@@ -544,7 +544,7 @@ def _standings(notice: Bulletin) -> Table:
     everybody = (*notice.townships, *notice.departments)
     shown = [
         (Column("序号", 10), None),
-        (Column("责任单位", 36), None),
+        (Column("责任单位", 42), None),
         (Column("任务数", 16), None),
         *((Column(name, 17), key) for name, key in _FIGURES),
         (Column("完成率", 20), "accepted"),
@@ -574,8 +574,10 @@ def _standings(notice: Bulletin) -> Table:
             continue
         rows.append(Row((name,), strong=True))
         rows += [row(str(index), line) for index, line in enumerate(lines, 1)]
-        rows.append(row("", together("小计", lines), strong=True))
-    rows.append(row("", together("合计", everybody), strong=True))
+        if len(everybody) > 1:
+            rows.append(row("", together("小计", lines), strong=True))
+    if len(everybody) > 1:
+        rows.append(row("", together("合计", everybody), strong=True))
     return Table(
         tuple(shown[index][0] for index in kept),
         tuple(rows),

@@ -144,7 +144,7 @@ def _table(sheet: "Worksheet", looks: _Looks, notice: Bulletin) -> list[_Block]:
     _write_day(sheet, 1, 1, notice.as_of, looks.day)
     caption = f"{notice.number or '未编号，未公布'}　本期{day(notice.since)}起　单位：户"
     if ranked:
-        caption += "　排名按验收户数与任务数之比，限乡（镇）"
+        caption += "　排名按完成率（验收），限乡（镇）"
     sheet.write_string(1, 2, caption, looks.caption)
     if notice.unverified:
         doubt = f"未经核实的参数：{'、'.join(notice.unverified)}"
