@@ -351,9 +351,10 @@ def test_what_is_recorded_in_the_very_same_instant_is_not_in_it(
     place: County, tmp_path: Path
 ) -> None:
     """Cut by the number of the event, not by the clock: a drill records a whole day at noon."""
-    carry(place, [CODE], State.CONSTRUCTION)
+    carry(place, TOWN[:2], State.CONSTRUCTION)
     wanted = Wanted(Period.XUN, Clocks(COMPLETED, past=True), None, True, ("xlsx", "html"))
     instant = noon(COMPLETED)
+    place.carry_out([complete(TOWN[1])], "wang", COMPLETED)
     kept, _ = publish(place, COMPLETED)
     place.carry_out([complete(CODE)], "wang", COMPLETED)
 
@@ -362,6 +363,7 @@ def test_what_is_recorded_in_the_very_same_instant_is_not_in_it(
     ).files
 
     rows = {row[1]: row for row in openpyxl.load_workbook(files[0])["户明细"].values}
+    assert rows[TOWN[1]][7:11] == (1, 1, 1, 0)
     assert rows[CODE][7:11] == (0, 0, 0, 0)
     assert f"日志第 1 至 {kept.known_seq} 条" in files[1].read_text(encoding="utf-8")
     assert [one.code for one in difference(place, kept.number).cases] == [CODE]

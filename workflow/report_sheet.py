@@ -274,6 +274,7 @@ def _charts(
     points: int,
 ) -> None:
     mark = "（演练）" if notice.drill else ""
+    sheet.set_default_row(15)  # 20 pixels: so that a chart ends where the page does
     row = 0
     if points:
         chart = book.add_chart({"type": "line"})

@@ -229,6 +229,7 @@ OTHER_KINDS: dict[tuple[str, str], tuple[str, set[str]]] = {
     ("letters", "letter_answered"): ("函件回执", UNIT | COUNTY),
     ("bulletins", "bulletin_published"): ("公布通报", COUNTY),
 }
+BULLETIN_PERIODS = ("week", "旬", "month")
 GENESIS = (("database", "init"), ("plan", "plan_adopted"), ("officers", "officer_added"))
 
 # Besides acceptance and readiness (design 4.2); `revoke` unless its cause is a fault on paper.
@@ -1127,6 +1128,7 @@ class Audit:
         self.gates: dict[tuple[str, str, str], str] = {}
         self.letters: dict[str, str] = {}  # number -> unit, as long as it is not answered
         self.series: dict[tuple[str, int], int] = {}
+        self.bulletins: set[tuple[str | None, int | None]] = set()
         self.cases: dict[str, Case] = {}
         self.keys: dict[str, Key] = {}  # by the key itself, revoked ones too
         self.unchecked = False
@@ -1514,10 +1516,13 @@ class Audit:
         self.letters[number] = unit
 
     def publish_bulletin(self, event: Event) -> None:
-        """A frozen bulletin: numbered through its year without a gap, its figures as hashed."""
+        """A frozen bulletin: numbered through its year without a gap, its figures as hashed.
+
+        One of each period and day, of a day that was not yet to come.
+        """
         number, kept = text(event.evidence.get("number")), event.evidence.get("document")
-        known, year = event.evidence.get("known_seq"), date.fromordinal(event.day).year
-        if number is None or not isinstance(kept, dict) or not isinstance(known, int):
+        known, year = whole(event.evidence.get("known_seq")), date.fromordinal(event.day).year
+        if number is None or not isinstance(kept, dict) or known is None:
             self.fault("evidence_malformed", event, "通报缺少文号、正文或截止的事件序号")
             return
         self.series["bulletin", year] = self.series.get(("bulletin", year), 0) + 1
@@ -1530,6 +1535,16 @@ class Audit:
             self.fault("evidence_malformed", event, f"{show(number)} 的数字与公布时的摘要不符")
         if known >= event.seq:
             self.fault("evidence_malformed", event, f"{show(number)} 所据的事件在公布之后")
+        period, as_of = text(event.evidence.get("period")), day(event.evidence.get("as_of"))
+        if period not in BULLETIN_PERIODS:
+            self.fault("evidence_malformed", event, f"{show(number)} 的期间 {show(period)} 不明")
+        if as_of is None or as_of > event.day or day(kept.get("as_of")) != as_of:
+            words = f"{show(number)} 的截止日读不出来、尚未到，或与正文不同"
+            self.fault("evidence_malformed", event, words)
+        if (period, as_of) in self.bulletins:
+            words = f"{show(number)} 的期间和截止日，此前已经公布过一次"
+            self.fault("evidence_malformed", event, words)
+        self.bulletins.add((period, as_of))
 
     def answer_letter(self, event: Event) -> None:
         """The slip of a letter, once, by its unit or the county office."""
