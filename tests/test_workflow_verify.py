@@ -2085,3 +2085,11 @@ def test_a_period_is_published_once() -> None:
 @pytest.mark.parametrize("by", ["wang", "zhao", "sun", "he"])
 def test_only_the_county_office_publishes(by: str) -> None:
     assert "role_not_allowed" in integrity(make(*story(published(1, "2023-09-10", by=by))))
+
+
+def test_a_bulletin_is_of_the_day_that_its_document_says() -> None:
+    document: Line = {"number": "甲清办通〔2023〕1号", "as_of": "2023-09-09"}
+    hashed = digest(canonical(document))
+    other = published(1, "2023-09-10", document=document, hash=hashed)
+
+    assert integrity(make(*story(other))) == {"evidence_malformed"}

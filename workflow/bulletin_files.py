@@ -150,17 +150,19 @@ def _write(
             case ".docx":
                 whole_file.put(file, word.letter_docx(document))
             case _:
-                head = _head(connection, plan, wanted, notice, kept)
-                page = bulletin_page.page(notice, head, wanted.period.label)
+                top = head(connection, wanted, notice, kept)
+                page = bulletin_page.page(notice, top, wanted.period.label)
                 whole_file.put(file, page.encode())
     digest = journal.digest(journal.canonical(dict(document)))
     number = kept.number if kept else None
     return Written(wanted.period, notice, digest, tuple(files), number, new)
 
 
-def _head(
-    connection: Connection, plan: Plan, wanted: Wanted, notice: Bulletin, kept: Published | None
+def head(
+    connection: Connection, wanted: Wanted, notice: Bulletin, kept: Published | None = None
 ) -> Head:
+    """The head of the bulletin's page; of a published one as the journal stood then."""
+    plan = register.plan_of(connection, kept.plan) if kept else register.plan_in_force(connection)
     whose = f"·{notice.scope}" if notice.scope else ""
     title = f"{plan.county}{plan.year}年清洁取暖改造进展情况通报{whose}"
     found = page_head.head(
