@@ -4,6 +4,7 @@
 and the environment are read here and passed in.
 """
 
+import codecs
 import gc
 import json
 import os
@@ -370,16 +371,22 @@ class Desk:
         """The terminal as it is."""
         from notifications.screen import Screen
 
-        terminal = sys.stdout.isatty()
-        width = shutil.get_terminal_size((140, 40)).columns if terminal else 140
-        return Screen(width, colour=terminal and "NO_COLOR" not in os.environ)
+        terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        # A pipe gets each record in one line, unless somebody says how wide it is.
+        width = shutil.get_terminal_size().columns if terminal or "COLUMNS" in os.environ else None
+        return Screen(
+            width,
+            colour=terminal and "NO_COLOR" not in os.environ,
+            ascii_signs=_is_gbk(sys.stdout.encoding) or os.environ.get("TERM") == "dumb",
+        )
 
     def answer(self, document: "Json", text: Callable[["Screen"], str]) -> None:
         """Prints the answer: as JSON, or as the text that people read."""
         if self.as_json:
             click.echo(json.dumps(document, ensure_ascii=False, indent=2))
         else:
-            click.echo(text(self.screen()))
+            screen = self.screen()
+            click.echo(screen.fit(text(screen)))
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[int, int], None]]:
@@ -394,6 +401,14 @@ class Desk:
                 bar.update(done - bar.pos)
 
             yield show
+
+
+def _is_gbk(encoding: str | None) -> bool:
+    """Whether the terminal speaks GBK: it shows line-drawing characters two columns wide."""
+    try:
+        return codecs.lookup(encoding or "utf-8").name in ("gbk", "gb2312", "gb18030", "cp936")
+    except LookupError:
+        return False
 
 
 def asked(prompt: str) -> str:
@@ -602,7 +617,7 @@ def plan_diagram(
         clocks = _clocks(desk, database, as_of, known_at)
         units = _visible(desk.reader(database), _units(desk, database, unit))
         with database.reading() as connection:
-            plan = register.plan_in_force(connection)
+            plan = register.plan_known_at(connection, clocks.known_at)
             found = dashboards.live(connection, plan, clocks, units)
     kind = form or ("svg" if out is not None and out.suffix == ".svg" else "mermaid")
     text = diagram.svg(found) if kind == "svg" else f"{diagram.mermaid(found)}\n"
@@ -1000,7 +1015,7 @@ def case_list(
     clocks = _clocks(desk, database, as_of, known_at)
     units = _visible(desk.reader(database), _units(desk, database, unit))
     with database.reading() as connection:
-        plan = register.plan_in_force(connection)
+        plan = register.plan_known_at(connection, clocks.known_at)
         found = cases.positions(connection, plan, clocks, units)
     document = [answers.position(p) for p in found if state is None or p.state is state]
     desk.answer([*document], lambda screen: screen.case_list(document, limit))
@@ -1021,7 +1036,10 @@ def case_show(
     database = desk.database()
     clocks, who = _clocks(desk, database, as_of, known_at), desk.reader(database)
     with database.reading() as connection:
-        plan, drill = register.plan_in_force(connection), register.is_drill(connection)
+        plan, drill = (
+            register.plan_known_at(connection, clocks.known_at),
+            register.is_drill(connection),
+        )
         facts, _ = cases.facts_of(connection, code, who, clocks)
         personal = cases.personal(connection, [code])[code]
     if reveal:
@@ -1080,7 +1098,7 @@ def case_history(desk: Desk, code: str, as_of: date | None, known_at: datetime |
     database = desk.database()
     clocks, who = _clocks(desk, database, as_of, known_at), desk.reader(database)
     with database.reading() as connection:
-        plan = register.plan_in_force(connection)
+        plan = register.plan_known_at(connection, clocks.known_at)
         _, events = cases.facts_of(connection, code, who, clocks)
     shown = [e for e in events if not clocks.past or e.occurred_on <= clocks.as_of]
     document = answers.history(shown, cases.lateness(events, plan))
@@ -1318,7 +1336,7 @@ def check(
     units = _visible(desk.reader(database), _units(desk, database, unit))
     today = desk.day(database).today
     with database.reading() as connection:
-        plan = register.plan_in_force(connection)
+        plan = register.plan_known_at(connection, clocks.known_at)
         foreseen = forecast.foresee(connection, plan, clocks, today, units)
         found = overdue.check(connection, plan, clocks, units, foreseen.positions)
         document = answers.check(
@@ -1506,7 +1524,7 @@ def show_forecast(
     clocks = _clocks(desk, database, as_of, known_at, outlook=True)
     units = _visible(desk.reader(database), _units(desk, database, unit))
     with database.reading() as connection:
-        plan = register.plan_in_force(connection)
+        plan = register.plan_known_at(connection, clocks.known_at)
         found = forecast.foresee(connection, plan, clocks, desk.day(database).today, units)
         document = answers.forecast(found, plan, drill=register.is_drill(connection))
     desk.answer(document, lambda screen: screen.forecast(document))
@@ -1744,7 +1762,7 @@ def report_dashboard(
     spreadsheet.refuse_existing(out, force=force)
     today, now = desk.day(database).today, desk.viewing_instant(database)
     with database.reading() as connection:
-        plan = register.plan_in_force(connection)
+        plan = register.plan_known_at(connection, clocks.known_at)
         found = dashboard.draw(connection, plan, clocks, today, now, units, ranking=not no_ranking)
         size = dashboard.write(out, found)
         document = answers_pages.dashboard(str(out), size, found)
@@ -1795,7 +1813,7 @@ def report_dossier(
     clocks, who = _clocks(desk, database, as_of, known_at), desk.reader(database)
     if code:
         with database.reading() as connection:
-            plan = register.plan_in_force(connection)
+            plan = register.plan_known_at(connection, clocks.known_at)
             found = dossier_files.one(connection, plan, clocks, code[0], who)
         shelf = dossier_files.write(found, out, formats, force=force)
     else:
@@ -1835,7 +1853,7 @@ def report_evaluation(
     spreadsheet.refuse_existing(out, force=force)
     now = desk.viewing_instant(database)
     with database.reading() as connection:
-        plan = register.plan_in_force(connection)
+        plan = register.plan_known_at(connection, clocks.known_at)
         found = evaluation.evaluate(connection, plan, season, clocks, now, units)
     size = evaluation.write(out, found)
     document = answers_pages.evaluation(str(out), size, found)
@@ -2082,7 +2100,7 @@ def audit_violations(
     database = desk.whole_county()
     clocks, units = _clocks(desk, database, as_of, known_at), _units(desk, database, unit)
     with database.reading() as connection:
-        plan = register.plan_in_force(connection)
+        plan = register.plan_known_at(connection, clocks.known_at)
         found = books.register(connection, plan, clocks, units, only_open=only_open)
         drill = register.is_drill(connection)
     document = answers.violations(found, clocks.as_of, drill=drill)
@@ -2123,7 +2141,7 @@ def audit_asof(desk: Desk, day: date, known_at: datetime | None, published: Path
     clocks = _clocks(desk, database, day, known_at, place="DATE")
     kept = asof.read_published(published) if published else None
     with database.reading() as connection:
-        found = asof.view(connection, register.plan_in_force(connection), clocks)
+        found = asof.view(connection, register.plan_known_at(connection, clocks.known_at), clocks)
         against = asof.compare(connection, found, kept) if kept else None
     document = answers.asof(found, against)
     desk.answer(document, lambda screen: screen.asof(document))

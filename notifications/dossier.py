@@ -11,7 +11,8 @@ from datetime import date, timedelta
 
 from notifications import qr, render, timeline
 from notifications.pages import Head
-from notifications.screen import clean, label, told
+from notifications.screen_words import label, told
+from notifications.surface import clean
 from notifications.timeline import Moment, Stretch, Timeline
 from states import alarm, deadlines, evidence, season
 from states.errors import Reason

@@ -546,14 +546,14 @@ def _standings(notice: Bulletin) -> Table:
         (Column("序号", 12), None),
         (Column("责任单位", 46), None),
         (Column("任务数", 16), None),
-        *((Column(name.removesuffix("合格"), 17), key) for name, key in _FIGURES),
-        (Column("完成率", 20), "accepted"),
+        *((Column(name.removesuffix("合格"), 15), key) for name, key in _FIGURES),
+        (Column("完成率", 18), "accepted"),
         (Column("本期验收", 18), "period_done"),
         (Column("较上期", 16), "change"),
-        *((Column(name, 16), key) for name, key in _LATENESS),
+        *((Column(name, 15), key) for name, key in _LATENESS),
         (Column("按期完成概率", 27), "chance"),
         (Column("排名", 12), "rank"),
-        (Column("备注", 52, left=True), "note"),
+        (Column("备注", 58, left=True), "note"),
     ]
     known = {
         key

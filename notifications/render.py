@@ -11,7 +11,8 @@ from markupsafe import Markup, escape
 from notifications import letters, qr
 from notifications.notices import Document
 from notifications.pages import Head
-from notifications.screen import Screen, label
+from notifications.screen_words import label
+from notifications.surface import Surface
 from states.workdays import local_minute
 
 DRILL = "演练：本页不作凭证"
@@ -35,8 +36,8 @@ _TEXTS = _environment(autoescape=False)
 _PAGES = _environment(autoescape=True)
 _TEXTS.filters["label"] = lambda value, key: label(key, value)
 _TEXTS.filters["across"] = lambda cells, width: _across(cells, width)
-_TEXTS.globals["table"] = Screen(120, colour=False).table
-_TEXTS.globals["letter_table"] = Screen(LETTER_WIDTH, colour=False).table
+_TEXTS.globals["table"] = Surface(120, colour=False).table
+_TEXTS.globals["letter_table"] = Surface(LETTER_WIDTH, colour=False).table
 _PAGES.filters["placeholders"] = lambda text: _placeholders(text)
 _PAGES.filters["shanghai"] = local_minute
 

@@ -4,72 +4,18 @@ Takes the plain dicts of the JSON answers and gives text. Characters stay within
 terminals show them; control characters never pass.
 """
 
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from io import StringIO
+from collections.abc import Iterator, Mapping, Sequence
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from notifications import figures
-from states import evidence, identity
+from notifications import screen_words as words
+from notifications.screen_daily import Daily
+from notifications.screen_words import Answer
+from notifications.surface import clean
+from states import identity
 from states.vocabulary import (
-    Area,
-    Clock,
-    Facility,
-    FacilitySeen,
-    FacilityStatus,
-    FactKind,
-    GateKind,
-    ItemResult,
-    Kind,
-    Level,
-    Oddity,
-    Outcome,
-    Path,
-    Quota,
-    RemovedBy,
-    Role,
-    Severity,
-    Signatory,
     State,
     Trigger,
-    ViolationType,
     VisitVerdict,
-    Word,
 )
-from states.workdays import local_minute
-
-Answer = Mapping[str, object]
-_WORDS: Mapping[str, tuple[type[Word], ...]] = {
-    "state": (State,),
-    "trigger": (Trigger, FactKind),
-    "kind": (Trigger, FactKind, Kind, GateKind, Oddity),
-    "path": (Path,),
-    "area": (Area,),
-    "quota": (Quota,),
-    "role": (Role,),
-    "facility": (Facility,),
-    "status": (FacilityStatus,),
-    "by": (RemovedBy,),
-    "type": (ViolationType,),
-    "severity": (Severity,),
-    "from": (State,),
-    "to": (State,),
-    "was": (State,),
-    "becomes": (State,),
-    "outcome": (Outcome,),
-    "verdict": (VisitVerdict,),
-    "clock": (Clock,),
-    "level": (Level,),
-}
-OTHER_KINDS = {
-    "registered": "登记",
-    "amended": "台账更改",
-}
 
 WIDE = 110  # columns from which the months stand beside the figures of the day
 IMPORT_LINES = 200  # more than anybody corrects from a screen; the marked copy has them all
@@ -97,72 +43,6 @@ READINGS = {
 }
 
 
-def clean(text: object) -> str:
-    """The text without control, escape and direction characters."""
-    return "".join(
-        character
-        for character in str(text)
-        if character == "\n" or unicodedata.category(character) not in ("Cc", "Cf")
-    )
-
-
-def key_label(key: str) -> str:
-    """What people call an evidence key or fact, with the identifier that is to be typed."""
-    if key in tuple(FactKind):
-        return f"{FactKind(key).label}（{key}）"
-    return f"{evidence.LABELS[key]}（{key}）" if key in evidence.LABELS else key
-
-
-def told(kind: str, given: Mapping[str, object]) -> str:
-    """The evidence of an event in Chinese."""
-    words: dict[str, type[Word]] = {}
-    for known in (*Trigger, *FactKind):
-        if known == kind:
-            for name, key in evidence.keys(known).items():
-                if issubclass(key.value, Word):
-                    words[name] = key.value
-    parts = []
-    for name, value in given.items():
-        shown = _flat(value)
-        if name in words and shown in tuple(words[name]):
-            shown = words[name](shown).label
-        elif name == "by":
-            shown = label(name, shown)
-        elif kind in OTHER_KINDS:
-            shown = "、".join(_ledger_word(name, part) for part in shown.split("、"))
-        else:
-            shown = "、".join(map(_composite, shown.split("、")))
-        parts.append(f"{evidence.LABELS.get(name, name)} {shown}")
-    return "；".join(parts)
-
-
-def _ledger_word(name: str, text: str) -> str:
-    """A word of a ledger line in Chinese: an identifier, a facility, the name of a field."""
-    return evidence.LABELS.get(text) or _composite(label(name, text))
-
-
-def _composite(text: str) -> str:
-    """`stove:in_use` in Chinese; what is no identifier stays."""
-    parts = text.split(":")
-    words = (Facility, FacilityStatus, FacilitySeen, ItemResult)
-    for index, part in enumerate(parts):
-        found = next((kind(part).label for kind in words if part in tuple(kind)), part)
-        parts[index] = found
-    return "：".join(parts)
-
-
-def label(key: str, value: object) -> str:
-    """The Chinese label of an identifier under this key; an absent value is a dash."""
-    if value is None or value == "":
-        return "-"
-    for words in _WORDS.get(key, ()):
-        if value in tuple(words):
-            return words(str(value)).label
-    if isinstance(value, bool):
-        return "是" if value else "否"
-    return clean(OTHER_KINDS.get(str(value), value))
-
-
 BULLETIN_FIGURES = {
     "task": "任务数",
     "confirmed": "确户",
@@ -181,62 +61,12 @@ BULLETIN_FIGURES = {
 
 
 def _told_event(event: Answer) -> str:
-    kind = label("kind", event["kind"])
+    kind = words.label("kind", event["kind"])
     return f"第 {event['seq']} 号事件（{kind}，{event['occurred_on']}）"
 
 
-class Screen:
-    """A terminal of a width in columns, with or without colour."""
-
-    def __init__(self, width: int, *, colour: bool) -> None:
-        self._width = width
-        self._colour = colour
-
-    def _render(self, *parts: Table | Text) -> str:
-        out = StringIO()
-        console = Console(
-            file=out,
-            width=self._width,
-            force_terminal=self._colour,
-            no_color=not self._colour,
-            legacy_windows=False,
-        )
-        for part in parts:
-            console.print(part)
-        return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
-
-    def table(
-        self,
-        headings: Sequence[str],
-        rows: Iterable[Sequence[object]],
-        *,
-        title: str | None = None,
-        numbers: Sequence[int] = (),
-    ) -> str:
-        """A table whose columns align with Chinese text; `numbers` are set to the right."""
-        table = Table(
-            title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, expand=False
-        )
-        for index, heading in enumerate(headings):
-            table.add_column(
-                heading, justify="right" if index in numbers else "left", overflow="fold"
-            )
-        for row in rows:
-            table.add_row(*(Text(clean(cell)) for cell in row))
-        return self._render(table)
-
-    def pairs(self, title: str, pairs: Iterable[tuple[str, object]]) -> str:
-        """A title and lines of name and value."""
-        table = Table(
-            title=title, title_justify="left", box=None, show_header=False, pad_edge=False
-        )
-        table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")
-        for name, value in pairs:
-            table.add_row(Text(name, style="bold"), Text(clean(value)))
-        return self._render(table)
-
-    # One method for each answer that people read ------------------------------------------
+class Screen(Daily):
+    """A terminal: one method for each answer that people read."""
 
     def error(self, failure: Answer) -> str:
         """A refusal: what, where, why, and what to do."""
@@ -256,9 +86,9 @@ class Screen:
         for one in reasons if isinstance(reasons, list) else []:
             parts = [clean(one["message"])]
             if one["missing"] and not any(key in parts[0] for key in one["missing"]):
-                parts.append(f"缺：{'、'.join(map(key_label, one['missing']))}")
+                parts.append(f"缺：{'、'.join(map(words.key_label, one['missing']))}")
             if one["who"]:
-                parts.append(f"由{label('role', one['who'])}补")
+                parts.append(f"由{words.label('role', one['who'])}补")
             if one["earliest"]:
                 parts.append(f"最早 {one['earliest']}")
             elif one["earliest_reason"]:
@@ -274,12 +104,12 @@ class Screen:
                 case["code"],
                 case["unit_name"],
                 case["village"],
-                label("path", case["path"]),
-                label("kind", case["kind"]),
-                label("state", case["state"]),
+                words.label("path", case["path"]),
+                words.label("kind", case["kind"]),
+                words.label("state", case["state"]),
                 case["state_since"],
-                _due(case),
-                _lateness(case),
+                words.due(case),
+                words.lateness(case),
             )
             for case in shown
         ]
@@ -289,77 +119,9 @@ class Screen:
             return f"{text}\n共 {len(cases)} 户，列出前 {len(shown)} 户；加 --limit 0 全部列出"
         return f"{text}\n共 {len(cases)} 户"
 
-    def case(self, case: Answer) -> str:
-        """`case show`."""
-        personal, tracks = case["personal"], case["tracks"]
-        assert isinstance(personal, Mapping)
-        assert isinstance(tracks, Mapping)
-        parts = [
-            self.pairs(
-                f"{case['code']}  {case['unit_name']} {case['village']}" + _drill(case),
-                [
-                    ("环节", f"{label('state', case['state'])}（自 {case['state_since']}）"),
-                    ("期限", f"{case['due_on'] or '无'}（{case['due_reason']}）{_standing(case)}"),
-                    *self._beside(case),
-                    ("取暖路径", label("path", case["path"])),
-                    (
-                        "户别·区域·类别",
-                        "·".join(label(key, case[key]) for key in ("kind", "area", "quota")),
-                    ),
-                    ("户主", f"{personal['name']}  {personal['phone']}"),
-                    ("证件", personal["id_number"] or personal["credit_code"] or "-"),
-                    ("用电户号", personal["meter"] or "-"),
-                    ("地址", personal["address"] or "-"),
-                    ("建筑/采暖面积", f"{case['building_area']} / {case['heating_area']} ㎡"),
-                    ("设备型号/接入点", case["model"] or case["connection_point"] or "-"),
-                    ("运行起算日", case["clock_start"] or "-"),
-                    ("有效许可", case["permission_in_force"] or "无"),
-                    ("下一步可办", "、".join(_named(case["next"]))),
-                ],
-            ),
-            *_unverified(case),
-        ]
-        parts += self._clocks(case["clocks"])
-        for name, heading in TRACKS.items():
-            found = tracks[name]
-            if isinstance(found, Mapping) and any(found.values()):
-                found = [found]
-            if isinstance(found, list) and found:
-                keys = list(found[0])
-                rows = [[_track(name, key, line[key]) for key in keys] for line in found]
-                parts.append(
-                    self.table([COLUMNS.get(key, key) for key in keys], rows, title=heading)
-                )
-        return "\n\n".join(parts)
-
-    def _beside(self, case: Answer) -> list[tuple[str, object]]:
-        lines: list[tuple[str, object]] = []
-        if case["latest_start"]:
-            told = f"{case['latest_start']}（此后余下的工作日不够办完期限内的环节）"
-            lines.append(("最迟开工", told))
-        if case["historic_missed"]:
-            lines.append(("历史节点", "计划生效前的节点未赶上，单独统计，不报警"))
-        return lines
-
-    def _clocks(self, clocks: object) -> list[str]:
-        """The clocks of a case where there is more to say than its one deadline."""
-        assert isinstance(clocks, list)
-        if len(clocks) < 2 and all(one["seq"] is None for one in clocks):
-            return []
-        rows = [
-            (
-                one["label"],
-                one["seq"] or "计划",
-                _due(one),
-                f"逾期 {-one['days_left']} 天" if one["overdue"] else f"还有 {one['days_left']} 天",
-            )
-            for one in clocks
-        ]
-        return [self.table(("事项", "编号", "期限", ""), rows, title="期限")]
-
     def why(self, answer: Answer) -> str:
         """`case why` for one trigger."""
-        name = f"{answer['code']} 办理“{label('trigger', answer['trigger'])}”"
+        name = f"{answer['code']} 办理“{words.label('trigger', answer['trigger'])}”"
         if answer["possible"]:
             lines = [f"{name}：现在可以办理"]
         elif answer["earliest"]:
@@ -367,7 +129,7 @@ class Screen:
         else:
             lines = [f"{name}：还不能办理；最早日期：{clean(answer['earliest_reason'])}"]
         lines += self._reasons(answer["reasons"])
-        lines += _unverified(answer)
+        lines += words.unverified(answer)
         return "\n".join(lines)
 
     def history(self, events: Sequence[Answer]) -> str:
@@ -378,19 +140,19 @@ class Screen:
             assert isinstance(given, Mapping)
             moved = ""
             if event["to"]:
-                moved = f"{label('from', event['from'])} → {label('to', event['to'])}"
+                moved = f"{words.label('from', event['from'])} → {words.label('to', event['to'])}"
             rows.append(
                 (
                     event["seq"],
                     event["occurred_on"],
-                    _local(event["recorded_at"]),
-                    label("kind", event["kind"]),
+                    words.local(event["recorded_at"]),
+                    words.label("kind", event["kind"]),
                     moved,
-                    f"{event['actor']}（{label('role', event['role'])}）",
+                    f"{event['actor']}（{words.label('role', event['role'])}）",
                     "；".join(
                         part
                         for part in (
-                            told(str(event["kind"]), given),
+                            words.told(str(event["kind"]), given),
                             str(event["reason"] or ""),
                             f"逾期 {event['late_days']} 天办理" if event["late_days"] else "",
                         )
@@ -403,17 +165,17 @@ class Screen:
 
     def receipt(self, done: Answer) -> str:
         """`advance` and `record`."""
-        trigger = label("trigger", done["trigger"])
+        trigger = words.label("trigger", done["trigger"])
         lines = [
             f"{done['code']} 已登记“{trigger}”（编号 {done['seq']}，发生 {done['occurred_on']}）"
             + ("；此键以前用过，没有重复登记" if done["repeated"] else ""),
-            f"现处于“{label('state', done['state'])}”，期限 {done['due_on'] or '无'}",
+            f"现处于“{words.label('state', done['state'])}”，期限 {done['due_on'] or '无'}",
         ]
         if done["late_days"]:
             lines.append(f"逾期 {done['late_days']} 天办理，已如实登记")
         if done["warning"]:
             lines.append(f"注意：{clean(done['warning'])}")
-        lines += _unverified(done)
+        lines += words.unverified(done)
         return "\n".join(lines)
 
     def certificate(self, found: Answer) -> str:
@@ -435,7 +197,7 @@ class Screen:
 
     def revision(self, found: Answer) -> str:
         """`plan revise`: the changes, what they do to the cases, and what happens next."""
-        refused, changes = _strings(found["refused"]), _answers(found["changes"])
+        refused, changes = words.strings(found["refused"]), _answers(found["changes"])
         parts = [f"修订后的计划哈希 {found['hash']}"]
         if not changes:
             parts.append("与现行计划没有实质差别")
@@ -457,14 +219,19 @@ class Screen:
             if not fates:
                 continue
             shown = fates if key == "permitted" else fates[:_FATE_LINES]
-            rows = [(f["code"], label("state", f["state"]), clean(f["why"])) for f in shown]
+            rows = [(f["code"], words.label("state", f["state"]), clean(f["why"])) for f in shown]
             more = "" if len(shown) == len(fates) else f"，列出前 {len(shown)} 户"
             told = f"{title} {len(fates)} 户{more}"
             parts.append(self.table(("编号", "环节", "原因"), rows, title=told))
         for key, title in (("deadlines", "期限变动"), ("earliest", "最早可许可日变动")):
             moves = _answers(found[key])
             rows = [
-                (m["was"] or "无", m["now"] or "无", m["cases"], "、".join(_strings(m["units"])))
+                (
+                    m["was"] or "无",
+                    m["now"] or "无",
+                    m["cases"],
+                    "、".join(words.strings(m["units"])),
+                )
                 for m in moves
             ]
             if rows:
@@ -480,107 +247,12 @@ class Screen:
         parts.append(_revision_outcome(found, refused))
         return "\n\n".join(parts)
 
-    def todo(self, items: Sequence[Answer], limit: int) -> str:
-        """`todo`."""
-        if not items:
-            return "没有待办"
-        shown = items[:limit] if limit else items
-        rows = [
-            (
-                item["code"],
-                item["village"],
-                label("trigger", item["trigger"]),
-                _due(item),
-                "-" if item["days_left"] is None else item["days_left"],
-                " ".join(map(key_label, _strings(item["missing"]))) or "材料齐备，可以办理",
-            )
-            for item in shown
-        ]
-        text = self.table(("编号", "村", "待办", "期限", "剩余天数", "还缺"), rows, numbers=(4,))
-        more = (
-            "" if len(shown) == len(items) else f"，列出最急的 {len(shown)} 件；加 --limit 0 全列"
-        )
-        return f"{text}\n共 {len(items)} 件{more}"
-
-    def check(self, found: Answer) -> str:
-        """`check`: the gravest first, then the units."""
-        gravest, by_unit = found["gravest"], found["by_unit"]
-        assert isinstance(gravest, list)
-        assert isinstance(by_unit, Mapping)
-        parts = [f"截至 {found['as_of']}{_drill(found)}", *_missing(found["calendar_missing"])]
-        if found["service_warning"]:
-            parts.append(f"注意：{clean(found['service_warning'])}")
-        if gravest:
-            parts.append(f"最严重：{len(gravest)} 户新旧取暖都没有")
-            parts += [f"  {one['code']}：{clean(one['why'])}" for one in gravest]
-        rows = [
-            (
-                code,
-                line["unit_name"],
-                line["task"],
-                line["done"],
-                figures.rate(line["done"], line["task"]),
-                line["overdue"],
-                line["at_risk"],
-                figures.chance(line["p_construction"]),
-                _near(line["expected"], found["as_of"]),
-            )
-            for code, line in by_unit.items()
-        ]
-        lines = list(by_unit.values())
-        sums = [sum(line[key] for line in lines) for key in ("task", "done", "overdue", "at_risk")]
-        rows.append(
-            (
-                "",
-                "合计",
-                sums[0],
-                sums[1],
-                figures.rate(sums[1], sums[0]),
-                sums[2],
-                sums[3],
-                "",
-                "",
-            ),
-        )
-        headings = (
-            "编码",
-            "责任单位",
-            "任务",
-            "已验收",
-            "完成率",
-            "逾期",
-            "有风险",
-            "按期完工",
-            "预计",
-        )
-        parts.append(self.table(headings, rows, numbers=(2, 3, 4, 5, 6, 7)))
-        parts.append(
-            f"在办 {found['cases']} 户，逾期 {found['overdue']} 户，有风险 {found['at_risk']} 户；"
-            f"错过计划生效前的节点 {found['historic']} 户（历史，不报警）"
-        )
-        parts += self._nearest("逾期", found["overdue_cases"])
-        parts += self._nearest("有风险", found["at_risk_cases"])
-        parts += self._matters(found["matters"])
-        return "\n".join(parts + _quarantined(found))
-
-    def _matters(self, matters: object) -> list[str]:
-        assert isinstance(matters, list)
-        if not matters:
-            return []
-        rows = [
-            (one["code"], label("clock", one["clock"]), one["seq"], one["due_on"], one["days_late"])
-            for one in matters[:10]
-        ]
-        title = f"逾期未答复、未恢复（共 {len(matters)} 件，列出最早的 {len(rows)} 件）"
-        headings = ("编号", "事项", "事件编号", "期限", "逾期天数")
-        return [self.table(headings, rows, title=title, numbers=(2, 4))]
-
     def round(self, found: Answer) -> str:
         """What `check --notify` raised and queued."""
         alarms, failures = found["alarms"], found["failures"]
         assert isinstance(alarms, list)
         assert isinstance(failures, list)
-        letters, digests = _strings(found["letters"]), _strings(found["digests"])
+        letters, digests = words.strings(found["letters"]), words.strings(found["digests"])
         parts = [
             f"本轮到期 {found['total']} 件：新发提醒和预警 {found['raised']} 件，"
             f"越级不发 {found['superseded']} 件，紧急 {len(alarms)} 户，"
@@ -601,14 +273,14 @@ class Screen:
         messages, letters = found["messages"], found["letters"]
         assert isinstance(messages, list)
         assert isinstance(letters, list)
-        parts = [f"截至 {found['as_of']}{_drill(found)}"]
+        parts = [f"截至 {found['as_of']}{words.drill(found)}"]
         if messages:
             rows = [
                 (
                     one["key"],
                     MESSAGE_KINDS.get(one["kind"], one["kind"]),
                     one["person"],
-                    _local(one["created_at"]),
+                    words.local(one["created_at"]),
                     MESSAGE_STATUS.get(one["status"], one["status"]),
                     clean(one["last_error"] or ""),
                 )
@@ -636,64 +308,6 @@ class Screen:
         else:
             parts.append("没有函件")
         return "\n".join(parts)
-
-    def forecast(self, found: Answer) -> str:
-        """`forecast`: who is most in danger first."""
-        by_unit, as_of = found["by_unit"], found["as_of"]
-        assert isinstance(by_unit, Mapping)
-        in_danger = sorted(
-            by_unit.items(),
-            key=lambda one: (one[1]["p_construction"], one[1]["p_acceptance"], -one[1]["to_build"]),
-        )
-        rows = []
-        for _, line in in_danger:
-            done = not line["to_build"]
-            rows.append(
-                (
-                    line["unit_name"],
-                    line["to_build"],
-                    figures.chance(line["p_construction"]),
-                    figures.chance(line["p_acceptance"]),
-                    _near(line["expected"], as_of),
-                    "已完" if done else _near(line["low"], as_of),
-                    "-" if done else _near(line["high"], as_of),
-                    "-" if line["pace_needed"] is None else line["pace_needed"],
-                    line["pace_shown"],
-                    label("state", line["binding_state"]),
-                )
-            )
-        headings = (
-            *("责任单位", "未完工", "完工", "验收", "预计", "早则", "迟则"),
-            *("需要", "近期", "卡在"),
-        )
-        return "\n".join(
-            (
-                f"截至 {as_of}{_drill(found)}",
-                self.table(headings, rows, numbers=(1, 2, 3, 7, 8)),
-                f"完工、验收：{found['works_end']} 前全部完工、{found['acceptance_end']} "
-                "前全部验收的可能性",
-                "预计：最后一户完工的日期；八成可能在“早则”与“迟则”之间",
-                "需要：按期完工每周要完成的户数；近期：近四周平均每周完成的户数",
-                "卡在：最费时间的环节",
-            )
-        )
-
-    def _nearest(self, name: str, cases: object) -> list[str]:
-        assert isinstance(cases, list)
-        if not cases:
-            return []
-        rows = [
-            (
-                case["code"],
-                case["unit_name"],
-                case["village"],
-                label("state", case["state"]),
-                _due(case),
-            )
-            for case in cases[:10]
-        ]
-        title = f"{name}（共 {len(cases)} 户，列出最急的 {len(rows)} 户）"
-        return [self.table(("编号", "责任单位", "村", "环节", "期限"), rows, title=title)]
 
     def imported(self, found: Answer) -> str:
         """`ledger import`."""
@@ -755,10 +369,10 @@ class Screen:
         assert isinstance(reused, list)
         assert isinstance(normalisations, list)
         head = (
-            f"{found['file']}（{label('kind', found['kind'])}）：填有 {found['rows']} 行，"
+            f"{found['file']}（{words.label('kind', found['kind'])}）：填有 {found['rows']} 行，"
             f"可以办理 {found['passing']} 行"
             + (f"（其中 {found['repeated']} 行此前已办，不再登记）" if found["repeated"] else "")
-            + f"，退回 {len(refused)} 行{_drill(found)}"
+            + f"，退回 {len(refused)} 行{words.drill(found)}"
         )
         parts = [clean(head)]
         rows: list[tuple[object, ...]] = [
@@ -791,7 +405,7 @@ class Screen:
             ]
             title = f"按惯例读入（共 {len(normalisations)} 处，列出前 {len(rows)} 处）"
             parts.append(self.table(("单元格", "惯例", "原文", "读作"), rows, title=title))
-        parts += _unverified(found)
+        parts += words.unverified(found)
         parts.append(self._outcome(found))
         return "\n".join(parts)
 
@@ -809,7 +423,7 @@ class Screen:
         """`report bulletin`."""
         files = found["files"]
         assert isinstance(files, list)
-        said = f"{found['since']} 至 {found['as_of']}{_drill(found)}"
+        said = f"{found['since']} 至 {found['as_of']}{words.drill(found)}"
         number = found["number"]
         if number is not None:
             said = f"{number}（{'已公布' if found['new'] else '此前已公布'}） {said}"
@@ -834,7 +448,7 @@ class Screen:
         assert isinstance(changes, list)
         assert isinstance(cases, list)
         assert isinstance(rules, list)
-        title = f"{found['number']}，截至 {found['as_of']}{_drill(found)}"
+        title = f"{found['number']}，截至 {found['as_of']}{words.drill(found)}"
         if not changes and not cases and not rules:
             return f"{title}：公布后没有变化"
         figures = [
@@ -865,14 +479,14 @@ class Screen:
             for one in ledgers
         ]
         headings = ("台账", "任务数", "在册", "其中计划内", "完成")
-        title = f"截至 {found['as_of']}{_drill(found)}，已写到 {clean(found['file'])}"
+        title = f"截至 {found['as_of']}{words.drill(found)}，已写到 {clean(found['file'])}"
         table = self.table(headings, rows, title=title, numbers=(1, 2, 3, 4))
-        return "\n".join([table, *_quarantined(found)])
+        return "\n".join([table, *words.quarantined(found)])
 
     def dashboard(self, found: Answer) -> str:
         """`report dashboard`."""
         lines = [
-            f"截至 {found['as_of']}{_drill(found)}，看板已写到 {clean(found['file'])}"
+            f"截至 {found['as_of']}{words.drill(found)}，看板已写到 {clean(found['file'])}"
             f"（{found['bytes']:,} 字节）",
             f"任务 {found['task']} 户，已验收 {found['done']} 户，逾期 {found['overdue']} 户，"
             f"有风险 {found['at_risk']} 户",
@@ -883,17 +497,17 @@ class Screen:
             lines.append(
                 f"日志核对不符：{clean(found['journal_broken'])}；运行 xianli audit verify"
             )
-        return "\n".join([*lines, *_strings(found["cautions"])])
+        return "\n".join([*lines, *words.strings(found["cautions"])])
 
     def dossiers(self, found: Answer) -> str:
         """`report dossier`."""
-        forms = _strings(found["formats"])
+        forms = words.strings(found["formats"])
         lines = [
             f"{clean(found['out'])}：一户一档 {found['households']} 户（{'、'.join(forms)}），"
             f"截至 {found['as_of']}，写出 {found['made']} 份"
             + (f"，已写好未变的 {found['kept']} 份" if found["kept"] else "")
         ]
-        if passed := _strings(found["passed_over"]):
+        if passed := words.strings(found["passed_over"]):
             lines.append(
                 f"没有写的 {len(passed)} 户（当日尚未登记，或已隔离读不出）：{_few(passed, 10)}"
             )
@@ -916,14 +530,15 @@ class Screen:
         ]
         headings = ("指标", "权重", "实数/应数", "得分", "无法计算的原因")
         title = (
-            f"截至 {found['as_of']}{_drill(found)}，{found['season']} 采暖季{ended}绩效自评报告"
-            f"已写到 {clean(found['file'])}（{found['bytes']:,} 字节）"
+            f"截至 {found['as_of']}{words.drill(found)}，"
+            f"{found['season']} 采暖季{ended}绩效自评报告已写到 "
+            f"{clean(found['file'])}（{found['bytes']:,} 字节）"
         )
         lines = [
             self.table(headings, rows, title=title, numbers=(1, 3)),
             f"可计算的指标共 {found['computable']} 分，得 {found['points']:g} 分",
         ]
-        return "\n".join([*lines, *_strings(found["cautions"])])
+        return "\n".join([*lines, *words.strings(found["cautions"])])
 
     def plan(self, plan: Answer) -> str:
         """`plan show`."""
@@ -944,14 +559,14 @@ class Screen:
         rows.append(("", "合计", sum(unit["task"] for unit in units)))
         parts.append(self.table(("编码", "责任单位", "任务户数"), rows, numbers=(2,)))
         rows = [
-            (name, _flat(rules[name]), _verified(one["verified"]), one["source"])
+            (name, words.flat(rules[name]), _verified(one["verified"]), one["source"])
             for name, one in sources.items()
         ]
         parts.append(self.table(("参数", "值", "核实", "来源"), rows, title="规则参数"))
         grouped: dict[tuple[object, ...], list[str]] = {}
         for season in seasons:
             key = (season["label"], season["first_day"], season["last_day"], season["verified"])
-            name = f"{label('area', season['area'])}{label('path', season['path'])}"
+            name = f"{words.label('area', season['area'])}{words.label('path', season['path'])}"
             grouped.setdefault(key, []).append(name)
         rows = [
             (key[0], key[1] or "未知", key[2] or "未知", _verified(key[3]), "、".join(names))
@@ -993,7 +608,7 @@ class Screen:
                 figures.append((step["planned"], step["done"], step["behind"] or ""))
                 curves.append(tuple(step["by_month"][month] for month in months))
         ends = "，".join(f"{_SHORT[key]} {step['target_on']}" for key, step in steps.items())
-        title = f"倒排工期，截至 {found['as_of']}{_drill(found)}\n目标日：{ends}"
+        title = f"倒排工期，截至 {found['as_of']}{words.drill(found)}\n目标日：{ends}"
         # The year is told where it begins, so that the columns stay narrow.
         heads = tuple(
             month if place == 0 or month.endswith("-01") else f"{int(month[5:])}月"
@@ -1022,7 +637,7 @@ class Screen:
         moved, differing = found["moved"], found["differing"]
         assert isinstance(moved, list)
         assert isinstance(differing, list)
-        off, working = _strings(found["off"]), _strings(found["working"])
+        off, working = words.strings(found["off"]), words.strings(found["working"])
         if found["dry_run"]:
             done = "只是预览，没有写入"
         elif found["seq"] is None:
@@ -1036,7 +651,7 @@ class Screen:
         if differing:
             parts.append(
                 f"注意：有 {len(differing)} 天与程序自带的国务院安排不同，以录入的为准："
-                + "、".join(_strings(differing))
+                + "、".join(words.strings(differing))
             )
         if not moved:
             parts.append("没有在办的期限因此变动")
@@ -1064,12 +679,12 @@ class Screen:
             (
                 one["year"],
                 one["source"],
-                f"{one['actor']} {_local(one['recorded_at'])} 录入"
+                f"{one['actor']} {words.local(one['recorded_at'])} 录入"
                 + ("" if one["in_force"] else "，已被后来的录入取代"),
             )
             for one in entered
         ]
-        parts = [*_missing(found["missing"])]
+        parts = [*words.missing(found["missing"])]
         parts.append(self.table(("年份", "来源", ""), rows, title="已知的节假日（县里录入的优先）"))
         rows = [
             (one["label"], one["month"], one["workdays"], "" if one["known"] else "暂定")
@@ -1085,7 +700,7 @@ class Screen:
                 o["login"],
                 o["name"],
                 o["person"],
-                label("role", o["role"]),
+                words.label("role", o["role"]),
                 o["unit"] or "-",
                 "在用" if o["active"] else "停用",
             )
@@ -1101,7 +716,9 @@ class Screen:
 
     def gates(self, gates: Sequence[Answer]) -> str:
         """`gate list`."""
-        rows = [(g["unit"], g["village"], label("kind", g["kind"]), g["opened_on"]) for g in gates]
+        rows = [
+            (g["unit"], g["village"], words.label("kind", g["kind"]), g["opened_on"]) for g in gates
+        ]
         return self.table(("责任单位", "村", "网络", "开通"), rows)
 
     def verification(self, found: Answer) -> str:
@@ -1121,18 +738,18 @@ class Screen:
             f"仅凭时钟 {proof['clock_only']} 户"
         )
         lines = [head, grades] if found["verified"] else [head]
-        return "\n".join([*lines, *_quarantined(found), *_findings(findings)])
+        return "\n".join([*lines, *words.quarantined(found), *_findings(findings)])
 
     def removal(self, found: Answer) -> str:
         """`audit removal`."""
         findings = found["findings"]
         assert isinstance(findings, list)
-        mark = "  【演练·未核实】" if found["drill"] and found["unverified"] else _drill(found)
+        mark = "  【演练·未核实】" if found["drill"] and found["unverified"] else words.drill(found)
         head = (
             f"曾获许可 {found['permitted']} 户；登记过拆除或封存 {found['removed']} 户，"
             f"其中合规 {found['lawful']} 户；问题 {len(findings)} 处{mark}"
         )
-        return "\n".join([head, *_quarantined(found), *_findings(findings)])
+        return "\n".join([head, *words.quarantined(found), *_findings(findings)])
 
     def checkpoint(self, made: Answer) -> str:
         """`audit checkpoint`."""
@@ -1161,7 +778,7 @@ class Screen:
     def seen(self, found: Answer) -> str:
         """`audit receipt import`."""
         return (
-            f"回执有效，已保存：{found['witness']} 于 {_local(found['witnessed_at'])} "
+            f"回执有效，已保存：{found['witness']} 于 {words.local(found['witnessed_at'])} "
             f"见证了前 {found['size']} 条"
         )
 
@@ -1173,27 +790,27 @@ class Screen:
         assert isinstance(signatures, Mapping)
         lines = [f"日志 {found['origin']}，共 {found['size']} 条"]
         lines.append(
-            f"最近的检查点：{last['size']} 条，{_local(last['recorded_at'])}"
+            f"最近的检查点：{last['size']} 条，{words.local(last['recorded_at'])}"
             if isinstance(last, Mapping)
             else "还没有检查点：xianli audit checkpoint 文件"
         )
         lines.append(
-            f"最近的见证：{seen['size']} 条，{_local(seen['witnessed_at'])}，{seen['witness']}"
+            f"最近的见证：{seen['size']} 条，{words.local(seen['witnessed_at'])}，{seen['witness']}"
             if isinstance(seen, Mapping)
             else "还没有见证回执"
         )
         if tail["events"]:
             lines.append(
-                f"未见证的登记 {tail['events']} 条，最早 {_local(tail['since'])}，"
+                f"未见证的登记 {tail['events']} 条，最早 {words.local(tail['since'])}，"
                 f"距今 {tail['hours']} 小时"
             )
         else:
             lines.append("全部登记都已见证")
         if tail["overdue"]:
             lines.append("警告：有登记超过 24 小时没有见证，其间被改写无法发现")
-        wanted = "、".join(_strings(signatures["required"])) or "没有"
+        wanted = "、".join(words.strings(signatures["required"])) or "没有"
         lines.append(f"计划要求签名的事项：{wanted}；已签名 {signatures['signed_events']} 条")
-        return "\n".join(lines + _quarantined(found))
+        return "\n".join(lines + words.quarantined(found))
 
     def quarantine(self, done: Answer) -> str:
         """`audit quarantine`."""
@@ -1212,11 +829,11 @@ class Screen:
         matters = found["matters"]
         assert isinstance(matters, list)
         head = f"截至 {found['as_of']}：共 {found['total']} 件，未销号 {found['open']} 件"
-        parts = [head + _drill(found)]
+        parts = [head + words.drill(found)]
         kinds: dict[str, list[bool]] = {}
         for one in matters:
-            kind = label("kind", one["kind"])
-            named = f"{kind}·{label('type', one['type'])}" if one["type"] else kind
+            kind = words.label("kind", one["kind"])
+            named = f"{kind}·{words.label('type', one['type'])}" if one["type"] else kind
             kinds.setdefault(named, []).append(bool(one["open"]))
         parts += [
             f"  {named} {len(some)} 件（未销号 {sum(some)}）" for named, some in kinds.items()
@@ -1244,7 +861,7 @@ class Screen:
         listed = found["oddities"]
         assert isinstance(listed, list)
         shown = listed[:limit] if limit else listed
-        head = f"截至 {found['as_of']}：可疑之处 {found['total']} 处{_drill(found)}"
+        head = f"截至 {found['as_of']}：可疑之处 {found['total']} 处{words.drill(found)}"
         if not listed:
             return head
         if len(shown) < len(listed):
@@ -1252,7 +869,7 @@ class Screen:
         rows = [
             (
                 one["strength"],
-                label("kind", one["kind"]),
+                words.label("kind", one["kind"]),
                 _few(one["codes"], 4),
                 _few(one["seqs"], 3),
                 one["message"],
@@ -1268,8 +885,10 @@ class Screen:
         by_unit = found["by_unit"]
         assert isinstance(by_unit, Mapping)
         known = found["known_at"]
-        clock = f"，按 {_local(known)} 以前的登记" if known else ""
-        parts = [f"{found['as_of']} 的情况{clock}（日志第 {found['seq']} 条为止）{_drill(found)}"]
+        clock = f"，按 {words.local(known)} 以前的登记" if known else ""
+        parts = [
+            f"{found['as_of']} 的情况{clock}（日志第 {found['seq']} 条为止）{words.drill(found)}"
+        ]
         states = [state for state in State if state is not State.CLOSED]
         names = ("task", "cases", "done", "overdue", "removed", "violations_open")
         rows: list[tuple[object, ...]] = []
@@ -1329,7 +948,7 @@ class Screen:
     def _sample_shares(self, found: Answer) -> str:
         by_unit = found["by_unit"]
         assert isinstance(by_unit, Mapping)
-        states = "、".join(label("state", state) for state in _strings(found["states"]))
+        states = "、".join(words.label("state", state) for state in words.strings(found["states"]))
         rows = [
             (unit, line["unit_name"], line["population"], line["drawn"])
             for unit, line in by_unit.items()
@@ -1345,7 +964,7 @@ class Screen:
 
     def sample(self, found: Answer) -> str:
         """`audit sample`."""
-        parts = [*self._draw(found), "、".join(_strings(found["codes"]))]
+        parts = [*self._draw(found), "、".join(words.strings(found["codes"]))]
         if found["earlier"]:
             parts.append(f"此前已抽过 {found['earlier']} 次；每一次都在日志里")
         return "\n".join([*parts, *_sheet(found)])
@@ -1354,7 +973,7 @@ class Screen:
         again = "（以前已抽过同样的，没有再写入）" if found["repeated"] else ""
         return [
             f"抽样编号 {found['id']}{again}，{found['drawn_on']}，种子 {clean(found['seed'])}"
-            f"{_drill(found)}",
+            f"{words.drill(found)}",
             f"总体摘要 {found['population_hash']}",
             self._sample_shares(found),
         ]
@@ -1362,7 +981,7 @@ class Screen:
     def sample_standing(self, found: Answer) -> str:
         """`audit sample show`."""
         draws, visits, concluded = found["draws"], found["visits"], found["conclusion"]
-        missing, joined, left = (_strings(found[key]) for key in ("missing", "joined", "left"))
+        missing, joined, left = (words.strings(found[key]) for key in ("missing", "joined", "left"))
         assert isinstance(draws, list)
         assert isinstance(visits, list)
         others = "、".join(str(one) for one in draws if one != found["id"])
@@ -1378,18 +997,18 @@ class Screen:
                 "结论只对抽样时的总体成立"
             )
         if found["corrected"]:
-            parts.append(f"结果更正过的户：{'、'.join(_strings(found['corrected']))}")
+            parts.append(f"结果更正过的户：{'、'.join(words.strings(found['corrected']))}")
         wrong = [one for one in visits if one["verdict"] != VisitVerdict.PASS]
         if wrong:
             rows = [
-                (one["code"], one["on"], label("verdict", one["verdict"]), one["remarks"])
+                (one["code"], one["on"], words.label("verdict", one["verdict"]), one["remarks"])
                 for one in wrong
             ]
             headings = ("编号", "检查日期", "结论", "情况说明")
             parts.append(self.table(headings, rows, title="没有合格的户"))
             parts.append("问题属实的，用 xianli record finding 编号 登记为审计发现，才会冻结许可")
         if isinstance(concluded, Mapping):
-            parts.append(f"结论：{clean(concluded['sentence'])}{_drill(found)}")
+            parts.append(f"结论：{clean(concluded['sentence'])}{words.drill(found)}")
         else:
             parts.append(
                 f"已交回 {found['visited']} 户，还差 {len(missing)} 户（{_few(missing, 8)}）；"
@@ -1436,7 +1055,7 @@ class Screen:
             [
                 (
                     job["label"],
-                    *(_local(job[key]) if job[key] else "-" for key in _JOB_INSTANTS),
+                    *(words.local(job[key]) if job[key] else "-" for key in _JOB_INSTANTS),
                     ("【逾时】" if job["overdue"] else "") + (job["outcome"] or "-"),
                 )
                 for job in jobs
@@ -1483,7 +1102,7 @@ class Screen:
         last = found["last_recorded_at"]
         lines = [
             f"已恢复：日志 {found['events']} 条，{found['cases']} 户"
-            + (f"，最后一条登记于 {_local(last)}" if last else "")
+            + (f"，最后一条登记于 {words.local(last)}" if last else "")
         ]
         if found["upgraded"]:
             lines.append("备份是旧版本的，已一并升级")
@@ -1501,7 +1120,7 @@ class Screen:
 
     def examined(self, found: Answer) -> str:
         """`db doctor`."""
-        words = {"good": "好", "warning": "注意", "fault": "有问题"}
+        healths = {"good": "好", "warning": "注意", "fault": "有问题"}
         names = {
             "settings": "设置",
             "schema": "表结构",
@@ -1519,12 +1138,12 @@ class Screen:
         }
         rows = [
             (
-                words[str(one["health"])],
+                healths[str(one["health"])],
                 names[str(one["name"])],
                 one["message"],
                 one["remedy"] or "-",
             )
-            for one in _rows(found["checks"])
+            for one in words.rows(found["checks"])
         ]
         table = self.table(("结果", "项目", "情况", "办法"), rows)
         return f"{table}\n{'没有必须处理的问题' if found['healthy'] else '有必须处理的问题'}"
@@ -1541,7 +1160,8 @@ class Screen:
             return f"成立：{found['property']}。\n{walked}，没有反例"
         steps = [
             f"  {number}. {one['day']}（{one['recorded_on']} 登记）{one['actor']} "
-            f"{label('trigger', one['trigger'])} {told(one['trigger'], one['evidence'])}".rstrip()
+            f"{words.label('trigger', one['trigger'])} "
+            f"{words.told(one['trigger'], one['evidence'])}".rstrip()
             for number, one in enumerate(way, start=1)
         ]
         head = f"不成立：{way[-1]['fault']}。\n{walked}。最短反例（{len(way)} 步）："
@@ -1559,27 +1179,12 @@ class Screen:
                     f"{key['name']}{'*' if key['repeated'] else ''}（{key['type']}）"
                     for key in entry["keys"]
                 ]
-                roles = "、".join(label("role", role) for role in entry["roles"])
+                roles = "、".join(words.label("role", role) for role in entry["roles"])
                 rows.append((f"{name} {entry['label']}", roles, "\n".join(listed)))
             parts.append(self.table(("名称", "由谁办", "材料项（* 可重复）"), rows, title=heading))
         return "\n\n".join(parts)
 
 
-TRACKS = {
-    "old_facility": "原取暖设施",
-    "works": "施工",
-    "notice": "公示",
-    "faults": "故障",
-    "visits": "入户测温",
-    "signatures": "用户签字",
-    "violations": "违规",
-    "complaints": "投诉",
-    "findings": "审计发现",
-    "objections": "公示异议",
-    "pauses": "暂停",
-    "extensions": "延期",
-    "permissions": "许可",
-}
 MESSAGE_KINDS = {
     "digest": "汇总提醒",
     "urge": "催办单",
@@ -1588,34 +1193,6 @@ MESSAGE_KINDS = {
     "alarm": "紧急",
 }
 MESSAGE_STATUS = {"queued": "待发", "sending": "正在发", "sent": "已发", "given_up": "发不出"}
-COLUMNS = {
-    "id": "编号",
-    "on": "日期",
-    "facility": "设施",
-    "status": "状态",
-    "by": "由谁",
-    "started_on": "开工",
-    "installed_on": "安装",
-    "ready_on": "具备使用条件",
-    "first_heat_on": "首次供热",
-    "serial": "设备编号",
-    "accepted_on": "验收",
-    "from": "起",
-    "to": "止",
-    "until": "止",
-    "what": "情况",
-    "repaired_on": "修复",
-    "temperature": "室内温度℃",
-    "season": "采暖季",
-    "type": "类型",
-    "severity": "程度",
-    "open": "未销号",
-    "outcome": "处理结果",
-    "resolved_on": "销号日期",
-    "cause": "原因",
-    "resumed_on": "恢复",
-    "due_on": "延至",
-}
 
 
 CHANGED_CASES = 10
@@ -1631,18 +1208,18 @@ FIGURES = {
 
 def _figure(change: Answer) -> str:
     name = str(change["figure"])
-    return label("state", name.removeprefix("state:")) if ":" in name else FIGURES[name]
+    return words.label("state", name.removeprefix("state:")) if ":" in name else FIGURES[name]
 
 
 def _changed(case: Answer) -> str:
     events = case["events"]
     assert isinstance(events, list)
     told = "；".join(
-        f"第 {one['seq']} 条 {label('kind', one['kind'])} {one['occurred_on']}"
-        f"（{_local(one['recorded_at'])} 由 {clean(one['actor'])} 登记）"
+        f"第 {one['seq']} 条 {words.label('kind', one['kind'])} {one['occurred_on']}"
+        f"（{words.local(one['recorded_at'])} 由 {clean(one['actor'])} 登记）"
         for one in events
     )
-    was, becomes = label("was", case["was"]), label("becomes", case["becomes"])
+    was, becomes = words.label("was", case["was"]), words.label("becomes", case["becomes"])
     moved = becomes if was == becomes else f"{was} → {becomes}"
     return f"  {case['code']} {moved}：{told or '没有新的登记，是日期过了期限'}"
 
@@ -1655,17 +1232,17 @@ def _sheet(sample: Answer) -> list[str]:
 
 def _act(matter: Answer) -> str:
     """What was done and by whom; how grave a finding is."""
-    named = label("kind", matter["kind"])
-    more = [label(key, matter[key]) for key in ("type", "by", "severity") if matter[key]]
+    named = words.label("kind", matter["kind"])
+    more = [words.label(key, matter[key]) for key in ("type", "by", "severity") if matter[key]]
     return "\n".join([named, *more])
 
 
 def _outcome_of(matter: Answer) -> str:
     if matter["open"]:
         return "未销号"
-    papers = _strings(matter["documents"])
+    papers = words.strings(matter["documents"])
     lines = [
-        f"{matter['resolved_on']} {label('outcome', matter['outcome'])}",
+        f"{matter['resolved_on']} {words.label('outcome', matter['outcome'])}",
         f"{clean(matter['resolved_by'])} 办理",
         *papers,
     ]
@@ -1705,108 +1282,28 @@ def _changes(moved: Answer) -> Iterator[tuple[str, object, object]]:
     if target["was"] != target["becomes"]:
         yield "最后工作日", target["was"], target["becomes"]
     if marked["was"] != marked["becomes"]:
-        yield "暂定", label("", marked["was"]), label("", marked["becomes"])
+        yield "暂定", words.label("", marked["was"]), words.label("", marked["becomes"])
     for one in starts:
-        yield f"{label('state', one['state'])}最迟开工", one["was"], one["becomes"]
+        yield f"{words.label('state', one['state'])}最迟开工", one["was"], one["becomes"]
     for one in rungs:
         yield _rung(one["rung"]), one["was"], one["becomes"]
 
 
 def _some(names: object) -> str:
-    found = _strings(names)
+    found = words.strings(names)
     return "、".join(found[:5]) + (f" 等 {len(found)} 个" if len(found) > 5 else "")
 
 
 def _rung(name: object) -> str:
     level, _, days = str(name).partition("_")
-    return f"{label('level', level)}{f'（前 {days} 天）' if days else ''}"
+    return f"{words.label('level', level)}{f'（前 {days} 天）' if days else ''}"
 
 
 _JOB_INSTANTS = ("started_at", "succeeded_at", "next_at")
 
 
-def _local(instant: object) -> str:
-    """An instant of the answers on the county's own clock."""
-    return local_minute(datetime.fromisoformat(str(instant)))
-
-
-def _track(name: str, key: str, value: object) -> str:
-    if name == "signatures" and key == "by":
-        return Signatory(str(value)).label
-    if value == "ledger":
-        return "台账所列"
-    return label(key, value)
-
-
-def _due(answer: Answer) -> str:
-    """A deadline, marked while the holidays of its year are not known."""
-    return f"{answer['due_on'] or '-'}{'（暂定）' if answer['provisional'] else ''}"
-
-
-def _standing(case: Answer) -> str:
-    return ("（暂定）" if case["provisional"] else "") + _lateness(case)
-
-
-def _missing(year: object) -> list[str]:
-    if year is None:
-        return []
-    return [
-        f"注意：还没有 {year} 年的节假日安排，{year} 年的期限都是暂定；"
-        "由县清洁取暖办用 xianli calendar import 录入，或升级程序的 chinesecalendar"
-    ]
-
-
-def _lateness(case: Answer) -> str:
-    return "逾期" if case["overdue"] else "有风险" if case["at_risk"] else ""
-
-
-def _drill(answer: Answer) -> str:
-    return "  【演练】" if answer.get("drill") else ""
-
-
-def _unverified(answer: Answer) -> list[str]:
-    found = _strings(answer["unverified"])
-    if not found:
-        return []
-    mark = "演练·未核实" if answer.get("drill") else "未核实"
-    return [f"【{mark}】所依据的 {'；'.join(found)} 尚未核实"]
-
-
-def _strings(value: object) -> list[str]:
-    return [clean(one) for one in value] if isinstance(value, list) else []
-
-
-def _rows(value: object) -> list[Answer]:
-    return list(value) if isinstance(value, list) else []
-
-
-def _days(days: object) -> str:
-    assert isinstance(days, int)
-    return f"逾期 {days} 天" if days > 0 else f"还有 {-days} 天"
-
-
-def _named(value: object) -> list[str]:
-    return [f"{label('trigger', one)}（{one}）" for one in _strings(value)]
-
-
-def _near(day: object, as_of: object) -> str:
-    """A day without its year, which the forecast's horizon leaves no doubt of; None lies beyond."""
-    if day is None:
-        return "更晚"
-    before = str(day) < str(as_of) and str(day)[:4] != str(as_of)[:4]
-    return str(day) if before else str(day)[5:]
-
-
 def _verified(value: object) -> str:
     return "已核实" if value else "未核实"
-
-
-def _flat(value: object) -> str:
-    if isinstance(value, list):
-        return "、".join(str(one) for one in value) or "无"
-    if isinstance(value, Mapping):
-        return "、".join(f"{key} {one}" for key, one in value.items())
-    return str(value)
 
 
 _FATES = {
@@ -1835,11 +1332,6 @@ def _revision_outcome(found: Answer, refused: Sequence[str]) -> str:
         )
     who = "须两人：一人提出，另一人复核" if found["second_officer"] else "一人即可"
     return f"没有写入。付诸实施加 --apply --attach 依据文件 --reason 理由（{who}）"
-
-
-def _quarantined(found: Answer) -> list[str]:
-    codes = _strings(found["quarantined"])
-    return [f"已隔离（日志对不上，不再写入）：{'、'.join(codes)}"] if codes else []
 
 
 def _findings(findings: Sequence[Answer]) -> list[str]:

@@ -266,6 +266,11 @@ class Works(Evidence):
     first_heat_on: date | None = None
     serial: str | None = field(default=None, metadata=IDENTIFIER)
 
+    def days(self) -> tuple[date, ...]:
+        """The days it tells of."""
+        told = (self.started_on, self.installed_on, self.ready_on, self.first_heat_on)
+        return tuple(day for day in told if day)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice(Evidence):

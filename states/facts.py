@@ -276,7 +276,7 @@ class CaseFacts:
     works: Works = field(default_factory=Works)
     works_recorders: frozenset[str] = frozenset()
     serial: str | None = None
-    first_heat_on: date | None = None
+    first_heats: list[date] = field(default_factory=list)
     working_since: date | None = None
     accepted: Milestone | None = None
     ready: Milestone | None = None
@@ -299,6 +299,14 @@ class CaseFacts:
         if self.accepted is None or self.ready is None:
             return None
         return max([self.accepted.on, self.ready.on, *(on for on, _ in self.restarts)])
+
+    @property
+    def first_heat_on(self) -> date | None:
+        """The first heat of the device in place that was told last; which season's, `season` says.
+
+        None before the first.
+        """
+        return self.first_heats[-1] if self.first_heats else None
 
     @property
     def facility_status(self) -> dict[Facility, FacilityRecord]:
@@ -501,11 +509,35 @@ def _start_works_again(facts: CaseFacts, event: Event, trigger: Trigger) -> None
     kept = trigger is Trigger.CHANGE_PATH and event.text("keep_device") == YesNo.YES
     if trigger is Trigger.REPLACE or (trigger is Trigger.CHANGE_PATH and not kept):
         facts.serial = None
-        facts.first_heat_on = None
+        facts.first_heats = []
         facts.working_since = None
     if trigger is Trigger.OVERTURN:
         # What the spot check overturned is not taken for working heat until works are done again.
         facts.working_since = None
+
+
+def serial_held(events: Sequence[Event]) -> str | None:
+    """The serial that the case holds against every other one; None when it holds none.
+
+    Told by `works` or `complete`, as it was told; free again when the device goes or the case is
+    closed (design, section 5).
+    """
+    held = told = installed = None
+    for event in events:
+        if event.kind in (FactKind.WORKS, Trigger.COMPLETE):
+            told = event.text("serial") or told
+            held = event.text("serial") or held
+        if event.kind == Trigger.COMPLETE:
+            installed = told
+        if event.kind in _NEW_WORKS:
+            told = None
+        if event.kind in (Trigger.REPLACE, Trigger.CHANGE_PATH):
+            kept = event.kind == Trigger.CHANGE_PATH and event.text("keep_device") == YesNo.YES
+            installed = installed if kept else None
+            held = held if installed else None
+        if event.kind == Trigger.CLOSE:
+            held = None
+    return held
 
 
 def _confirmed(facts: CaseFacts, event: Event) -> None:
@@ -613,7 +645,9 @@ def _works(facts: CaseFacts, event: Event) -> None:
         serial=event.text("serial") or works.serial,
     )
     facts.works_recorders |= {event.person}
-    facts.first_heat_on = event.day("first_heat_on") or facts.first_heat_on
+    first_heat_on = event.day("first_heat_on")
+    if first_heat_on is not None:
+        facts.first_heats.append(first_heat_on)
     facts.working_since = event.day("ready_on") or facts.working_since
 
 

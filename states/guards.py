@@ -67,8 +67,14 @@ def step_in_order(question: Question) -> Reason | None:
 
 
 def late_paper(question: Question) -> Reason | None:
-    """Design 3: past the plan's backdating days, late paper needs a document."""
-    days = (question.today - question.on).days
+    """Design 3: past the plan's backdating days, late paper needs a document.
+
+    `works` tells of days of their own: the earliest of them is when it happened, whatever day the
+    fact is given.
+    """
+    given = question.evidence
+    told = given.days() if isinstance(given, keys.Works) else ()
+    days = (question.today - min((question.on, *told))).days
     limit = question.plan.rules.backdating_days.value
     if days <= limit or question.evidence.late_document:
         return None

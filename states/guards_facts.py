@@ -7,7 +7,7 @@ event that is named), never at whether the act was allowed.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from states import deadlines
+from states import deadlines, season
 from states import evidence as keys
 from states.errors import Reason
 from states.facts import CaseFacts, Matter
@@ -49,12 +49,12 @@ def keys_given(question: Question) -> Reason | None:
 def works_stated(question: Question) -> Reason | None:
     """通知 三（一）: at least one date or the serial, in order with what is recorded already."""
     given, works = typed(question, keys.Works), question.facts.works
-    stated = (given.started_on, given.installed_on, given.ready_on, given.first_heat_on)
-    if not any(stated) and given.serial is None:
+    stated = given.days()
+    if not stated and given.serial is None:
         wanted = tuple(name for name in keys.keys(FactKind.WORKS) if name != "late_document")
         message = f"至少写明一项：{'、'.join(wanted)}"
         return _works_reason(question, message, wanted)
-    later = [day for day in stated if day and day > question.today]
+    later = [day for day in stated if day > question.today]
     if later:
         reason = _works_reason(question, f"日期 {'、'.join(map(str, later))} 晚于今天", ())
         return replace(reason, earliest=max(later))
@@ -91,12 +91,21 @@ def same_device(question: Question) -> Reason | None:
 
 
 def first_heat_once(question: Question) -> Reason | None:
-    """Design 4.3: the first heat of a device is stated once; what was wrong is corrected."""
-    given, stated = typed(question, keys.Works).first_heat_on, question.facts.first_heat_on
-    if given is None or stated is None or given == stated:
+    """Design 4.3: a device's first heat of a season is stated once; what was wrong is corrected."""
+    given, facts = typed(question, keys.Works).first_heat_on, question.facts
+    if given is None:
         return None
+    winter = season.heated_season(facts, question.plan, given)
+    stated = [
+        heat
+        for heat in facts.first_heats
+        if season.heated_season(facts, question.plan, heat) == winter
+    ]
+    if not stated or stated[-1] == given:
+        return None
+    of = f"{winter.label} 采暖季的" if winter else ""
     message = (
-        f"首次供热日期已登记为 {stated}，不能改为 {given}；登记有误的由县清洁取暖办更正"
+        f"{of}首次供热日期已登记为 {stated[-1]}，不能改为 {given}；登记有误的由县清洁取暖办更正"
         "（record correct）"
     )
     return Reason(

@@ -115,18 +115,18 @@ def heat_on_today(question: Question) -> Reason | None:
 
 
 def first_heat_known(question: Question) -> Reason | None:
-    """Design 4.3: when the heat first came on is on record; unknown is not stable."""
-    judged = _judged_seasons(question)
-    if not judged or question.facts.first_heat_on is not None:
-        return None
-    return Reason(
-        "first_heat_known",
-        NOTICE_SEASON,
-        "没有首次供热日期；请用 record works 登记 first_heat_on",
-        ("first_heat_on",),
-        Role.UNIT_OFFICER,
-        max(question.today, judged[0].first_day),
-    )
+    """Design 4.3: when each season's heat first came on is on record; unknown is not stable."""
+    for dated in _judged_seasons(question):
+        if season.first_heat(question.facts, question.plan, dated) is None:
+            return Reason(
+                "first_heat_known",
+                NOTICE_SEASON,
+                f"没有 {dated.label} 采暖季的首次供热日期；请用 record works 登记 first_heat_on",
+                ("first_heat_on",),
+                Role.UNIT_OFFICER,
+                max(question.today, dated.first_day),
+            )
+    return None
 
 
 def warm_visits_made(question: Question) -> Reason | None:

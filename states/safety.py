@@ -317,8 +317,8 @@ def _mark(place: _Place) -> Hashable:
         _paper(world, facts.accepted) if in_use else None,
         _paper(world, facts.ready) if ready else None,
         facts.works_recorders if facts.state in _UNDER_WAY else None,
-        facts.first_heat_on,
-        safety_oracle.first_heat(place.events),
+        tuple(facts.first_heats),
+        safety_oracle.first_heats(place.events),
         tuple(sorted((f.on, f.repaired_on or date.max) for f in facts.faults)),
         tuple(
             (visit.on, visit.temperature, visit is facts.visits[0])

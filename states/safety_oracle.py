@@ -30,7 +30,7 @@ class Line(Word):
     SEASONS = "4.2-seasons", "起算之后连续、完整的规定采暖季已在今天之前结束"
     SINGLE = "4.3-single", "各季没有一次停热超过限度"
     TOTAL = "4.3-total", "各季累计停热不超过限度"
-    FIRST_HEAT = "4.3-first-heat", "首次供热日期有据可查"
+    FIRST_HEAT = "4.3-first-heat", "各季首次供热日期有据可查"
     VISITS = "4.3-visits", "各季之内入户测温合格次数足够"
     SIGNED = "4.3-signed", "各季结束之后有用户签字"
     HEAT_TODAY = "4.3-today", "今天没有未恢复的停热"
@@ -80,16 +80,16 @@ def clock_start(events: Sequence[Event]) -> date | None:
     return max(days)
 
 
-def first_heat(events: Sequence[Event]) -> date | None:
-    """When the device now there first gave heat: a new one has not until it is stated."""
-    day = None
+def first_heats(events: Sequence[Event]) -> tuple[date, ...]:
+    """When the device now there first gave heat, each winter; a new one has none yet."""
+    days: tuple[date, ...] = ()
     for event in events:
         taken = event.kind == "change_path" and event.evidence["keep_device"] == "no"
         if event.kind == "replace" or taken:
-            day = None
+            days = ()
         elif event.kind == "works" and "first_heat_on" in event.evidence:
-            day = date.fromisoformat(str(event.evidence["first_heat_on"]))
-    return day
+            days += (date.fromisoformat(str(event.evidence["first_heat_on"])),)
+    return days
 
 
 def in_force(events: Sequence[Event], day: date) -> bool:
@@ -140,10 +140,14 @@ def _season_lines(events: Sequence[Event], plan: Plan, today: date, *, drill: bo
         return [Line.SEASONS, *found]
     if not drill and not (rules.required_seasons.verified and all(v for *_, v in over)):
         found.append(Line.VERIFIED)
-    heat = first_heat(events)
-    if heat is None:
-        found.append(Line.FIRST_HEAT)
+    ends = [s.last_day for s in known if s.first_day and s.last_day]
     for label, first, last, _ in over:
+        since = max((end for end in ends if end < first), default=date.min)
+        since = max(since, last - 366 * _DAY)
+        heats = [heat for heat in first_heats(events) if since < heat <= last]
+        heat = heats[-1] if heats else None
+        if heat is None:
+            found.append(Line.FIRST_HEAT)
         days = [first + n * _DAY for n in range((last - first).days + 1)]
         late = heat is not None and (heat - first).days > rules.first_heat_grace_days.value
         without = [

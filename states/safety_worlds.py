@@ -255,15 +255,17 @@ A, B, C = "2024-2025", "2025-2026", "2026-2027"
 def _clock(facts: CaseFacts, today: date) -> Iterator[Act]:
     yield from _forward(facts, today)
     yield from _restart(facts, today)
-    yield from _heated(facts)
+    yield from _heated(facts, today, 2, 5)
     yield from _sign_once(facts, today, (A, 4), (B, 7))
 
 
-def _heated(facts: CaseFacts) -> Iterator[Act]:
-    """First heat in good time, where the days of heat are not the question."""
-    if facts.first_heat_on is None and facts.state is State.STABLE_SEASON:
-        pairs = (("first_heat_on", str(day(2))), ("late_document", "bz.pdf"))
-        yield Act(F.WORKS, WANG, day(2), pairs, ("bz.pdf",))
+def _heated(facts: CaseFacts, today: date, *winters: int) -> Iterator[Act]:
+    """Each winter's first heat in good time, where the days of heat are not the question."""
+    for on in map(day, winters or (2,)):
+        if on <= today and facts.state is State.STABLE_SEASON and on not in facts.first_heats:
+            pairs = (("first_heat_on", str(on)), ("late_document", "bz.pdf"))
+            yield Act(F.WORKS, WANG, on, pairs, ("bz.pdf",))
+            return
 
 
 def _sign_once(facts: CaseFacts, today: date, *seasons: tuple[str, int]) -> Iterator[Act]:
@@ -285,7 +287,7 @@ def _papers(facts: CaseFacts, today: date) -> Iterator[Act]:
                 yield from _forward(facts, on)
             if last.occurred_on <= on < today:
                 yield from _forward(facts, on, paper=True)
-    yield from _heated(facts)
+    yield from _heated(facts, today, 2, 5)
     yield from _sign_once(facts, today, (A, 4), (B, 7))
     if today == day(4):
         for act in _restart(facts, today):
@@ -333,7 +335,7 @@ def _visits(facts: CaseFacts, today: date) -> Iterator[Act]:
         if today == day(2):
             yield from _forward(facts, today)
         return
-    yield from _heated(facts)
+    yield from _heated(facts, today)
     if facts.first_heat_on is None:
         return
     # Those of the last day of the season come in on the last day of the world.
@@ -398,7 +400,7 @@ def _winters(facts: CaseFacts, today: date) -> Iterator[Act]:
         if facts.state is State.ACCEPTANCE or today == day(1):
             yield from _forward(facts, today)
     else:
-        yield from _heated(facts)
+        yield from _heated(facts, today, 2, 5, 8)
         first_days = (day(2), day(5), day(8))
         if today in first_days and all(visit.on != today for visit in facts.visits):
             yield _visit(today, "16")
@@ -411,7 +413,7 @@ def _winters(facts: CaseFacts, today: date) -> Iterator[Act]:
 def _plain(facts: CaseFacts, today: date) -> Iterator[Act]:
     """A case that goes well, and from one path to the other."""
     yield from _forward(facts, today)
-    yield from _heated(facts)
+    yield from _heated(facts, today)
     yield from _sign_once(facts, today, (A, 4))
     for act in _restart(facts, today):
         if act.kind is T.CHANGE_PATH:
@@ -428,7 +430,7 @@ def _paths(facts: CaseFacts, today: date) -> Iterator[Act]:
 def _ledger(facts: CaseFacts, today: date) -> Iterator[Act]:
     """The ledger's lines: path and quota while confirming, the rest at any time, moving nothing."""
     yield from _forward(facts, today)
-    yield from _heated(facts)
+    yield from _heated(facts, today)
     yield from _sign_once(facts, today, (A, 4))
     if facts.state is State.HOUSEHOLD_CONFIRMATION:
         for path in (Path.SOLAR, Path.COAL_TO_ELECTRIC):

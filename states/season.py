@@ -16,6 +16,7 @@ from states.plan import Plan, Season
 from states.vocabulary import Area, Path
 from states.workdays import ONE_DAY
 
+_YEAR = timedelta(days=366)
 NO_LATER_SEASON = "计划未给出再下一个采暖季的起止日期"
 
 
@@ -149,7 +150,8 @@ def outage_spans(
 def first_heat_late(facts: CaseFacts, plan: Plan, season: Dated) -> bool:
     """Whether the heat first came on later than the plan's grace after the season began."""
     grace = timedelta(days=plan.rules.first_heat_grace_days.value)
-    return facts.first_heat_on is not None and facts.first_heat_on > season.first_day + grace
+    heat = first_heat(facts, plan, season)
+    return heat is not None and heat > season.first_day + grace
 
 
 def cold_visits(facts: CaseFacts, plan: Plan, season: Dated) -> int:
@@ -192,6 +194,24 @@ def warm_visits(facts: CaseFacts, plan: Plan, season: Dated) -> int:
         season.first_day <= visit.on <= season.last_day and warm(visit, plan)
         for visit in facts.visits
     )
+
+
+def heated_season(facts: CaseFacts, plan: Plan, heat: date) -> Dated | None:
+    """The season that a first heat begins: the first one known that is not over by then.
+
+    None where that season would end more than a year later, or none is known: nobody knows then
+    which winter the heat was of.
+    """
+    for season in known_seasons(facts, plan):
+        if heat <= season.last_day:
+            return season if heat > season.last_day - _YEAR else None
+    return None
+
+
+def first_heat(facts: CaseFacts, plan: Plan, season: Dated) -> date | None:
+    """When the heat of the device in place came on for this season, by the last word on it."""
+    told = [heat for heat in facts.first_heats if heated_season(facts, plan, heat) == season]
+    return told[-1] if told else None
 
 
 def warm(visit: VisitRecord, plan: Plan) -> bool:
@@ -294,8 +314,9 @@ def _spells(facts: CaseFacts, plan: Plan, season: Dated) -> Iterator[tuple[date,
     for fault in facts.faults:
         yield fault.on, fault.repaired_on
     yield from _cold_spells(facts, plan)
-    if first_heat_late(facts, plan, season):
-        yield season.first_day, facts.first_heat_on
+    heat = first_heat(facts, plan, season)
+    if heat and first_heat_late(facts, plan, season):
+        yield season.first_day, heat
 
 
 def _cold_spells(facts: CaseFacts, plan: Plan) -> Iterator[tuple[date, date | None]]:

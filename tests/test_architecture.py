@@ -28,7 +28,7 @@ GATES = {
     "typst": {"notifications/pdf.py"},
     "noto_cjk": {"notifications/pdf.py"},
     "docx": {"notifications/word.py"},
-    "rich": {"notifications/screen.py"},
+    "rich": {"notifications/surface.py"},
     "python_calamine": {"workflow/spreadsheet.py"},
     "xlsxwriter": {"workflow/spreadsheet.py", "workflow/report_sheet.py"},
     "openpyxl": set(),

@@ -30,6 +30,8 @@ GENERATED = re.compile(r"(<!-- generated: ([\w-]+) -->\n\n)(.*?)(\n\n<!-- end --
 # What `audit verify` finds beyond what a bundle can show.
 DATABASE_FINDINGS = {
     "trigger_missing": "数据库的保护触发器不在或被改过（只有 `audit verify` 能看到）。",
+    "schema_differs": "库结构不是本程序所建的：表、列、主键、唯一约束、索引、视图，或多出的触发器"
+    "（只有 `audit verify` 能看到）。",
     "projection_differs": verify.FINDING_CODES["projection_differs"],
 }
 
@@ -156,6 +158,7 @@ def test_the_walk_through_the_readme_runs_and_prints_what_it_shows(
 ) -> None:
     shutil.copytree(ROOT / "docs" / "example", tmp_path / "walk")
     monkeypatch.chdir(tmp_path / "walk")
+    monkeypatch.setenv("COLUMNS", "120")
     for variable in ("XIANLI_DB", "XIANLI_OFFICER", "XIANLI_CONFIG"):
         monkeypatch.delenv(variable, raising=False)
     walk = WALK.search(READMES[0].read_text(encoding="utf-8"))

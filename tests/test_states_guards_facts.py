@@ -42,9 +42,10 @@ def unmet(
     on: date = TODAY,
     files: Sequence[str] = ("bz.pdf",),
     actor: Actor | None = None,
+    today: date = TODAY,
 ) -> list[str]:
     """The guards that stand against recording the fact."""
-    asked = question(life.facts(), kind, TODAY, *pairs, on=on, attached=files, actor=actor or LI)
+    asked = question(life.facts(), kind, today, *pairs, on=on, attached=files, actor=actor or LI)
     try:
         machine.check_fact(kind, asked)
     except StepRefused as refusal:
@@ -424,6 +425,31 @@ def test_the_first_heat_of_a_device_is_stated_once(again: str, refused: bool) ->
     life.fact(FactKind.WORKS, date(2024, 7, 9), first_heat_on=date(2024, 7, 9))
 
     found = unmet(life, FactKind.WORKS, ("first_heat_on", again))
+
+    assert found == (["first_heat_once"] if refused else [])
+
+
+@pytest.mark.parametrize("name", ["started_on", "installed_on", "ready_on", "first_heat_on"])
+def test_works_told_today_of_long_ago_are_late_paper(name: str) -> None:
+    edge = TODAY - XIAOXIAN.rules.backdating_days.value * DAY
+    paper = ("late_document", "bz.pdf")
+
+    assert unmet(Life(), FactKind.WORKS, (name, str(edge))) == []
+    assert unmet(Life(), FactKind.WORKS, (name, str(edge - DAY))) == ["late_paper"]
+    assert unmet(Life(), FactKind.WORKS, (name, str(edge - DAY)), paper) == []
+
+
+@pytest.mark.parametrize(
+    ("again", "refused"),
+    [("2025-03-15", True), ("2025-03-16", False), ("2025-11-06", False)],
+)
+def test_each_season_has_a_first_heat_of_its_own(again: str, refused: bool) -> None:
+    life = Life().to_stable()
+    life.fact(FactKind.WORKS, date(2024, 11, 2), first_heat_on=date(2024, 11, 2))
+
+    day, paper = date(2025, 11, 8), ("late_document", "bz.pdf")
+
+    found = unmet(life, FactKind.WORKS, ("first_heat_on", again), paper, on=day, today=day)
 
     assert found == (["first_heat_once"] if refused else [])
 

@@ -72,6 +72,24 @@ GUARDS: dict[Trigger, str] = {
     Trigger.REINSTATE: "reason_given unique annex",
 }
 ALWAYS = ["not_future", "late_document_attached", "no_personal_numbers"]
+FACT_GUARDS: dict[FactKind, str] = {
+    FactKind.WORKS: "works_stated first_heat_once same_device serial_unique",
+    FactKind.NOTICE: "notice_stated",
+    FactKind.OLD_FACILITY: "keys_given facility_named",
+    FactKind.FAULT: "keys_given",
+    FactKind.REPAIR: "keys_given fault_open",
+    FactKind.VISIT: "keys_given",
+    FactKind.SIGNATURE: "keys_given season_named",
+    FactKind.VIOLATION: "keys_given",
+    FactKind.COMPLAINT: "keys_given",
+    FactKind.FINDING: "keys_given",
+    FactKind.PAUSE: "keys_given not_paused_yet",
+    FactKind.RESUME: "paused",
+    FactKind.EXTENSION: "keys_given extends",
+    FactKind.RESOLVE: "keys_given matter_open documented answered_by_another",
+    FactKind.CORRECT: "keys_given correctable fault_named fault_before_repair documented "
+    "answered_by_another",
+}
 
 
 @pytest.mark.parametrize("trigger", list(Trigger), ids=str)
@@ -105,9 +123,8 @@ def test_what_must_hold_is_what_the_design_says(trigger: Trigger) -> None:
 def test_a_fact_meets_the_general_guards_and_a_correction_is_never_late(kind: FactKind) -> None:
     names = [guard.__name__ for guard in lifecycle.guards_for(kind)]
 
-    assert names[:3] == ALWAYS
-    assert ("late_paper" in names) is (kind is not FactKind.CORRECT)
-    assert "step_in_order" not in names
+    late = [] if kind is FactKind.CORRECT else ["late_paper"]
+    assert names == [*ALWAYS, *late, *FACT_GUARDS[kind].split()]
 
 
 def test_the_way_forward_is_one_line() -> None:
@@ -167,6 +184,10 @@ def test_an_officer_of_a_unit_acts_for_that_unit_only(
     actor = officer(Role.UNIT_OFFICER, unit=unit)
 
     assert lifecycle.permits(actor, kind, Life(unit="01").facts(), None) is allowed
+
+
+def test_a_unit_head_records_what_answers_nothing() -> None:
+    assert lifecycle.permits(officer(Role.UNIT_HEAD), FactKind.FAULT, Life().facts(), None)
 
 
 def test_a_unit_head_answers_objections_and_nothing_else() -> None:

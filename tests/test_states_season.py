@@ -208,12 +208,90 @@ def test_two_required_winters_are_both_looked_at(signed: Iterable[str], found: s
     life.complete(date(2023, 6, 1))
     life.accept(date(2023, 7, 1))
     life.heat(date(2023, 11, 1))
+    life.heat(date(2024, 11, 1))
     life.visits(*(date(2023, 12, day) for day in (1, 2, 3)))
     life.visits(*(date(2024, 12, day) for day in (1, 2, 3)))
     for label in signed:
         life.sign(date(2025, 3, 16), label)
 
     assert refusals(life, of=TWO_WINTERS) == found
+
+
+def two_winters(*heats: date) -> Life:
+    """Two winters with all that they need but the first heats, which are given."""
+    life = Life(registered_on=date(2023, 1, 5))
+    life.to_stable(date(2023, 7, 1))
+    for heat in heats:
+        life.heat(heat)
+    for year in (2023, 2024):
+        life.visits(*(date(year, 12, day) for day in (1, 2, 3)))
+        life.sign(date(2025, 3, 16), f"{year}-{year + 1}")
+    return life
+
+
+FIRST_WINTER, BETWEEN, SECOND_WINTER = date(2023, 11, 1), date(2024, 9, 1), date(2024, 11, 3)
+
+
+@pytest.mark.parametrize(
+    ("heats", "found"),
+    [
+        ((FIRST_WINTER, SECOND_WINTER), set()),
+        ((FIRST_WINTER, BETWEEN), set()),
+        ((FIRST_WINTER,), {"first_heat_known"}),
+        ((SECOND_WINTER,), {"first_heat_known"}),
+        ((BETWEEN,), {"first_heat_known"}),
+        ((FIRST_WINTER, date(2024, 11, 20)), {"no_long_outage"}),
+        ((date(2023, 11, 20), SECOND_WINTER), {"no_long_outage"}),
+    ],
+)
+def test_each_required_winter_has_a_first_heat_of_its_own(
+    heats: tuple[date, ...], found: set[str]
+) -> None:
+    assert refusals(two_winters(*heats), of=TWO_WINTERS) - {"outages_within_total"} == found
+
+
+def test_the_winter_that_lacks_its_first_heat_is_named() -> None:
+    reasons = answer(two_winters(FIRST_WINTER), of=TWO_WINTERS).reasons
+
+    assert ["2024-2025" in reason.message for reason in reasons] == [True]
+
+
+def test_a_later_winter_that_decides_does_not_rest_on_the_first_heat_of_the_one_before() -> None:
+    life = two_winters(FIRST_WINTER)
+
+    assert refusals(life) == {"first_heat_known"}
+    life.heat(SECOND_WINTER)
+    assert refusals(life) == set()
+
+
+@pytest.mark.parametrize(
+    ("heat", "label"),
+    [
+        (date(2023, 2, 28), None),
+        (date(2023, 3, 1), "2023-2024"),
+        (date(2024, 2, 29), "2023-2024"),
+        (date(2024, 3, 14), None),
+        (date(2024, 3, 15), "2024-2025"),
+        (date(2025, 3, 15), "2024-2025"),
+        (date(2025, 3, 16), None),
+        (date(2026, 3, 19), None),
+        (date(2026, 3, 20), "2026-2027"),
+    ],
+)
+def test_a_first_heat_is_of_the_next_season_to_end_and_of_none_a_year_away(
+    heat: date, label: str | None
+) -> None:
+    of = seasons(
+        XIAOXIAN,
+        ("2023-2024", "2023-11-01", "2024-02-29"),
+        ("2024-2025", "2024-11-01", "2025-03-15"),
+        ("2025-2026", None, None),
+        ("2026-2027", "2026-11-01", "2027-03-20"),
+    )
+
+    found = season.heated_season(Life().facts(), of, heat)
+
+    assert (found.label if found else None) == label
 
 
 def test_one_winter_of_two_is_not_enough_and_the_day_of_the_second_is_known() -> None:
@@ -664,8 +742,8 @@ def test_with_two_required_winters_papers_must_be_there_before_the_earlier() -> 
     life = Life(registered_on=date(2023, 1, 5))
     life.to_acceptance(date(2023, 6, 1))
     life.accept(date(2023, 10, 20), recorded=date(2024, 10, 1))
-    life.heat(date(2023, 11, 1))
     for year in (2023, 2024):
+        life.heat(date(year, 11, 1))
         life.visits(*(date(year, 12, day) for day in (1, 2, 3)))
         life.sign(date(year + 1, 4, 1), f"{year}-{year + 1}")
 
@@ -961,7 +1039,9 @@ def _out(
     seen = [visit for visit in sorted(visits, key=lambda visit: visit[0]) if visit[0] <= day]
     warm_later = any(on > day and temperature >= 16.5 for on, temperature in visits)
     by_visit = bool(seen) and seen[-1][1] < 16.5 and (warm_later or day < today)
-    return by_fault or by_visit or bool(heated and heated > FIRST_DAY + 3 * DAY and day < heated)
+    # A heat after the last day is the next winter's.
+    late = heated and FIRST_DAY + 3 * DAY < heated <= FIRST_DAY + 134 * DAY
+    return by_fault or by_visit or bool(late and heated and day < heated)
 
 
 # `earliest` is exact: before it nothing helps, on it the missing papers do
@@ -1013,9 +1093,9 @@ def supplied(life: Life, of: Plan, asked: date, today: date) -> CaseFacts:
         if fault.repaired_on is None:
             life_after.fact(FactKind.REPAIR, asked, fault=fault.seq)
     life_after.visits(asked)
-    if facts.first_heat_on is None and facts.ready:
-        life_after.heat(facts.ready.on)
     for known in filter(None, map(season.dated, of.seasons_of(facts.area, facts.path))):
+        if known.first_day <= today and season.first_heat(facts, of, known) is None:
+            life_after.heat(known.first_day)
         if known.last_day < asked:
             # Visits that were made and not recorded, on a day that no recorded spell covers.
             warm = [day for day in _days(known) if not _cold(facts, day)]

@@ -1,5 +1,6 @@
 """Removal certificates made from a real database and held against its bundle on a bare Python."""
 
+import base64
 import json
 import random
 import re
@@ -11,12 +12,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from county import CODE, PERMITTED, TOWN, County, carry, fresh, noon, winter
+from county import CODE, ONE_DAY, PAPER, PERMITTED, TOWN, County, carry, fresh, noon, winter
+from proofs import mutated
 
 from notifications import qr
 from states.errors import StepRefused
 from states.vocabulary import FactKind, State, Trigger
-from workflow import audit, certificate, checkpoint, register, verify, verify_certificate
+from workflow import audit, certificate, checkpoint, register, tree, verify, verify_certificate
 from workflow.errors import NotPermitted
 
 ROOT = Path(__file__).parent.parent
@@ -131,7 +133,7 @@ def with_field(page: str, name: str, content: str) -> str:
 NAMES_IT = ("code", "size")
 CHANGED = (
     *("drill", "unit", "village", "path", "kind", "area", "permission_seq", "permission_hash"),
-    *("permitted_on", "permitted_by", "plan", "plan_hash", "clause", "unverified"),
+    *("permitted_on", "permitted_by", "plan", "plan_hash", "clause", "unverified", "matters"),
     *("clock_start", "seasons", "first_heat", "longest_outage", "outage_days", "warm_visits"),
     *("signatures", "grade", "rows", "origin", "root", "leaf", "inclusion", "qr_text"),
     *("qr", "qr_hash"),
@@ -239,6 +241,58 @@ def test_a_certificate_speaks_of_its_checkpoint_and_later_knowledge_is_told(
     checkpoint.make(county.database, noon(LATER))
     with pytest.raises(StepRefused):
         make_page(county)
+
+
+def test_answered_violations_complaints_and_findings_stay_on_the_certificate(
+    county: County,
+) -> None:
+    carry(county, [CODE], State.STABLE_SEASON)
+    day = date(2023, 10, 1)
+    for kind, pairs in (
+        (FactKind.VIOLATION, (("type", "kang_sealed"), ("by", "村干部"), ("what", "封了炕"))),
+        (FactKind.COMPLAINT, (("what", "不热"),)),
+        (FactKind.FINDING, (("what", "照片不清"), ("severity", "note"))),
+    ):
+        county.advance(CODE, kind, day, *pairs)
+    seqs = [seq for (seq,) in county.sql("SELECT seq FROM journal ORDER BY seq DESC LIMIT 3")]
+    for seq, outcome in zip(seqs[1:], ("unfounded", "resolved"), strict=True):
+        answer = (("id", str(seq)), ("outcome", outcome))
+        county.advance(CODE, FactKind.RESOLVE, day + ONE_DAY, *answer, files=[PAPER])
+    winter(county, [CODE])
+    county.advance(CODE, Trigger.PERMIT, PERMITTED)
+    checkpoint.make(county.database, noon(PERMITTED))
+    page, bundle = make_page(county), write_bundle(county)
+
+    told = verify_certificate.parts(page)[1]["matters"]
+
+    assert told == (
+        f"第 {seqs[2]} 号违规（封火炕，2023-10-01）：已解决，2023-10-02；"
+        f"第 {seqs[1]} 号投诉（2023-10-01）：不属实，2023-10-02；"
+        f"第 {seqs[0]} 号审计发现（一般，2023-10-01）：未销号"
+    )
+    assert judged(bundle, page).wrong == ()
+    assert wrong(bundle, with_field(page, "matters", "无")) == ["matters"]
+
+
+def test_no_bent_path_of_a_certificate_is_accepted_in_ten_thousand_tries(issued: Issued) -> None:
+    values = verify_certificate.parts(issued.page)[1]
+    path = [base64.b64decode(node) for node in values["inclusion"].split()]
+    leaf, root = base64.b64decode(values["leaf"]), base64.b64decode(values["root"])
+    index, size = int(values["permission_seq"]) - 1, int(values["size"])
+    assert tree.verify_inclusion(leaf, index, size, path, root)
+    chance, tried = random.Random(5), 0
+
+    while tried < 10_000:
+        bent = mutated(path, chance)
+        if bent == path:
+            continue
+        tried += 1
+        assert not tree.verify_inclusion(leaf, index, size, bent, root)
+        if tried % 500 == 0:
+            written = " ".join(base64.b64encode(node).decode() for node in bent)
+            assert wrong(issued.bundle, with_field(issued.page, "inclusion", written)) == [
+                "inclusion"
+            ]
 
 
 def test_a_suspended_permission_has_no_certificate(county: County) -> None:

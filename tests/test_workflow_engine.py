@@ -318,7 +318,7 @@ def test_a_disabled_login_may_do_nothing(place: County) -> None:
 # Facts beside the line ---------------------------------------------------------------------------
 
 FACTS: list[tuple[FactKind, tuple[tuple[str, str], ...]]] = [
-    (FactKind.WORKS, (("first_heat_on", "2023-11-02"),)),
+    (FactKind.WORKS, (("first_heat_on", str(county.PERMITTED)),)),
     (FactKind.NOTICE, (("objection", "邻居不同意"),)),
     (FactKind.OLD_FACILITY, (("facility", "kang"), ("status", "removed"), ("by", "household"))),
     (FactKind.FAULT, (("what", "不热"),)),
@@ -521,7 +521,7 @@ def test_separation_is_by_person_and_not_by_login(place: County) -> None:
 def test_who_recorded_works_in_part_may_not_accept(place: County) -> None:
     county.carry(place, [CODE], State.CONSTRUCTION)
     place.advance(
-        CODE, FactKind.WORKS, county.COMPLETED, ("started_on", "2023-07-11"), login="zhang"
+        CODE, FactKind.WORKS, date(2023, 7, 11), ("started_on", "2023-07-11"), login="zhang"
     )
     setup.add_officer(
         place.database,

@@ -10,8 +10,9 @@ import pytest
 from county import CODE, PERMITTED, County, every_row
 
 from states.errors import StepRefused
-from states.vocabulary import FactKind, State, Trigger
-from workflow import audit, quarantine, triggers
+from states.facts import Actor
+from states.vocabulary import FactKind, Role, State, Trigger
+from workflow import audit, quarantine, register, setup, triggers
 from workflow.engine import Receipt
 from workflow.errors import Conflict, JournalBroken, NotPermitted
 from workflow.quarantine import Quarantine
@@ -147,11 +148,20 @@ def test_one_side_alone_cannot(place: County, first: str, second: str) -> None:
 
 def test_one_person_under_two_logins_cannot(place: County) -> None:
     garble(place)
-    place.sql("UPDATE officer SET person = 'zhang' WHERE login = 'shen'")
+    setup.add_officer(
+        place.database,
+        "zhang-audits",
+        "张县办",
+        Role.AUDITOR,
+        None,
+        "zhang",
+        actor="zhang",
+        now=county.noon(PERMITTED),
+    )
     isolate(place, "zhang")
 
     with pytest.raises(StepRefused):
-        isolate(place, "shen")
+        isolate(place, "zhang-audits")
 
 
 @pytest.mark.parametrize("login", ["wang", "head", "zhao"])
@@ -277,10 +287,17 @@ def test_a_broken_stream_that_is_no_case_names_the_backup(place: County) -> None
     assert "备份" in str(broken.value.remedy)
 
 
-def test_a_quarantine_by_one_role_in_a_forged_journal_is_found(place: County) -> None:
+def test_a_quarantine_by_one_role_in_a_forged_journal_is_found(
+    place: County, monkeypatch: pytest.MonkeyPatch
+) -> None:
     garble(place)
     isolate(place, "zhang")
     place.sql("UPDATE officer SET role = 'auditor' WHERE login = 'li'")
+    with pytest.raises(JournalBroken, match="人员名册"):
+        isolate(place, "li")
+    # As a program that does not look would write it.
+    actor = Actor("li", "li", "李县办", Role.AUDITOR)
+    monkeypatch.setattr(register, "writer", lambda connection, login: actor)
     isolate(place, "li")
 
     with place.database.reading() as connection:

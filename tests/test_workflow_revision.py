@@ -1,7 +1,8 @@
 """Plans revised while cases are under way: on a real county's database."""
 
+import json
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,13 @@ from county import (
     plan_text,
     winter,
 )
+from office import Office
 
 from states import plan as plans
 from states.errors import StepRefused, UsageFault
 from states.plan import Plan
 from states.vocabulary import FactKind, Role, State, Trigger
-from workflow import audit, cases, register, revision, setup
+from workflow import audit, cases, overdue, register, revision, setup
 from workflow.cases import Clocks
 from workflow.engine import Receipt
 from workflow.errors import NotPermitted
@@ -143,7 +145,8 @@ def test_what_was_proposed_is_confirmed_for_the_same_cases_only(real: County) ->
     winter(real, [CODE])
     revise(real, VERIFY, "zhang")
     later_paper = (("late_document", PAPER.name),)
-    real.advance(TOWN[1], FactKind.WORKS, AFTER, ("first_heat_on", "2023-11-02"))
+    heat = (("first_heat_on", "2023-11-02"), *later_paper)
+    real.advance(TOWN[1], FactKind.WORKS, AFTER, *heat, files=(PAPER,))
     for day in (date(2023, 12, 5), date(2024, 1, 20)):
         pairs = (("temperature", "20"), *later_paper)
         order = make_order(TOWN[1], FactKind.VISIT, *pairs, on=day, files=(PAPER,))
@@ -283,3 +286,76 @@ def test_a_revision_makes_no_earlier_removal_lawful(county: County) -> None:
         report = audit.report(connection)
 
     assert [finding.code for finding in report.removal] == ["removed_without_permission"]
+
+
+# The plan of an instant ------------------------------------------------------------------------
+
+LONGER = new_plan(
+    PLAN,
+    ("end = 2023-09-30", "end = 2023-10-20"),
+    ("start = 2023-10-01", "start = 2023-10-21"),
+    ("end = 2023-10-14", "end = 2023-10-31"),
+    ("start = 2023-10-15", "start = 2023-11-01"),
+)
+REVISED = date(2023, 7, 1)
+
+
+def known(county: County, at: datetime | None) -> Plan:
+    with county.database.reading() as connection:
+        return register.plan_known_at(connection, at)
+
+
+def test_what_was_known_at_an_instant_is_judged_by_the_plan_of_that_instant(
+    county: County,
+) -> None:
+    carry(county, [CODE], State.CONSTRUCTION)
+    before = in_force(county)
+    assert revise(county, LONGER, "zhang", REVISED).adopted
+    moment = noon(REVISED)
+
+    assert known(county, moment - timedelta(microseconds=1)).hash == before.hash
+    assert known(county, moment).hash == known(county, None).hash == LONGER.hash
+    assert known(county, noon(date(2023, 1, 1))).hash == before.hash
+
+
+@pytest.mark.parametrize(
+    ("asked", "due_on"),
+    [
+        ((), "2023-10-20"),
+        (("--as-of", "2023-06-20"), "2023-10-20"),
+        (("--known-at", "2023-06-20"), "2023-09-30"),
+        (("--as-of", "2023-06-20", "--known-at", "2023-06-20"), "2023-09-30"),
+        (("--known-at", "2023-07-01"), "2023-10-20"),
+    ],
+)
+def test_every_report_takes_the_plan_of_its_clocks(
+    county: County, capsys: pytest.CaptureFixture[str], asked: tuple[str, ...], due_on: str
+) -> None:
+    carry(county, [CODE], State.CONSTRUCTION)
+    assert revise(county, LONGER, "zhang", REVISED).adopted
+    county.database.close()
+    county.file.rename(county.file.with_name("xianli.db"))
+    office = Office(county.file.parent, capsys, "zhang")
+    clocks = ("--today", "2023-07-05")
+
+    listed = json.loads(office.run(*clocks, "case", "list", *asked).text)
+    shown = office.run(*clocks, "case", "show", CODE, *asked).answer
+
+    [mine] = [one for one in listed if one["code"] == CODE]
+    assert mine["due_on"] == shown["due_on"] == due_on
+
+
+def test_a_permission_is_asked_for_by_the_plan_of_the_instant(real: County) -> None:
+    carry(real, [CODE], State.STABLE_SEASON)
+    winter(real, [CODE])
+    revise(real, VERIFY, "zhang")
+    revise(real, VERIFY, "li")
+    before = Clocks(AFTER, known_at=noon(AFTER) - timedelta(seconds=1))
+
+    with real.database.reading() as connection:
+        then, told, _ = overdue.why(connection, CODE, None, before, None)
+        now, none, _ = overdue.why(connection, CODE, None, Clocks(AFTER), None)
+
+    assert [reason.guard for reason in then.reasons] == ["season_verified"]
+    assert told
+    assert (now.reasons, none) == ((), ())

@@ -1,8 +1,11 @@
 """A sample from the draw to its conclusion, on a real database and real workbooks."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from datetime import date
 from fractions import Fraction
+from math import ceil, comb
 from pathlib import Path
 
 import county
@@ -367,6 +370,72 @@ def test_a_list_that_the_seed_does_not_give_is_seen(place: County) -> None:
     now = standing(place, version)
 
     assert not now.reproduced
+
+
+def drawn_again(lines: Iterable[Mapping[str, object]]) -> dict[str, object]:
+    """A draw recomputed from the bundle as docs/journal.md says, without the program's own code."""
+    states: dict[str, tuple[str, str]] = {}  # code -> unit, state
+    for line in lines:
+        body = json.loads(str(line["bytes"])) if line["type"] == "event" else {}
+        code = str(body.get("stream", "")).removeprefix("case:")
+        if body.get("kind") == "registered":
+            states[code] = body["evidence"]["unit"], body["to"]
+        elif body.get("to") is not None:
+            states[code] = states[code][0], body["to"]
+        if body.get("kind") == "sample_drawn":
+            told = body["evidence"]
+            break
+    standing_in = told["states"]
+    units = {code: unit for code, (unit, state) in sorted(states.items()) if state in standing_in}
+    text = "".join(f"{code}\t{unit}\n" for code, unit in units.items())
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    risk, total = Fraction(told["risk"]), len(units)
+    bad, expected = max(1, ceil(Fraction(told["tolerable"]) * total)), told["expected"]
+
+    def missed(size: int) -> Fraction:
+        ways = sum(comb(bad, i) * comb(total - bad, size - i) for i in range(expected + 1))
+        return Fraction(ways, comb(total, size))
+
+    def drawn(share: int, unit: str) -> int:
+        return ceil(Fraction(share * list(units.values()).count(unit), total))
+
+    def over_units(share: int) -> bool:
+        least = min(
+            Fraction(drawn(share, unit), list(units.values()).count(unit))
+            for unit in set(units.values())
+        )
+        chance = sum(
+            comb(bad, i) * least**i * (1 - least) ** (bad - i) for i in range(expected + 1)
+        )
+        return chance <= risk and (not expected or bad * least >= expected + 1)
+
+    size = next(n for n in range(1, total + 1) if missed(n) <= risk)
+    share = (
+        size
+        if len(set(units.values())) == 1
+        else next(t for t in range(size, total + 1) if over_units(t))
+    )
+    chosen: list[str] = []
+    for unit in sorted(set(units.values())):
+        mine = [code for code in units if units[code] == unit]
+        mine.sort(key=lambda c: hashlib.sha256(f"{told['seed']}|{digest}|{c}".encode()).hexdigest())
+        chosen += mine[: drawn(share, unit)]
+    found = {"population": total, "population_hash": digest, "size": size}
+    return {**told, **found, "codes": sorted(chosen)}
+
+
+@pytest.mark.parametrize("seed", ["42", "43", "2024-04-12 第一次"])
+def test_anybody_can_draw_again_from_the_bundle_alone(place: County, seed: str) -> None:
+    found = draw(place, seed=seed)
+    place.advance(CODES[0], Trigger.CLOSE, RETURNED, *county.CLOSING)
+    with place.database.reading() as connection:
+        lines = list(audit.lines(connection))
+    [event] = [one for one in lines if '"kind":"sample_drawn"' in str(one.get("bytes"))]
+
+    again = drawn_again(lines)
+
+    assert again == json.loads(str(event["bytes"]))["evidence"]
+    assert again["codes"] == sorted(found.codes)
 
 
 def forged(place: County, found: Draw) -> tuple[bytes, int]:

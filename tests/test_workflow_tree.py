@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from proofs import mutated
 
 from workflow.tree import (
     EMPTY,
@@ -144,27 +145,6 @@ def test_a_proof_of_a_large_tree_is_short_and_accepted(size: int, data: st.DataO
     path = tree.inclusion(index, size)
     assert len(path) <= size.bit_length()
     assert verify_inclusion(leaves[index], index, size, path, tree.root())
-
-
-def mutated(proof: Sequence[bytes], chance: random.Random) -> list[bytes]:
-    """The proof with one thing wrong."""
-    found = list(proof)
-    match chance.randrange(5):
-        case 0 if found:
-            place = chance.randrange(len(found))
-            flipped = bytearray(found[place])
-            flipped[chance.randrange(32)] ^= 1 << chance.randrange(8)
-            found[place] = bytes(flipped)
-        case 1 if found:
-            del found[chance.randrange(len(found))]
-        case 2 if len(found) > 1:
-            place = chance.randrange(len(found) - 1)
-            found[place], found[place + 1] = found[place + 1], found[place]
-        case 3 if found:
-            found.insert(chance.randrange(len(found)), chance.choice(found))
-        case _:
-            found.insert(chance.randrange(len(found) + 1), chance.randbytes(32))
-    return found
 
 
 def test_no_mutated_proof_is_accepted_in_ten_thousand_tries() -> None:

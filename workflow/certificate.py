@@ -17,7 +17,7 @@ from states import guards_permit, season
 from states.errors import StepRefused
 from states.facts import Actor, CaseFacts, Event, fold
 from states.plan import Plan
-from states.vocabulary import FactKind, Role, State, Trigger, Word
+from states.vocabulary import FactKind, Role, State, Trigger, ViolationType, Word
 from states.workdays import local_date
 from workflow import cases, checkpoint, journal, register, spreadsheet, whole_file
 from workflow.errors import BadFile, JournalBroken
@@ -87,6 +87,7 @@ def certify(connection: Connection, code: str, who: Actor | None) -> Certificate
             "plan_hash": plan.hash,
             "clause": f"{plan.document} {plan.rules.required_seasons.source}",
             **_season(known, plan, permission.recorded_on),
+            "matters": _matters(known),
             "origin": made.checkpoint.origin,
             "size": str(size),
             "root": root,
@@ -190,7 +191,7 @@ def _season(facts: CaseFacts, plan: Plan, today: date) -> dict[str, str]:
         "seasons": "；".join(
             f"{one.label}：{one.first_day} 至 {one.last_day}" for one in window.seasons
         ),
-        "first_heat": str(facts.first_heat_on),
+        "first_heat": "；".join(str(season.first_heat(facts, plan, one)) for one in window.seasons),
         "longest_outage": "；".join(
             f"{max(days, default=0)} 天（上限 {rules.outage_days.value}）" for days in outages
         ),
@@ -202,6 +203,20 @@ def _season(facts: CaseFacts, plan: Plan, today: date) -> dict[str, str]:
         ),
         "signatures": "；".join(map(str, signed)),
     } | _unverified(facts, plan, today)
+
+
+def _matters(facts: CaseFacts) -> str:
+    """Every violation, complaint and finding, answered ones too; what was said stays out."""
+    told = []
+    for matter in facts.matters:
+        if matter.kind is FactKind.NOTICE:
+            continue
+        what = ViolationType(matter.type).label if matter.type else None
+        what = matter.severity.label if matter.severity else what
+        about = f"{what}，{matter.on}" if what else str(matter.on)
+        answer = f"{matter.outcome.label}，{matter.resolved_on}" if matter.outcome else "未销号"
+        told.append(f"第 {matter.seq} 号{matter.kind.label}（{about}）：{answer}")
+    return "；".join(told) or "无"
 
 
 def _unverified(facts: CaseFacts, plan: Plan, today: date) -> dict[str, str]:

@@ -238,7 +238,7 @@ def _witness_event(
     actor: str,
     now: datetime,
 ) -> None:
-    who = register.actor(connection, actor)
+    who = register.writer(connection, actor)
     register.require_county(who)
     pen = Pen(connection, who, now, register.plan_in_force(connection).hash)
     evidence = {"name": key.name, "key": key.line}

@@ -150,7 +150,7 @@ def many(
         if units is not None:
             query = query.where(case.unit.in_(units))
         codes = tuple(connection.execute(query).scalars())
-        plan = register.plan_in_force(connection)
+        plan = register.plan_known_at(connection, clocks.known_at)
         head = Archive(connection, plan, clocks).head
     scope: Json = None if units is None else [*sorted(units)]
     known = _open(folder, scope, force=force)
@@ -299,7 +299,7 @@ def _child(job: Job, pipe: Pipe) -> None:
 
 def _make(job: Job) -> Iterator[tuple[Line, bool]]:
     with db.connect(job.url).reading() as connection:
-        plan = register.plan_in_force(connection)
+        plan = register.plan_known_at(connection, job.clocks.known_at)
         for found in Archive(connection, plan, job.clocks).dossiers(job.codes):
             file = found.file
             facts = found.household.facts

@@ -102,7 +102,7 @@ class Desk:
     def __init__(self, connection: Connection, login: str, now: datetime) -> None:
         self.connection = connection
         self.plan = register.plan_to_act_on(connection)
-        self.actor = register.actor(connection, login)
+        self.actor = register.writer(connection, login)
         self.drill = register.is_drill(connection)
         self.pen = Pen(connection, self.actor, now, self.plan.hash)
         self.today = local_date(self.pen.now)
@@ -377,6 +377,7 @@ class Desk:
     def _keep_keys(self, order: Order, question: Question) -> None:
         code = order.code
         if order.kind is Trigger.CLOSE:
+            self._release_serials(code)
             self.connection.execute(delete(_KEY).where(_KEY.c.case_code == code))
         if order.kind is Trigger.REINSTATE:
             self._restore_keys(code)

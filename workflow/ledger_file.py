@@ -599,6 +599,10 @@ class _Household:
         self._facilities = self._read_facilities(self._texts["old_facilities"])
         for name in REQUIRED:
             self._require(name)
+        if identity.holds_personal_number(self._texts["village"]):
+            # The village goes into the journal, where nothing can be erased.
+            message = "村名中写有身份证号或手机号；请删去"
+            self._fault("village", "personal_number", message, None)
         if self._kind is Kind.RESIDENTIAL:
             self._require("id_number")
 

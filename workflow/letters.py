@@ -136,7 +136,7 @@ def reply(
     StepRefused when it was answered before.
     """
     with database.transaction() as connection:
-        who = register.actor(connection, login)
+        who = register.writer(connection, login)
         found = _named(connection, number)
         mine = found is not None and who.answers_for(found.unit) and who.role in _ANSWERERS
         if found is None or not mine:

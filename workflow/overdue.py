@@ -264,10 +264,11 @@ def why(
     """Whether the trigger could be pulled with nothing in hand, and everything it lacks.
 
     Without a trigger, the one that leads forward. Answers also what a permission would rest on
-    unverified, and whether this is a drill. Asked by an officer of the right role, separation of
-    persons counts too. Raises NotPermitted.
+    unverified, and whether this is a drill. Judged by the plan known at the instant asked for.
+    Asked by an officer of the right role, separation of persons counts too. Raises NotPermitted.
     """
-    plan, drill = register.plan_in_force(connection), register.is_drill(connection)
+    plan = register.plan_known_at(connection, clocks.known_at)
+    drill = register.is_drill(connection)
     facts, _ = cases.facts_of(connection, code, who, clocks)
     asked = trigger or lifecycle.FORWARD.get(facts.state, Trigger.PERMIT)
     around = Around(connection)

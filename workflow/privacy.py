@@ -59,7 +59,7 @@ def erase(
         if not database.shared:
             # What is erased shall not linger in the file's free pages.
             connection.execute(text("PRAGMA secure_delete = ON"))
-        who = register.actor(connection, login)
+        who = register.writer(connection, login)
         register.require_county(who)
         row = connection.execute(select(cases.CASE.c.state).where(cases.CASE.c.code == code))
         state = row.scalar()

@@ -171,7 +171,7 @@ def quarantine(
     StepRefused when the case verifies or its proposer would confirm, Conflict when it is done.
     """
     with database.transaction() as connection:
-        who = register.actor(connection, actor)
+        who = register.writer(connection, actor)
         if who.role not in TOGETHER:
             raise NotPermitted(
                 "隔离由县清洁取暖办和审计人员共同办理", remedy="请县清洁取暖办或审计人员的账号办理"

@@ -5,7 +5,7 @@ Each is a stream of the journal with a table projected from it. All changes go t
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cache
 
@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from states import plan as plans
 from states.errors import PlanFault, StepRefused, UsageFault
 from states.facts import Actor, Attached
+from states.identity import holds_personal_number
 from states.plan import Json, Plan
 from states.vocabulary import GateKind, Path, Role
 from states.workdays import Calendar, Holidays, holidays_of, local_date
@@ -22,7 +23,7 @@ from workflow import journal, keyring
 from workflow.errors import Conflict, JournalBroken, NotPermitted
 from workflow.journal import Draft, Pen
 from workflow.keyring import OfficerKey
-from workflow.models import CatalogueRow, GateRow, OfficerRow, PlanRow
+from workflow.models import CatalogueRow, GateRow, OfficerRow, PlanRow, instant_text
 from workflow.signing import PublicKey
 
 _OFFICER = OfficerRow.metadata.tables["officer"]
@@ -124,6 +125,26 @@ def plan_in_force(connection: Connection) -> Plan:
     return _parsed(document).counting_by(calendar(connection))
 
 
+def plan_known_at(connection: Connection, known_at: datetime | None) -> Plan:
+    """The plan and the calendar as they stood at an instant; None is now.
+
+    What a reader asks with `--known-at` is judged by the plan that was in force then, or, before
+    any was, by the first. A past day alone (`--as-of`) is judged by the plan of today: it asks what
+    was true, and today's plan says what is right.
+    """
+    if known_at is None:
+        return plan_in_force(connection)
+    adopted = list(journal.events_of(connection, "plan", ["plan_adopted"]))
+    until = instant_text(known_at)
+    known = [event for event in adopted if str(event["recorded_at"]) <= until] or adopted[:1]
+    evidence = known[-1]["evidence"]
+    assert isinstance(evidence, dict)
+    document = evidence["document"]
+    assert isinstance(document, dict)
+    plan = _parsed(journal.canonical(document).decode())
+    return plan.counting_by(calendar(connection, known_at))
+
+
 def plan_of(connection: Connection, hash_: str) -> Plan:
     """The plan of this hash, that is or was in force."""
     query = select(_PLAN.c.document).where(_PLAN.c.hash == hash_)
@@ -139,9 +160,19 @@ class Entry:
     actor: str
 
 
-def calendar(connection: Connection) -> Calendar:
-    """The working days the county counts by: those it entered, before the shipped ones."""
-    return Calendar(tuple(entry.holidays for entry in entered_holidays(connection)))
+def calendar(connection: Connection, known_at: datetime | None = None) -> Calendar:
+    """The working days the county counts by: those it entered, before the shipped ones.
+
+    With `known_at` those it had entered by that instant.
+    """
+    until = None if known_at is None else instant_text(known_at)
+    return Calendar(
+        tuple(
+            entry.holidays
+            for entry in entered_holidays(connection)
+            if until is None or entry.recorded_at <= until
+        )
+    )
 
 
 def entered_holidays(connection: Connection) -> tuple[Entry, ...]:
@@ -234,6 +265,44 @@ def actor(connection: Connection, login: str) -> Actor:
     return Actor(row.login, row.person, row.name, Role(row.role), row.unit)
 
 
+def writer(connection: Connection, login: str) -> Actor:
+    """The officer who writes under this login.
+
+    Raises JournalBroken like `check_register`, NotPermitted like `actor`.
+    """
+    check_register(connection)
+    return actor(connection, login)
+
+
+def check_register(connection: Connection) -> None:
+    """Raises JournalBroken when the officers' register is not what the journal makes of it.
+
+    By a role, a unit or a person that somebody put into the table nothing is decided.
+    """
+    told: dict[str, Officer] = {}
+    for event in journal.events_of(connection, "officers", ["officer_added", "officer_disabled"]):
+        evidence = event["evidence"]
+        assert isinstance(evidence, dict)
+        login, unit = str(evidence["login"]), evidence.get("unit")
+        if event["kind"] == "officer_disabled":
+            told[login] = replace(told[login], active=False)
+            continue
+        told[login] = Officer(
+            login,
+            str(evidence["name"]),
+            str(evidence["person"]),
+            Role(str(evidence["role"])),
+            None if unit is None else str(unit),
+            True,
+        )
+    if {officer.login: officer for officer in officers(connection)} != told:
+        raise JournalBroken(
+            "人员名册与日志不符，已停止办理",
+            place="officers",
+            remedy="运行 xianli audit verify，并报县清洁取暖办和审计人员",
+        )
+
+
 def require_county(who: Actor) -> None:
     """Raises NotPermitted unless the officer is of the county office."""
     if who.role is not Role.COUNTY_OFFICE:
@@ -257,6 +326,12 @@ def add_officer(pen: Pen, officer: Officer) -> None:
     Raises UsageFault for a role that needs a unit or may not have one, Conflict for a login in use.
     """
     require_county(pen.actor)
+    for place, text in (
+        ("LOGIN", officer.login),
+        ("--name", officer.name),
+        ("--person", officer.person),
+    ):
+        _refuse_personal_number(text, place)
     if officer.role is Role.SYSTEM:
         raise UsageFault("system 是程序自用的身份，不能登记给人", place="--role")
     if officer.role in (Role.UNIT_OFFICER, Role.UNIT_HEAD) and officer.unit is None:
@@ -391,6 +466,14 @@ def revoke_key(pen: Pen, login: str) -> OfficerKey:
     return key
 
 
+def _refuse_personal_number(text: str, place: str) -> None:
+    """Raises StepRefused: what stands in the journal stands there for ever."""
+    if holds_personal_number(text):
+        raise StepRefused(
+            "写有身份证号或手机号；日志中不写个人号码", place=place, remedy="改用别的写法"
+        )
+
+
 def open_gate(pen: Pen, gate: Gate, attachments: Sequence[Attached]) -> None:
     """Records that a village's network is there; the last word on a village counts.
 
@@ -401,6 +484,7 @@ def open_gate(pen: Pen, gate: Gate, attachments: Sequence[Attached]) -> None:
         raise UsageFault("网络种类须是 grid、heat 或 gas", place="--kind")
     if not attachments:
         raise UsageFault("须附开通的证明文件", place="--attach", remedy="加 --attach 文件")
+    _refuse_personal_number(gate.village, "VILLAGE")
     if gate.opened_on > today_of(pen):
         raise StepRefused(f"开通日期 {gate.opened_on} 晚于今天 {today_of(pen)}", place="--on")
     pen.add(

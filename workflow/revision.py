@@ -215,7 +215,7 @@ def revise(
     JournalBroken.
     """
     with database.transaction() as connection:
-        who = register.actor(connection, login)
+        who = register.writer(connection, login)
         register.require_county(who)
         old = register.plan_to_act_on(connection)
         if new.hash == old.hash:

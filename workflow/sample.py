@@ -179,7 +179,7 @@ def draw(database: Database, login: str, now: datetime, seed: str, terms: Terms)
 
 
 def _pen(connection: Connection, login: str, now: datetime) -> Pen:
-    who = register.actor(connection, login)
+    who = register.writer(connection, login)
     _require_auditor(who)
     return Pen(connection, who, now, register.plan_in_force(connection).hash)
 

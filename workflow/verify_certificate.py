@@ -25,7 +25,7 @@ else:
     import verify  # type: ignore[import-not-found,no-redef]
 
 # SHA-256 of the page without its values: the same for every certificate ever made.
-SKELETONS = ("8d8e152a7556e359e3a19a900f1d9534a1b3c7de67bfbb81f02bfda495e4eefc",)
+SKELETONS = ("e8752567448d38882ec97ef4c1722fda88727e115cbf061b254ce25e2c023fb8",)
 FIELDS = re.compile(
     r"(?P<open><(?P<tag>[a-z0-9]+)[^<>]*? data-field=\"(?P<name>[a-z_]+)\"[^<>]*>)"
     r"(?P<content>.*?)(?=</(?P=tag)>)",
@@ -51,6 +51,17 @@ ROLES = {
     "system": "系统",
 }
 GRADES = {"witnessed": "有见证", "signed": "有签名", "clock_only": "仅凭时钟"}
+MATTERS = {"violation": "违规", "complaint": "投诉", "finding": "审计发现"}
+# The type of a violation, the severity of a finding.
+WHAT = {
+    "kang_sealed": "封火炕",
+    "stove_removed": "拆暖炉",
+    "coal_confiscated": "没收煤炭",
+    "other": "其他",
+    "note": "一般",
+    "serious": "严重",
+}
+OUTCOMES = {"resolved": "已解决", "unfounded": "不属实"}
 DRILL = "演练：本页不作凭证"
 NOT_ASKED = "本路径按计划不受采暖季限制"
 
@@ -147,7 +158,29 @@ def expected(then: Then, code: str, size: int) -> dict[str, str]:
     words["qr_text"] = "|".join(
         ("XIANLI1", words["origin"], code, words["permission_hash"], words["size"], words["root"])
     )
+    words["matters"] = "；".join(matters(then)) or "无"
     return words | _computed(then, case, permit) | {"rows": "".join(rows(then))}
+
+
+def matters(then: Then) -> Iterator[str]:
+    """Every violation, complaint and finding of the household, and how it was answered."""
+    answers = {}
+    for body in (body for _, body in then.lines.values() if body.get("kind") == "resolve"):
+        told = _evidence(body)
+        answers[verify.event_id(told.get("id"))] = (
+            f"{OUTCOMES.get(str(told.get('outcome')), '')}，{body.get('occurred_on')}"
+        )
+    for seq, (_, body) in sorted(then.lines.items()):
+        kind, told = str(body.get("kind")), _evidence(body)
+        if kind in MATTERS:
+            what = WHAT.get(str(told.get("type") or told.get("severity")))
+            about = "，".join([*([what] if what else []), str(body.get("occurred_on"))])
+            yield f"第 {seq} 号{MATTERS[kind]}（{about}）：{answers.get(seq, '未销号')}"
+
+
+def _evidence(body: Mapping[str, object]) -> Mapping[str, object]:
+    evidence = body.get("evidence")
+    return evidence if isinstance(evidence, dict) else {}
 
 
 def _unit_name(document: Mapping[str, object], code: str) -> str:
@@ -178,11 +211,12 @@ def _computed(then: Then, case: verify.Case, permit: verify.Permit) -> dict[str,
     if isinstance(chosen, str) or plan.warm_temperature is None:
         return {}
     warm, spans = plan.warm_temperature, verify.outages(case, today, plan.warm_temperature)
-    heated = verify.first_heat(case, permit)
     grace = plan.numbers["first_heat_grace_days"]
-    lengths, visits, signed = [], [], []
+    heats, lengths, visits, signed = [], [], [], []
     for season in chosen:
-        first, last = season.first or 0, season.last or 0
+        first, last = season.first, season.last
+        heated = verify.first_heat(case, permit, plan, season)
+        heats.append(heated)
         late = [(first, heated)] if heated is not None and heated > first + grace else []
         lengths.append(verify.runs([*spans, *late], first, last))
         visits.append(
@@ -212,7 +246,7 @@ def _computed(then: Then, case: verify.Case, permit: verify.Permit) -> dict[str,
         "seasons": "；".join(
             f"{one.label}：{verify.iso(one.first)} 至 {verify.iso(one.last)}" for one in chosen
         ),
-        "first_heat": verify.iso(heated),
+        "first_heat": "；".join(map(verify.iso, heats)),
         "longest_outage": "；".join(
             f"{max(days, default=0)} 天（上限 {numbers['outage_days']}）" for days in lengths
         ),
