@@ -318,6 +318,7 @@ def _charts(
         row = _insert(sheet, row, chart, 150 + 22 * (end - begin + 1))
         begin = end + 1
     sheet.set_h_pagebreaks([row])
+    row += 1  # below the edge of the page, not on it
     for block in blocks:
         chart = book.add_chart({"type": "bar"})
         for column, key, colour in ((2, "任务数", "#BFBFBF"), (8, "验收", "#2E75B6")):
