@@ -1826,6 +1826,39 @@ def report_dossier(
     desk.answer(document, lambda screen: screen.dossiers(document))
 
 
+@report.command("site")
+@click.argument("outdir", type=click.Path(path_type=Path))
+@click.option("--unit", help="责任单位编码或名称；不写即全部可见的单位")
+@AS_OF
+@KNOWN_AT
+@click.option("--force", is_flag=True, help="OUTDIR 是另一范围的网站时也替换")
+@pass_desk
+def report_site(
+    desk: Desk,
+    outdir: Path,
+    unit: str | None,
+    as_of: date | None,
+    known_at: datetime | None,
+    force: bool,
+) -> None:
+    """把看板建成网站放到目录 OUTDIR：全县、各单位、各户各一页，可按编号和村查找；个人信息遮蔽。
+
+    不用服务器，从文件夹直接打开 index.html 即可。原有网站建好后一次换上；只替换先立自己建的。
+    """
+    from workflow import answers_pages, site
+
+    database = desk.database(signs=False)
+    clocks = _clocks(desk, database, as_of, known_at)
+    units = _visible(desk.reader(database), _units(desk, database, unit))
+    today, now = desk.day(database).today, desk.viewing_instant(database)
+    with desk.progress("网站") as progress:
+        built = site.build(
+            desk.url, outdir, units, clocks, today, now, force=force, progress=progress
+        )
+    document = answers_pages.site(built)
+    desk.answer(document, lambda screen: screen.site(document))
+
+
 @report.command("evaluation")
 @click.argument("out", type=FILE)
 @click.option("--season", required=True, help="评价的采暖季，如 2023-2024")

@@ -251,14 +251,17 @@ class Board:
 
 def page(board: Board, head: Head) -> str:
     """The dashboard as one page that needs nothing else."""
+    return render.page("dashboard.html.j2", head, **values(board), site=None)
+
+
+def values(board: Board) -> dict[str, object]:
+    """What the template fills in, for pages that hold more than the dashboard."""
     span = (board.first_day, board.last_day)
     complete = board.total.curves[Trigger.COMPLETE]
-    return render.page(
-        "dashboard.html.j2",
-        head,
-        board=board,
-        steps=[_step(board.total.curves[step]) for step in STEPS],
-        county={
+    return {
+        "board": board,
+        "steps": [_step(board.total.curves[step]) for step in STEPS],
+        "county": {
             "wide": [_curve(board, step, charts.WIDE) for step in (Trigger.COMPLETE,)],
             "narrow": [_curve(board, step, charts.NARROW) for step in (Trigger.COMPLETE,)],
             "others": [
@@ -266,32 +269,32 @@ def page(board: Board, head: Head) -> str:
                 for step in (Trigger.CONFIRM, Trigger.SELECT, Trigger.ACCEPT)
             ],
         },
-        coming=next((one for one in board.milestones if one.workdays is not None), None),
-        months=_months(complete, board.units, span),
-        units=[_unit(unit, board) for unit in board.units] if len(board.units) > 1 else [],
-        single=_outlook_text(board.units[0]) if len(board.units) == 1 else "",
-        rows=_standing(board),
-        ranked=any(unit.rank is not None for unit in board.units),
-        discrepancies=discrepancies(board.annex),
-        annex=_annex(board.annex),
-        annex_sum=_annex_sum(board.annex),
-        flow=charts.flow(
+        "coming": next((one for one in board.milestones if one.workdays is not None), None),
+        "months": _months(complete, board.units, span),
+        "units": [_unit(unit, board) for unit in board.units] if len(board.units) > 1 else [],
+        "single": _outlook_text(board.units[0]) if len(board.units) == 1 else "",
+        "rows": _standing(board),
+        "ranked": any(unit.rank is not None for unit in board.units),
+        "discrepancies": discrepancies(board.annex),
+        "annex": _annex(board.annex),
+        "annex_sum": _annex_sum(board.annex),
+        "flow": charts.flow(
             board.flow.stock,
             [(e.trigger, e.source, e.target, e.times) for e in board.flow.edges],
             board.flow.registered,
         ),
-        edges=sorted(
+        "edges": sorted(
             board.flow.edges, key=lambda e: (_place(e.source), _place(e.target), e.trigger)
         ),
-        causes=[(cause.label, n) for cause, n in board.flow.causes.items() if n],
-        earliest=_earliest(board),
-        lacking=_lacking(board.season),
-        spans=[_span(one, board.as_of) for one in board.season.spans],
-        alarms=board.alarms[:MOST_LISTED],
-        matters=[_matter(one) for one in board.matters[:MOST_LISTED]],
-        proof=proof(board.proof),
-        states=list(State),
-    )
+        "causes": [(cause.label, n) for cause, n in board.flow.causes.items() if n],
+        "earliest": _earliest(board),
+        "lacking": _lacking(board.season),
+        "spans": [_span(one, board.as_of) for one in board.season.spans],
+        "alarms": board.alarms[:MOST_LISTED],
+        "matters": [_matter(one) for one in board.matters[:MOST_LISTED]],
+        "proof": proof(board.proof),
+        "states": list(State),
+    }
 
 
 def number(value: int) -> str:
@@ -381,6 +384,7 @@ def _unit(unit: UnitLine, board: Board) -> Mapping[str, object]:
     curve = unit.curves[Trigger.COMPLETE]
     outlook = unit.outlook
     return {
+        "code": unit.code,
         "name": unit.name,
         "done": f"{number(curve.done)} / {number(curve.task)}",
         "rate": "" if curve.task < figures.RATE_FROM else figures.rate(curve.done, curve.task),
@@ -457,6 +461,7 @@ def _standing(board: Board) -> list[Mapping[str, object]]:
         done = line.curves[Trigger.COMPLETE].done
         rows.append(
             {
+                "code": line.code,
                 "name": line.name,
                 "rank": "—" if line.rank is None else str(line.rank),
                 "sum": line is board.total,
@@ -621,7 +626,7 @@ def proof(found: Proof) -> list[tuple[str, str]]:
         told = [
             (
                 "red",
-                f"{at} 核对日志时发现第 {found.broken} 处不符：本页数字不可采信，"
+                f"{at} 核对日志时发现不符（{found.broken}）：本页数字不可采信，"
                 "运行 xianli audit verify 查明。",
             )
         ]

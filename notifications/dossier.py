@@ -637,7 +637,7 @@ def _answer(answer: Answer, possible: str, not_yet: str) -> Iterator[Block]:
 
 
 def _reason(one: Reason) -> tuple[str, ...]:
-    missing = f"（缺：{'、'.join(map(_missing, one.missing))}）" if one.missing else ""
+    missing = f"（缺：{'、'.join(map(key_name, one.missing))}）" if one.missing else ""
     return (
         clean(one.message) + missing,
         one.who.label if one.who else "-",
@@ -646,7 +646,8 @@ def _reason(one: Reason) -> tuple[str, ...]:
     )
 
 
-def _missing(key: str) -> str:
+def key_name(key: str) -> str:
+    """What people call an evidence key or a fact."""
     return FactKind(key).label if key in tuple(FactKind) else evidence.LABELS.get(key, key)
 
 

@@ -1,5 +1,6 @@
 """Texts and pages from templates: the only file that knows Jinja2."""
 
+import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,7 @@ _TEXTS.filters["across"] = lambda cells, width: _across(cells, width)
 _TEXTS.globals["table"] = Surface(120, colour=False).table
 _TEXTS.globals["letter_table"] = Surface(LETTER_WIDTH, colour=False).table
 _PAGES.filters["placeholders"] = lambda text: _placeholders(text)
+_PAGES.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
 _PAGES.filters["shanghai"] = local_minute
 
 
@@ -84,6 +86,14 @@ def certificate(fields: Mapping[str, str], rows: Sequence[Sequence[str]], *, dri
 def page(template: str, head: Head, **values: object) -> str:
     """A page that needs nothing else, from a template that extends `page.html.j2`."""
     return _PAGES.get_template(template).render(values, head=head)
+
+
+def script(name: str) -> tuple[Markup, str]:
+    """An own script to stand in a page, and the hash by which the page's policy lets it run."""
+    assert _PAGES.loader is not None
+    text, _, _ = _PAGES.loader.get_source(_PAGES, name)
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Markup(text), f"'sha256-{digest}'"
 
 
 def _across(cells: Sequence[str], width: int) -> Sequence[str]:

@@ -437,9 +437,15 @@ class Screen(Daily):
         assert isinstance(lines, list)
         if not lines:
             return "还没有公布过通报"
-        keys = ("number", "period", "as_of", "known_at", "hash")
-        headings = ("文号", "期间", "截至", "所知至", "数字的摘要")
-        rows = [[one[key][:16] if key == "hash" else one[key] for key in keys] for one in lines]
+        headings = ("文号", "期间", "截至", "所知至第几号事件", "数字的摘要")
+        periods = {"week": "周", "month": "月"}
+        rows = [
+            (
+                *(one["number"], periods.get(one["period"], one["period"]), one["as_of"]),
+                *(one["known_seq"], one["hash"][:16]),
+            )
+            for one in lines
+        ]
         return self.table(headings, rows)
 
     def bulletin_difference(self, found: Answer) -> str:
@@ -510,6 +516,20 @@ class Screen(Daily):
         if passed := words.strings(found["passed_over"]):
             lines.append(
                 f"没有写的 {len(passed)} 户（当日尚未登记，或已隔离读不出）：{_few(passed, 10)}"
+            )
+        return "\n".join(lines)
+
+    def site(self, found: Answer) -> str:
+        """`report site`."""
+        lines = [
+            f"{clean(found['folder'])}：网站{'已换新' if found['replaced'] else '已建好'}，"
+            f"截至 {found['as_of']}{words.drill(found)}，{found['households']} 户，"
+            f"共 {found['pages']} 页；"
+            "打开其中的 index.html"
+        ]
+        if passed := words.strings(found["passed_over"]):
+            lines.append(
+                f"没有单页的 {len(passed)} 户（当日尚未登记，或已隔离读不出）：{_few(passed, 10)}"
             )
         return "\n".join(lines)
 

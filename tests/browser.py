@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,10 +83,46 @@ class Browser:
     def faults(self, file: Path, sight: Sight) -> list[str]:
         """All that is wrong with the page on this sight; nothing when it is well made."""
         self.open(file, sight)
-        found = [str(one) for one in self._driver.execute_script(_SCRIPT, _plain(sight))]
+        found = self.seen(sight)
         if not sight.printed:
             found += self._keyboard()
-        return found + [f"console: {entry['message']}" for entry in self._console()]
+        return found + self.says()
+
+    def seen(self, sight: Sight) -> list[str]:
+        """What the eye finds wrong with the page as it stands now."""
+        return [str(one) for one in self._driver.execute_script(_SCRIPT, _plain(sight))]
+
+    def says(self) -> list[str]:
+        """What the console said since it was last asked."""
+        return [f"console: {entry['message']}" for entry in self._console()]
+
+    def type(self, keys: str) -> None:
+        """Presses keys, wherever the focus is."""
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        ActionChains(self._driver, duration=0).send_keys(keys).perform()
+
+    def click(self, selector: str) -> None:
+        """Clicks the first element of a kind."""
+        self._driver.find_element("css selector", selector).click()
+
+    def text(self, selector: str) -> str:
+        """What the first element of a kind shows."""
+        return self._driver.find_element("css selector", selector).text
+
+    @property
+    def address(self) -> str:
+        """Where the browser is."""
+        return self._driver.current_url
+
+    @contextmanager
+    def without_scripts(self) -> Iterator[None]:
+        """A browser that runs no script of the pages."""
+        self._command("Emulation.setScriptExecutionDisabled", value=True)
+        try:
+            yield
+        finally:
+            self._command("Emulation.setScriptExecutionDisabled", value=False)
 
     def picture(self, file: Path, sight: Sight) -> bytes:
         """The whole page as a PNG."""

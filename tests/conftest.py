@@ -1,5 +1,8 @@
 """What any test may ask for by name."""
 
+import os
+from pathlib import Path
+
 import pytest
 from browser import browser
 
@@ -10,3 +13,13 @@ __all__ = ["browser"]
 def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody says how wide the terminal is, unless a test does."""
     monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture
+def shut(tmp_path: Path) -> Path:
+    """A folder in which nobody may make anything, root included."""
+    if os.name == "posix" and os.geteuid() == 0:
+        return Path("/proc/sys")
+    folder = tmp_path / "shut"
+    folder.mkdir(mode=0o555)
+    return folder

@@ -63,8 +63,10 @@ def function(module: ModuleType | type, name: str, old: str, new: str) -> Break:
 
     def seed(monkeypatch: pytest.MonkeyPatch) -> None:
         found = inspect.getattr_static(module, name)
+        within = found.fget if isinstance(found, property) else found
+        assert callable(within)
         # What a cache keeps of the right function is no matter: the other has none yet.
-        of = inspect.unwrap(found.fget if isinstance(found, property) else found)
+        of = inspect.unwrap(within)
         assert isinstance(of, FunctionType)
         monkeypatch.setattr(module, name, rewritten(of, old, new))
 

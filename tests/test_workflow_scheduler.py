@@ -245,6 +245,37 @@ def test_the_jobs_deliver_check_the_journal_and_back_up(room: Room) -> None:
     assert "完好" in str(outcomes["journal_check"])
 
 
+def test_the_site_is_rebuilt_each_day_where_one_is_wanted(database: Database, clock: Clock) -> None:
+    room = Room(database, configured(database, "[site]\nfolder = 'web'"), clock, lambda: False)
+    out = database.file.parent / "web"
+
+    assert scheduler.run_once(room, nothing)
+
+    assert "2023-06-01" in (out / "index.html").read_text(encoding="utf-8")
+    [found] = [one for one in standing(room).jobs if one.name == "site"]
+    assert found.outcome == "网站 14 页，10 户"
+
+    clock.now += DAY
+    assert scheduler.run_once(room, nothing)
+
+    assert "截至 <b>2023-06-02</b>" in (out / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_folder_that_is_not_the_sites_is_kept_and_told(database: Database, clock: Clock) -> None:
+    out = database.file.parent / "web"
+    out.mkdir()
+    (out / "letter.txt").write_text("mine")
+    room = Room(database, configured(database, "[site]\nfolder = 'web'"), clock, lambda: False)
+
+    assert not scheduler.run_once(room, nothing)
+
+    found = {one.name: one for one in standing(room).jobs}
+    assert "不是先立建的网站" in str(found["site"].outcome)
+    assert found["site"].succeeded_at is None
+    assert found["backup"].succeeded_at is not None
+    assert [one.name for one in out.iterdir()] == ["letter.txt"]
+
+
 def test_a_journal_that_does_not_verify_is_told_and_the_backup_is_still_made(
     room: Room,
 ) -> None:

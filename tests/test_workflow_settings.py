@@ -10,7 +10,7 @@ from postoffice import configured
 from notifications.channels import DingTalk, Folder, Security, Smtp, WeCom
 from workflow import settings
 from workflow.errors import BadFile
-from workflow.settings import At, Quiet
+from workflow.settings import At, Quiet, SiteTask
 
 EXAMPLE = Path(__file__).parent.parent / "docs" / "example" / "xianli.toml"
 SECRETS = {
@@ -42,6 +42,16 @@ def test_without_a_file_letters_go_to_a_folder_beside_the_database(tmp_path: Pat
     assert found.quiet == Quiet(time(21), time(7))
     assert found.times.backup_folder == tmp_path / "backups"
     assert found.times.digest == At(8, 0)
+
+
+def test_a_site_lies_beside_the_file_and_is_built_early(tmp_path: Path) -> None:
+    (tmp_path / "xianli.toml").write_text("[site]\nfolder = 'web'", encoding="utf-8")
+
+    assert settings.load(None, tmp_path, {}).site == SiteTask(tmp_path / "web", At(6, 0))
+
+
+def test_without_its_section_no_site_is_built(tmp_path: Path) -> None:
+    assert settings.load(None, tmp_path, {}).site is None
 
 
 def test_the_example_is_a_configuration() -> None:
@@ -109,6 +119,10 @@ def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
         ("[scheduler]\nbulletin = 'monday 09:00'", "scheduler.bulletin"),
         ("[scheduler]\nkeep = 0", "scheduler.keep"),
         ("[scheduler]\nbackups = 'x'", "scheduler.backups"),
+        ("[site]", "site.folder"),
+        ("[site]\nfolder = ''", "site.folder"),
+        ("[site]\nfolder = 'web'\nat = 'mon 06:00'", "site.at"),
+        ("[site]\nfolder = 'web'\nunit = '101'", "site.unit"),
     ],
 )
 def test_a_fault_names_its_key(tmp_path: Path, text: str, told: str) -> None:

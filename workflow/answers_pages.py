@@ -11,6 +11,7 @@ from states.plan import LEAD_TRIGGERS, Json
 from states.vocabulary import State
 from workflow.dashboard import Drawn
 from workflow.models import instant_text
+from workflow.site import Built
 
 Name = TypeVar("Name", bound=str)
 
@@ -35,6 +36,22 @@ def dashboard(file: str, size: int, found: Drawn) -> dict[str, Json]:
         "open": len(shown.matters),
         "journal_broken": shown.proof.broken,
         "cautions": list(head.cautions),
+    }
+
+
+def site(found: Built) -> dict[str, Json]:
+    """`report site`."""
+    return {
+        "folder": str(found.folder),
+        "as_of": found.as_of.isoformat(),
+        "known_at": instant_text(found.known_at),
+        "drill": found.drill,
+        "units": list(found.units),
+        "households": found.households,
+        "pages": found.pages,
+        "bytes": found.size,
+        "replaced": found.replaced,
+        "passed_over": list(found.passed_over),
     }
 
 

@@ -8,7 +8,7 @@ is read from the steps in the journal. `known_at` holds for all but the proof, w
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -72,6 +72,22 @@ class Drawn:
         return board.page(self.board, self.head)
 
 
+@dataclass(frozen=True, slots=True)
+class County:
+    """What the page of the county and the page of each unit share, read once."""
+
+    lines: Mapping[str, Line]
+    foreseen: Forecast
+    proof: board.Proof
+
+
+def read(connection: Connection, plan: Plan, clocks: Clocks, today: date, now: datetime) -> County:
+    """The county on these clocks; `now` is when the proof is looked at."""
+    lines = journal.lines(connection, clocks.known_at)
+    foreseen = forecast.foresee(connection, plan, clocks, today, lines=lines)
+    return County(lines, foreseen, proof(connection, now))
+
+
 def draw(
     connection: Connection,
     plan: Plan,
@@ -81,10 +97,12 @@ def draw(
     units: Sequence[str] | None = None,
     *,
     ranking: bool = True,
+    county: County | None = None,
 ) -> Drawn:
     """The dashboard of these units (None: all) on these clocks; `now` is when it is made.
 
     Without `ranking` the units stand in the order of the annex and none is called first or last.
+    `county` is what `read` answered on the same clocks, where several pages are drawn.
     Raises NotPermitted for no units at all.
     """
     shown = [unit for unit in plan.units if units is None or unit.code in units]
@@ -92,8 +110,8 @@ def draw(
         raise NotPermitted(
             "这个责任单位不在您的办理范围内", place="--unit", remedy="不写 --unit，即您自己的单位"
         )
-    lines = journal.lines(connection, clocks.known_at)
-    foreseen = forecast.foresee(connection, plan, clocks, today, lines=lines)
+    county = county or read(connection, plan, clocks, today, now)
+    lines, foreseen = county.lines, county.foreseen
     everywhere = foreseen.positions
     codes = {unit.code for unit in shown}
     positions = [position for position in everywhere if position.unit in codes]
@@ -144,7 +162,7 @@ def draw(
             annex=tuple(annex(shown, positions)),
             flow=_flow(positions, ways.values()),
             season=_season(connection, plan, clocks, positions, drill=drill),
-            proof=proof(connection, now),
+            proof=_proof(county.proof, positions, whole=units is None),
             first_day=span[0],
             last_day=span[1],
         ),
@@ -576,6 +594,16 @@ def _season(
 
 
 # --- the proof ------------------------------------------------------------------------------------
+
+
+def _proof(found: board.Proof, positions: Sequence[Position], *, whole: bool) -> board.Proof:
+    """The proof as readers of these households may see it: no other's stream is named."""
+    if whole or found.broken is None:
+        return found
+    stream, _, _ = found.broken.partition(" ")
+    if stream in {f"case:{position.code}" for position in positions}:
+        return found
+    return replace(found, broken="不在本单位各户")
 
 
 def proof(connection: Connection, now: datetime) -> board.Proof:

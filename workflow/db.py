@@ -44,6 +44,11 @@ class Database:
         return _file(self.engine.url)
 
     @property
+    def url(self) -> str:
+        """What another process connects to; it may hold a password."""
+        return self.engine.url.render_as_string(hide_password=False)
+
+    @property
     def home(self) -> Path:
         """The folder where configuration and letters lie: beside the file, else where we stand."""
         return Path() if self.shared else self.file.parent

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, select
 
 from notifications import dossier as worded
 from notifications import dossier_word, pdf, render
+from notifications.site import Trail, next_step
 from states.errors import CaseError, UsageFault
 from states.facts import Actor
 from states.plan import Json, Plan
@@ -53,10 +54,13 @@ class Shelf:
     passed_over: list[str] = field(default_factory=list)
 
 
-def made(found: Dossier, form: str) -> bytes:
-    """The dossier as a file of this form. Raises UsageFault where the PDF's typst is missing."""
+def made(found: Dossier, form: str, nav: Sequence[tuple[str, str]] = ()) -> bytes:
+    """The dossier as a file of this form; `nav` as `notifications.dossier.page` takes it.
+
+    Raises UsageFault where the PDF's typst is missing.
+    """
     if form == "html":
-        return worded.page(found.file, found.head).encode()
+        return worded.page(found.file, found.head, nav).encode()
     if form == "docx":
         return dossier_word.docx(found.file, found.head)
     return pdf.dossier(found.file, found.head)
@@ -115,7 +119,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a process is to make: these cases in these forms, as the register stands."""
+    """What a process is to make: these cases in these forms, as the register stands.
+
+    `site` is set where the pages are part of one.
+    """
 
     url: str
     folder: Path
@@ -123,6 +130,7 @@ class Job:
     forms: tuple[str, ...]
     codes: tuple[str, ...]
     known: Mapping[tuple[str, str], Line]
+    site: Trail | None = None
 
 
 def many(
@@ -156,14 +164,9 @@ def many(
     known = _open(folder, scope, force=force)
     shelf, lines = Shelf(folder, tuple(forms)), dict(known)
     seen: dict[str, tuple[str, ...]] = {}
-    jobs = [
-        Job(url, folder, clocks, tuple(forms), codes[n::processes], known)
-        for n in range(processes if len(codes) >= _FEW else 1)
-    ]
-    if len(jobs) == 1:
-        jobs = [replace(jobs[0], codes=codes)]
+    job = Job(url, folder, clocks, forms, codes, known)
     with (folder / REGISTER).open("a", encoding="utf-8") as book:
-        for line, new in _work(jobs):
+        for line, new in work(job, processes):
             lines[line.code, line.form] = line
             seen[line.code] = line.told
             shelf.made += new
@@ -179,8 +182,7 @@ def many(
     text = _heading(scope) + "".join(_entry(line) for _, line in sorted(lines.items()))
     whole_file.put(folder / REGISTER, text.encode())
     rows = [
-        (code, [(form, f"{_unit(code)}/{code}.{form}") for form in forms], seen[code])
-        for code in sorted(seen)
+        (code, [(form, place(code, form)) for form in forms], seen[code]) for code in sorted(seen)
     ]
     whole_file.put(folder / INDEX, render.page("dossier_index.html.j2", head, rows=rows).encode())
     return shelf
@@ -236,11 +238,15 @@ def _entry(line: Line) -> str:
 _FAULTS = {kind.code: kind for kind in (BadFile, UsageFault, JournalBroken)}
 
 
-def _work(jobs: Sequence[Job]) -> Iterator[tuple[Line, bool]]:
-    """Every file of the jobs as it is finished, and whether it had to be made."""
-    if len(jobs) == 1:
-        yield from _make(jobs[0])
+def work(job: Job, processes: int = PROCESSES) -> Iterator[tuple[Line, bool]]:
+    """Every file of the job as it is finished, and whether it had to be made.
+
+    Raises what the processes that share the job raise, and ends the others.
+    """
+    if processes == 1 or len(job.codes) < _FEW:
+        yield from _make(job)
         return
+    jobs = [replace(job, codes=job.codes[n::processes]) for n in range(processes)]
     # Spawned, not forked: a fork would share the database's connections.
     context = get_context("spawn")
     pipes, children = [], []
@@ -303,15 +309,24 @@ def _make(job: Job) -> Iterator[tuple[Line, bool]]:
         for found in Archive(connection, plan, job.clocks).dossiers(job.codes):
             file = found.file
             facts = found.household.facts
-            told = (found.unit_name, facts.village, facts.state.label, file.removal.text)
+            told: tuple[str, ...] = (
+                found.unit_name,
+                facts.village,
+                facts.state.label,
+                file.removal.text,
+            )
+            nav: Sequence[tuple[str, str]] = ()
+            if job.site is not None:
+                told = (found.household.personal.name or "", next_step(found.household))
+                nav = job.site.to_household(facts.unit, found.unit_name)
             for form in job.forms:
                 digest = _digest(found, file, form)
                 known = job.known.get((file.code, form))
-                path = job.folder / _unit(file.code) / f"{file.code}.{form}"
+                path = job.folder / place(file.code, form)
                 if known and known.digest == digest and _sound(path, known):
                     yield replace(known, told=told), False
                     continue
-                content = made(found, form)
+                content = made(found, form, nav)
                 whole_file.put(path, content)
                 sha256 = hashlib.sha256(content).hexdigest()
                 yield Line(file.code, form, digest, sha256, len(content), told), True
@@ -330,6 +345,6 @@ def _sound(path: Path, line: Line) -> bool:
         return False
 
 
-def _unit(code: str) -> str:
-    """The folder of a household: its unit's code."""
-    return code.rpartition("-")[0]
+def place(code: str, form: str) -> str:
+    """Where a household's file stands in the folder: under its unit's code."""
+    return f"{code.rpartition('-')[0]}/{code}.{form}"

@@ -23,6 +23,7 @@ from apscheduler.triggers.cron import CronTrigger
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from states.errors import CaseError, UsageFault
+from states.workdays import local_date
 from workflow import (
     backup,
     bulletin,
@@ -32,7 +33,9 @@ from workflow import (
     outbox,
     quarantine,
     register,
+    site,
 )
+from workflow.cases import Clocks
 from workflow.db import Database
 from workflow.errors import Conflict, JournalBroken
 from workflow.models import JobRow, LeaseRow
@@ -85,7 +88,7 @@ class Job:
 def jobs(settings: Settings) -> tuple[Job, ...]:
     """The jobs in the order in which they run when several are due."""
     times = settings.times
-    return (
+    everyday = (
         Job("sweep", "到期提醒和函件", _trigger(times.sweep), _sweep),
         Job("forecast", "预测预警", _trigger(times.forecast), _forecast),
         Job("digest", "每日提要", _trigger(times.digest), _digest),
@@ -95,6 +98,10 @@ def jobs(settings: Settings) -> tuple[Job, ...]:
         Job("journal_check", "核对日志", _trigger(times.journal_check), _check_journal),
         Job("backup", "备份", _trigger(times.backup), _back_up),
     )
+    if settings.site is None:
+        return everyday
+    # The longest comes last, so that nothing that is due waits for it.
+    return (*everyday, Job("site", "重建网站", _trigger(settings.site.at), _rebuild_site))
 
 
 def _trigger(at: At) -> CronTrigger:
@@ -151,6 +158,17 @@ def _back_up(room: Room) -> str:
     times = room.settings.times
     copy = backup.backup(room.database, times.backup_folder, room.clock(), times.keep)
     return f"备份到 {copy}"
+
+
+def _rebuild_site(room: Room) -> str:
+    wanted = room.settings.site
+    assert wanted is not None
+    now = room.clock()
+    today = local_date(now)
+    database = room.database
+    built = site.build(database.url, wanted.folder, None, Clocks(today), today, now)
+    told = f"网站 {built.pages} 页，{built.households} 户"
+    return told + (f"；没有单页的 {len(built.passed_over)} 户" if built.passed_over else "")
 
 
 # Leading --------------------------------------------------------------------------------------

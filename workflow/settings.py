@@ -71,6 +71,14 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
+class SiteTask:
+    """The county's site that the service rebuilds each day, and when."""
+
+    folder: Path
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
 class Reach:
     """How one person is reached: the channel's name, or the mail address, or by the unit's."""
 
@@ -94,6 +102,7 @@ class Settings:
     people: Mapping[str, Reach]
     units: Mapping[str, str]
     times: Times
+    site: SiteTask | None = None
 
     def check_names(self, connection: Connection) -> None:
         """Raises BadFile for people and units that the database does not know."""
@@ -244,10 +253,11 @@ def _settings(reader: _Reader, file: Path | None) -> Settings:
     people = _people(reader, reader.table(document, "people"), channels)
     units = _units(reader, reader.table(document, "units"), channels)
     times = _times(reader, reader.table(document, "scheduler"))
+    site = _site(reader, document)
     reader.rest(document, "")
     outbox = channels["outbox"]
     assert isinstance(outbox, Folder)
-    return Settings(file, quiet, drill, outbox, channels, people, units, times)
+    return Settings(file, quiet, drill, outbox, channels, people, units, times, site)
 
 
 def _quiet(reader: _Reader, delivery: Table) -> Quiet | None:
@@ -376,6 +386,16 @@ def _units(reader: _Reader, table: Table, channels: Mapping[str, Channel]) -> Ma
         if channel is not None:
             found[name] = channel
     return found
+
+
+def _site(reader: _Reader, document: Table) -> SiteTask | None:
+    if "site" not in document:
+        return None
+    table = reader.table(document, "site")
+    folder = reader.text(table, "site.folder", needed=True) or ""
+    at = reader.at(table, "site.at", At(6, 0))
+    reader.rest(table, "site")
+    return SiteTask(reader.beside / folder, at)
 
 
 def _times(reader: _Reader, table: Table) -> Times:
