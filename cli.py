@@ -1649,6 +1649,93 @@ def report_ledgers(
     desk.answer(document, lambda screen: screen.ledgers(document))
 
 
+FORMATS = ("docx", "xlsx", "html")
+
+
+@report.command("bulletin")
+@click.argument("folder", metavar="OUTDIR", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--period",
+    type=click.Choice(["week", "旬", "month"]),
+    default="week",
+    show_default=True,
+    help="周（截止日前七天）、旬（1–10、11–20、21–月末）或月",
+)
+@click.option("--unit", help="责任单位编码或名称；不写即全部可见的单位")
+@AS_OF
+@KNOWN_AT
+@click.option("--no-ranking", is_flag=True, help="不排名")
+@click.option(
+    "--format", "formats", multiple=True, type=click.Choice(FORMATS), help="可重复；不写即三种都写"
+)
+@click.option("--publish", is_flag=True, help="编号公布，数字从此固定；同一期只公布一次")
+@FORCE
+@pass_desk
+def report_bulletin(
+    desk: Desk,
+    folder: Path,
+    period: str,
+    unit: str | None,
+    as_of: date | None,
+    known_at: datetime | None,
+    no_ranking: bool,
+    formats: Sequence[str],
+    publish: bool,
+    force: bool,
+) -> None:
+    """通报：各单位进展，写成 Word、Excel 和网页，放进 OUTDIR。"""
+    from states.errors import UsageFault
+    from workflow import answers, bulletin_files
+    from workflow.bulletin import Period
+
+    if publish and (unit is not None or known_at is not None):
+        raise UsageFault(
+            "公布的是全县现在所知的数字", place="--publish", remedy="去掉 --unit、--known-at"
+        )
+    database = desk.database()
+    clocks = _clocks(desk, database, as_of, known_at)
+    wanted = bulletin_files.Wanted(
+        Period(period),
+        clocks,
+        _visible(desk.reader(database), _units(desk, database, unit)),
+        not no_ranking,
+        tuple(dict.fromkeys(formats or FORMATS)),
+    )
+    if publish:
+        login, now = desk.writer(), desk.instant(database)
+        found = bulletin_files.publish(database, folder, wanted, login=login, now=now, force=force)
+    else:
+        found = bulletin_files.write(database, folder, wanted, force=force)
+    document = answers.bulletin(found)
+    desk.answer(document, lambda screen: screen.bulletin(document))
+
+
+@report.command("bulletins")
+@pass_desk
+def report_bulletins(desk: Desk) -> None:
+    """已公布的通报：文号、期间、截止的日期和时刻、数字的摘要。"""
+    from workflow import answers, bulletins
+
+    database = desk.whole_county()
+    with database.reading() as connection:
+        document = answers.bulletins(list(bulletins.published(connection)))
+    desk.answer(document, lambda screen: screen.bulletins(document))
+
+
+@report.command("compare")
+@click.argument("number")
+@pass_desk
+def report_compare(desk: Desk, number: str) -> None:
+    """公布之后的更正改变了 NUMBER 号通报的哪些数字，由哪些户、哪些事件引起。"""
+    from workflow import answers, bulletins
+
+    database = desk.whole_county()
+    with database.reading() as connection:
+        found = bulletins.compare(connection, bulletins.named(connection, number))
+    document = answers.bulletin_difference(found)
+    desk.answer(document, lambda screen: screen.bulletin_difference(document))
+
+
 @report.command("dashboard")
 @click.argument("out", type=FILE)
 @click.option("--unit", help="责任单位编码或名称；不写即全部可见的单位")

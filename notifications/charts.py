@@ -88,10 +88,12 @@ def curve(
     actual: Sequence[tuple[date, int]],
     band: Sequence[tuple[date, int, int, int]],
     done: int,
+    weekly: bool = False,
 ) -> CurveChart:
     """Plan, what was done and the forecast over the days of a span.
 
-    Nothing is clamped: the height goes up to whichever is most.
+    Nothing is clamped: the height goes up to whichever is most. `weekly` says that `actual` is
+    looked at now and then and drawn straight between; else it changes on these days alone.
     """
     first, last = span
     days = max((last - first).days, 1)
@@ -120,7 +122,8 @@ def curve(
         words += _marks(size, x, target_on, as_of, span, right)
         if first <= as_of <= last:
             lines.append(Line(x(as_of), size.top - 4, x(as_of), bottom, "today"))
-    steps = _steps(actual, first, until)
+    seen = [(on, households) for on, households in actual if first <= on <= until]
+    steps = seen if weekly else _steps(actual, first, until)
     point = (x(until), y(done)) if first <= until else None
     if point and first <= as_of <= last:
         words.append(_value(size, point, f"{done:,}", bottom))

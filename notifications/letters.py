@@ -423,23 +423,31 @@ _FIGURES = (
     ("确户", "confirmed"),
     ("选型", "selected"),
     ("开工", "started"),
+    ("安装", "installed"),
+    ("通电", "powered"),
     ("施工完成", "completed"),
     ("验收合格", "accepted"),
 )
+# The customary columns of counts, as page and workbook have them.
+CUSTOMARY = ("task", "confirmed", "selected", "started", "installed", "powered", "accepted")
+_INSTEAD = {
+    "completed": "powered",
+    "period_done": "change",
+    "chance": "change",
+    "at_risk": "change",
+}
 _LATENESS = (("逾期", "overdue"), ("有风险", "at_risk"))
 
 
 def _bulletin(notice: Bulletin) -> Letter:
     mark, caution = marks(notice.drill, notice.unverified)
-    everybody = (*notice.townships, *notice.departments)
-    period = f"{notices.day(notice.since)}至{notices.day(notice.as_of)}"
     blocks: list[Block] = [
         Paragraph(
             f"现将《{notice.plan_title}》（{notice.plan_document}）截至"
             f"{notices.day(notice.as_of)}的进展情况通报如下。"
         ),
         Heading("一、总体进展"),
-        Paragraph(_overall(everybody, period)),
+        Paragraph(overall(notice)),
     ]
     parts = [("需要关注的问题", notice.remarks), ("工作要求", notice.demands or BULLETIN_DEMANDS)]
     for index, (name, texts) in enumerate((part for part in parts if part[1]), 1):
@@ -467,22 +475,62 @@ def _bulletin(notice: Bulletin) -> Letter:
             title="清洁取暖改造进展情况表",
             blocks=(
                 _standings(notice),
-                Paragraph(
-                    f"注：截至{notices.day(notice.as_of)}；“本期验收”指{period}。完成率为验收合格"
-                    "户数（含计划外户）与任务户数之比，可以超过100%；任务不足"
-                    f"{figures.RATE_FROM}户的单位列户数，不列比率。“有风险”不含已逾期的户。"
-                    "排名按施工完成户数与任务户数之比，限乡（镇）。"
-                ),
+                Paragraph(f"注：{terms(notice)}"),
             ),
             wide=True,
         ),
     )
 
 
-def _overall(lines: Sequence[Standing], period: str) -> str:
-    done = [f"{name}{total}户" for name, key in _FIGURES if (total := _sum(lines, key)) is not None]
+def note(line: Standing, *, warned: bool) -> str | None:
+    """What a reader of the line must not miss, in few words and in households: the 备注."""
+    over = (line.accepted or 0) - line.task
+    told = [
+        f"超任务{over}户" if over > 0 else "",
+        f"逾期最久{line.longest}天" if line.longest else "",
+        f"按期概率{line.chance}" if warned and line.chance else "",
+        f"已退出{line.closed}户" if line.closed else "",
+    ]
+    return "、".join(one for one in told if one) or None
+
+
+def terms(notice: Bulletin) -> str:
+    """What the words of the table mean, and what it ranks by."""
+    lines = (*notice.townships, *notice.departments)
+    period = f"{notices.day(notice.since)}至{notices.day(notice.as_of)}"
+    return (
+        f"{_period_terms(lines, period)}"
+        "完成率为验收合格户数（含计划外户）与任务户数之比，可以超过100%；任务不足"
+        f"{figures.RATE_FROM}户的单位列户数，不列比率。“有风险”不含已逾期的户。" + _ranked_by(lines)
+    )
+
+
+def _period_terms(lines: Sequence[Standing], period: str) -> str:
+    if all(line.change is None for line in lines):
+        return f"“本期验收”指{period}。"
+    return (
+        f"本期为{period}，“较上期”为验收合格户数与上期末之差。“开工”“安装”“通电”按工程登记的日期，"
+        "“通电”即具备使用条件，不含已关闭的户。"
+    )
+
+
+def _ranked_by(lines: Sequence[Standing]) -> str:
+    if all(line.rank is None for line in lines):
+        return ""
+    return "排名按完成率，限乡（镇），相同的并列。"
+
+
+def overall(notice: Bulletin) -> str:
+    """The bulletin in two or three sentences."""
+    lines = (*notice.townships, *notice.departments)
+    period = f"{notices.day(notice.since)}至{notices.day(notice.as_of)}"
+    sums = {key: _sum(lines, key) for _, key in _FIGURES}
+    if sums["powered"] is not None:
+        sums["completed"] = None  # as in the table: the newer figure instead
+    done = [f"{name}{sums[key]}户" for name, key in _FIGURES if sums[key] is not None]
     task, accepted = sum(line.task for line in lines), _sum(lines, "accepted")
-    sentences = [f"全县任务{task}户，{'、'.join(done)}" if done else f"全县任务{task}户"]
+    whose = f"{notice.scope or '全县'}任务{task}户"
+    sentences = [f"{whose}，{'、'.join(done)}" if done else whose]
     if accepted is not None:
         sentences.append(f"完成率{figures.rate(accepted, task)}")
     text = "，".join(sentences) + "。"
@@ -495,22 +543,26 @@ def _overall(lines: Sequence[Standing], period: str) -> str:
 def _standings(notice: Bulletin) -> Table:
     everybody = (*notice.townships, *notice.departments)
     shown = [
-        (Column("序号", 10), None),
-        (Column("责任单位", 42), None),
+        (Column("序号", 12), None),
+        (Column("责任单位", 46), None),
         (Column("任务数", 16), None),
-        *((Column(name, 18), key) for name, key in _FIGURES),
-        (Column("完成率", 20), "accepted"),
+        *((Column(name.removesuffix("合格"), 15), key) for name, key in _FIGURES),
+        (Column("完成率", 18), "accepted"),
         (Column("本期验收", 18), "period_done"),
-        *((Column(name, 16), key) for name, key in _LATENESS),
+        (Column("较上期", 16), "change"),
+        *((Column(name, 15), key) for name, key in _LATENESS),
         (Column("按期完成概率", 27), "chance"),
         (Column("排名", 12), "rank"),
+        (Column("备注", 58, left=True), "note"),
     ]
-    # A figure that nobody has is no column.
-    kept = [
-        index
-        for index, (_, key) in enumerate(shown)
-        if key is None or any(getattr(line, key) is not None for line in everybody)
-    ]
+    known = {
+        key
+        for _, key in shown
+        if key is not None and any(getattr(line, key) is not None for line in everybody)
+    }
+    # A figure that nobody has is no column; nor one that a newer column says better.
+    known -= {old for old, new in _INSTEAD.items() if new in known}
+    kept = [index for index, (_, key) in enumerate(shown) if key is None or key in known]
 
     def row(first: str, line: Standing, *, strong: bool = False) -> Row:
         cells = _standing(first, line)
@@ -522,8 +574,10 @@ def _standings(notice: Bulletin) -> Table:
             continue
         rows.append(Row((name,), strong=True))
         rows += [row(str(index), line) for index, line in enumerate(lines, 1)]
-        rows.append(row("", _together("小计", lines), strong=True))
-    rows.append(row("", _together("合计", everybody), strong=True))
+        if len(everybody) > 1:
+            rows.append(row("", together("小计", lines), strong=True))
+    if len(everybody) > 1:
+        rows.append(row("", together("合计", everybody), strong=True))
     return Table(
         tuple(shown[index][0] for index in kept),
         tuple(rows),
@@ -539,13 +593,21 @@ def _standing(first: str, line: Standing) -> tuple[str, ...]:
         *(_told(getattr(line, key)) for _, key in _FIGURES),
         NONE if line.accepted is None else figures.rate(line.accepted, line.task),
         _told(line.period_done),
+        signed(line.change),
         *(_told(getattr(line, key)) for _, key in _LATENESS),
         _told(line.chance),
         _told(line.rank),
+        line.note or "",
     )
 
 
-def _together(name: str, lines: Sequence[Standing]) -> Standing:
+def signed(change: int | None) -> str:
+    """A gain or loss: `+3`, `-1`, `0`."""
+    return NONE if change is None else f"{change:+d}" if change else "0"
+
+
+def together(name: str, lines: Sequence[Standing]) -> Standing:
+    """A line that adds up; what cannot be added is None."""
     return Standing(
         unit_name=name,
         task=sum(line.task for line in lines),
@@ -559,7 +621,17 @@ def _together(name: str, lines: Sequence[Standing]) -> Standing:
         at_risk=_sum(lines, "at_risk"),
         chance=None,
         rank=None,
+        installed=_sum(lines, "installed"),
+        powered=_sum(lines, "powered"),
+        change=_sum(lines, "change"),
+        closed=_sum(lines, "closed"),
+        by_state=_states(lines),
     )
+
+
+def _states(lines: Sequence[Standing]) -> tuple[int, ...] | None:
+    known = [line.by_state for line in lines if line.by_state is not None]
+    return tuple(map(sum, zip(*known, strict=True))) if len(known) == len(lines) else None
 
 
 def _sum(lines: Sequence[Standing], key: str) -> int | None:

@@ -141,7 +141,9 @@ class Standing:
     """A unit's line in the 通报: households, None where nobody counted.
 
     `accepted` counts every household in 稳定运行一季 or 允许拆除, over the plan too; `chance` is
-    worded by `chance`.
+    worded by `chance`. `powered` households have 具备使用条件; `change` is what `accepted` gained
+    or lost since the end of the period before. `longest` is for how many days the oldest overdue
+    household has been; `by_state` counts in the order of `State`, `closed` in it too.
     """
 
     unit_name: str
@@ -156,13 +158,34 @@ class Standing:
     at_risk: int | None
     chance: str | None
     rank: int | None
+    installed: int | None = None
+    powered: int | None = None
+    change: int | None = None
+    note: str | None = None
+    code: str | None = None
+    closed: int | None = None
+    longest: int | None = None
+    by_state: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """How many households should be past the works at the end of a day, and how many were.
+
+    `actual` is None for a day that is yet to come.
+    """
+
+    on: date
+    planned: int
+    actual: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bulletin:
     """通报: where every unit stands, townships and departments apart; sums are made when printed.
 
-    `since` is the first day of the period that `period_done` counts.
+    `since` is the first day of the period that `period_done` counts. `course` is week by week;
+    `scope` names the units where it is not of the whole county.
     """
 
     kind: ClassVar = (NoticeKind.BULLETIN,)
@@ -181,6 +204,9 @@ class Bulletin:
     remarks: tuple[str, ...]
     demands: tuple[str, ...] = ()
     copies: tuple[str, ...]
+    target_on: date | None = None
+    course: tuple[Point, ...] | None = None
+    scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,9 +356,11 @@ def _plain(value: object) -> Plain:
 
 def _built(of: type[One], given: Mapping[str, Plain]) -> One:
     hints = {name: hint for name, hint in get_type_hints(of).items() if name != "kind"}
-    if hints.keys() != given.keys():
-        raise KeyError(f"{of.__name__}: {', '.join(sorted(hints.keys() ^ given.keys()))}")
-    return of(**{name: _value(hint, given[name]) for name, hint in hints.items()})
+    # A notice that was queued before a figure was counted has none of it.
+    late = {one.name for one in fields(of) if one.default is None}  # type: ignore[arg-type]
+    if odd := (hints.keys() ^ given.keys()) - (late - given.keys()):
+        raise KeyError(f"{of.__name__}: {', '.join(sorted(odd))}")
+    return of(**{name: _value(hints[name], value) for name, value in given.items()})
 
 
 def _value(hint: object, given: Plain) -> object:

@@ -43,6 +43,28 @@ READINGS = {
 }
 
 
+BULLETIN_FIGURES = {
+    "task": "任务数",
+    "confirmed": "确户",
+    "selected": "选型",
+    "started": "开工",
+    "installed": "安装",
+    "powered": "通电",
+    "accepted": "验收",
+    "change": "较上期",
+    "overdue": "逾期",
+    "at_risk": "有风险",
+    "rank": "排名",
+    "closed": "已退出",
+    "longest": "逾期最久（天）",
+}
+
+
+def _told_event(event: Answer) -> str:
+    kind = words.label("kind", event["kind"])
+    return f"第 {event['seq']} 号事件（{kind}，{event['occurred_on']}）"
+
+
 class Screen(Daily):
     """A terminal: one method for each answer that people read."""
 
@@ -396,6 +418,63 @@ class Screen(Daily):
         if found["returned_file"]:
             told += f"\n退回的行写在 {clean(found['returned_file'])}，改正后可再交"
         return told
+
+    def bulletin(self, found: Answer) -> str:
+        """`report bulletin`."""
+        files = found["files"]
+        assert isinstance(files, list)
+        said = f"{found['since']} 至 {found['as_of']}{words.drill(found)}"
+        number = found["number"]
+        if number is not None:
+            said = f"{number}（{'已公布' if found['new'] else '此前已公布'}） {said}"
+        if not files:
+            return f"{said}\n文件都已在，没有重写（--force 重写）"
+        return "\n".join([said, *(clean(file) for file in files)])
+
+    def bulletins(self, found: Answer) -> str:
+        """`report bulletins`."""
+        lines = found["bulletins"]
+        assert isinstance(lines, list)
+        if not lines:
+            return "还没有公布过通报"
+        headings = ("文号", "期间", "截至", "所知至第几号事件", "数字的摘要")
+        periods = {"week": "周", "month": "月"}
+        rows = [
+            (
+                *(one["number"], periods.get(one["period"], one["period"]), one["as_of"]),
+                *(one["known_seq"], one["hash"][:16]),
+            )
+            for one in lines
+        ]
+        return self.table(headings, rows)
+
+    def bulletin_difference(self, found: Answer) -> str:
+        """`report compare`."""
+        changes, cases, rules = found["changes"], found["cases"], found["rules"]
+        assert isinstance(changes, list)
+        assert isinstance(cases, list)
+        assert isinstance(rules, list)
+        title = f"{found['number']}，截至 {found['as_of']}{words.drill(found)}"
+        if not changes and not cases and not rules:
+            return f"{title}：公布后没有变化"
+        figures = [
+            (one["unit_name"], BULLETIN_FIGURES[one["figure"]], one["was"], one["becomes"])
+            for one in changes
+        ]
+        headings = ("责任单位", "数字", "公布", "现在")
+        parts = [self.table(headings, figures, title=title, numbers=(2, 3))]
+        if not figures:
+            parts = [f"{title}：数字没有变化"]
+        if rules:
+            told = "、".join(_told_event(one) for one in rules)
+            parts.append(f"不属任何一户、可能改变数字的事件：{told}")
+        if found["unexplained"]:
+            parts.append(
+                "没有任何事件能说明上列变化：可能是程序版本不同，请运行 xianli audit verify"
+            )
+        for one in cases:
+            parts.append(f"{one['code']}：{'、'.join(_told_event(e) for e in one['events'])}")
+        return "\n".join(parts)
 
     def ledgers(self, found: Answer) -> str:
         """`report ledgers`."""

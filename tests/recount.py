@@ -123,8 +123,11 @@ class Recount:
         return sum(one.past(step) for one in self.lives.values() if one.unit == unit)
 
 
-def wander(place: County, seed: int, days: int = 300) -> date:
-    """Random orders, right, wrong and late ones, on random days of a year; answers the last day."""
+def wander(place: County, seed: int, days: int = 300, *, works: bool = False) -> date:
+    """Random orders, right, wrong and late ones, on random days of a year; answers the last day.
+
+    With `works` the days of works are told beside the steps, and put right now and then.
+    """
     random = Random(seed)
     day = county.LEDGER_IN
     end = day + timedelta(days=days)
@@ -134,6 +137,9 @@ def wander(place: County, seed: int, days: int = 300) -> date:
             return day
         code = random.choice(county.CODES)
         back = random.choice((0, 0, 0, 1, 6))
+        if works and random.random() < 0.3:
+            _tell_works(place, random, code, day)
+            continue
         if random.random() < 0.6 or code in STRAIGHT:
             order = _forward(place, code, day - timedelta(days=back))
         else:
@@ -143,6 +149,23 @@ def wander(place: County, seed: int, days: int = 300) -> date:
         with suppress(CaseError):
             login = county.usual_login(code, order.kind)
             engine.advance(place.database, order, login, county.noon(day))
+
+
+def _tell_works(place: County, random: Random, code: str, day: date) -> None:
+    """Some of the days of works, each a little after the one before; or one of them put right."""
+    days = [day - timedelta(days=ago) for ago in sorted(random.sample(range(12), 3), reverse=True)]
+    told = dict(zip(("started_on", "installed_on", "ready_on"), map(str, days), strict=True))
+    pairs = [(key, told[key]) for key in random.sample([*told], random.choice((1, 1, 2, 3)))]
+    order = county.make_order(code, FactKind.WORKS, *pairs, on=day)
+    query = "SELECT MAX(seq) FROM journal WHERE kind = 'works' AND stream = ?"
+    [(seq,)] = place.sql(query, f"case:{code}")
+    if seq is not None and random.random() < 0.4:
+        right = [("id", str(seq)), *pairs[:1]]
+        kind, earlier = FactKind.CORRECT, day - timedelta(days=random.choice((0, 3)))
+        order = county.make_order(code, kind, *right, on=earlier, files=[PAPER])
+    with suppress(CaseError):
+        login = county.usual_login(code, order.kind)
+        engine.advance(place.database, order, login, county.noon(day))
 
 
 def _forward(place: County, code: str, on: date) -> engine.Order:

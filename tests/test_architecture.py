@@ -30,7 +30,7 @@ GATES = {
     "docx": {"notifications/word.py"},
     "rich": {"notifications/surface.py"},
     "python_calamine": {"workflow/spreadsheet.py"},
-    "xlsxwriter": {"workflow/spreadsheet.py"},
+    "xlsxwriter": {"workflow/spreadsheet.py", "workflow/report_sheet.py"},
     "openpyxl": set(),
     "apscheduler": {"workflow/scheduler.py"},
     "click": {"cli.py"},

@@ -316,7 +316,7 @@ def test_libreoffice_prints_the_countys_table_on_one_page(tmp_path: Path) -> Non
     assert len(printed) == 3
     assert all(name in printed[2] for name, _ in (*samples.UNITS, *samples.DEPARTMENTS))
     assert "合计" in printed[2]
-    assert "注：截至" in printed[2]
+    assert "注：“本期验收”指" in printed[2]
 
 
 @pytest.mark.office

@@ -1821,6 +1821,88 @@ def test_nobody_is_registered_as_the_program() -> None:
     assert "evidence_malformed" in integrity(make(*story(entered)))
 
 
+# ---------------------------------------------------------------- published bulletins
+
+
+def published(count: int, on: str, by: str = "lin", **over: object) -> Step:
+    """The bulletin of this number within its year; `over` says what it says otherwise."""
+    number = f"甲清办通〔{on[:4]}〕{count}号"
+    document: Line = {"kind": "bulletin", "number": number, "as_of": over.get("as_of", on)}
+    evidence: Line = {
+        "number": number,
+        "period": "旬",
+        "as_of": on,
+        "known_at": f"{on}T03:00:00.000000Z",
+        "known_seq": 3,
+        "ranking": True,
+        "hash": digest(canonical(document)),
+        "document": document,
+    }
+    evidence |= over
+    return Step("bulletin_published", on, by, evidence, stream="bulletins")
+
+
+TEN = published(1, "2023-09-10")
+
+
+def test_bulletins_numbered_through_each_year_verify_clean() -> None:
+    steps = story(TEN, published(2, "2023-09-20"), published(1, "2024-01-10"))
+
+    assert integrity(make(*steps)) == set()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (published(2, "2023-09-10"), "不是本年通报第 1 号"),
+        (published(1, "2023-09-10", number="甲清办通〔2023〕2号"), "不是本年通报第 1 号"),
+        (published(1, "2023-09-10", hash="0" * 64), "摘要不符"),
+        (published(1, "2023-09-10", known_seq=9999), "在公布之后"),
+        (published(1, "2023-09-10", document=None), "document"),
+        (published(1, "2023-09-10", known_seq=True), "known_seq"),
+        (published(1, "2023-09-10", period="年"), "期间"),
+        (published(1, "2023-09-10", as_of="2023-09-11"), "截止日"),
+        (published(1, "2023-09-10", as_of="九月十日"), "as_of"),
+    ],
+)
+def test_a_bulletin_that_is_not_as_it_must_be_is_a_finding(wrong: Step, words: str) -> None:
+    """The chain is whole: whoever forged it hashed and chained it as the program does."""
+    found = verify.examine(make(*story(wrong))).integrity
+
+    assert {finding.code for finding in found} == {"evidence_malformed"}
+    assert any(words in finding.message for finding in found)
+
+
+def test_a_number_left_out_of_the_year_is_a_finding() -> None:
+    skipped = story(TEN, published(3, "2023-09-20"))
+    twice = story(TEN, published(1, "2023-09-20"))
+
+    for steps in (skipped, twice):
+        assert integrity(make(*steps)) == {"evidence_malformed"}
+
+
+def test_a_period_is_published_once() -> None:
+    again = published(2, "2023-09-20", as_of="2023-09-10")
+
+    found = verify.examine(make(*story(TEN, again))).integrity
+
+    assert [finding.code for finding in found] == ["evidence_malformed"]
+    assert "公布过" in found[0].message
+
+
+@pytest.mark.parametrize("by", ["wang", "zhao", "sun", "he"])
+def test_only_the_county_office_publishes(by: str) -> None:
+    assert "role_not_allowed" in integrity(make(*story(published(1, "2023-09-10", by=by))))
+
+
+def test_a_bulletin_is_of_the_day_that_its_document_says() -> None:
+    document: Line = {"number": "甲清办通〔2023〕1号", "as_of": "2023-09-09"}
+    hashed = digest(canonical(document))
+    other = published(1, "2023-09-10", document=document, hash=hashed)
+
+    assert integrity(make(*story(other))) == {"evidence_malformed"}
+
+
 # ---------------------------------------------------------------- edges of section 4
 
 

@@ -22,6 +22,10 @@ from workflow import batch as batches
 from workflow.asof import Change, ChangedCase, Difference, View
 from workflow.audit import Verification
 from workflow.batch import Batch, Refused
+from workflow.bulletin_files import Written
+from workflow.bulletins import Difference as BulletinDifference
+from workflow.bulletins import Published as PublishedBulletin
+from workflow.bulletins import Rule
 from workflow.cases import Position
 from workflow.certificate import Certificate
 from workflow.checkpoint import Made, Seen, Status
@@ -571,6 +575,75 @@ def _refused_row(one: Refused) -> Document:
             },
         }
     return document
+
+
+def bulletin(found: Written) -> Document:
+    """`report bulletin`."""
+    return {
+        "number": found.number,
+        "new": found.new,
+        "period": str(found.period),
+        "since": _day(found.notice.since),
+        "as_of": _day(found.notice.as_of),
+        "drill": found.notice.drill,
+        "hash": found.hash,
+        "files": [str(file) for file in found.files],
+    }
+
+
+def bulletins(found: Iterable[PublishedBulletin]) -> Document:
+    """`report bulletins`."""
+    return {"bulletins": [_published(one) for one in found]}
+
+
+def _published(one: PublishedBulletin) -> Document:
+    return {
+        "seq": one.seq,
+        "number": one.number,
+        "period": str(one.period),
+        "as_of": _day(one.as_of),
+        "known_at": instant_text(one.known_at),
+        "known_seq": one.known_seq,
+        "hash": one.hash,
+        "drill": one.notice.drill,
+    }
+
+
+def bulletin_difference(found: BulletinDifference) -> Document:
+    """`report compare`."""
+    return {
+        **_published(found.published),
+        "changes": [
+            {
+                "unit": one.unit,
+                "unit_name": one.unit_name,
+                "figure": one.figure,
+                "was": one.was,
+                "becomes": one.becomes,
+            }
+            for one in found.changes
+        ],
+        "cases": [
+            {
+                "code": one.code,
+                "unit": one.unit,
+                "events": [_event_since(event) for event in one.events],
+            }
+            for one in found.cases
+        ],
+        "rules": [_event_since(rule) for rule in found.rules],
+        "unexplained": found.unexplained,
+    }
+
+
+def _event_since(event: Event | Rule) -> Document:
+    return {
+        "seq": event.seq,
+        "kind": event.kind,
+        "occurred_on": _day(event.occurred_on),
+        "recorded_at": instant_text(event.recorded_at),
+        "actor": event.actor,
+    }
 
 
 def ledgers(

@@ -24,7 +24,6 @@ from states.facts import ONWARD, Event, fold
 from states.plan import Plan, Task, Unit
 from states.vocabulary import CloseCause, Level, Quota, State, Trigger
 from workflow import (
-    bulletin,
     cases,
     checkpoint,
     forecast,
@@ -120,7 +119,8 @@ def draw(
     done = progress.of(plan, clocks.as_of, positions, units)
     ways = _ways(connection, clocks, positions, lines)
     span = _span(plan, clocks.as_of, ways.values())
-    ranks = bulletin.ranks(plan, done) if ranking and units is None else {}
+    built = {code: one.steps[Trigger.COMPLETE].done for code, one in done.by_unit.items()}
+    ranks = progress.ranks(plan, built) if ranking and units is None else {}
     found = [
         _unit(unit, plan, clocks.as_of, positions, done, ways[unit.code], foreseen, span, ranks)
         for unit in shown
@@ -219,6 +219,20 @@ def write_bytes(path: Path, made: bytes) -> int:
 
 
 # --- how it came about ----------------------------------------------------------------------------
+
+
+def built(
+    connection: Connection,
+    clocks: Clocks,
+    positions: Sequence[Position],
+    lines: Mapping[str, Line],
+    days: Sequence[date],
+) -> list[int]:
+    """How many of these households had their works behind them at the end of each day."""
+    changes: Counter[date] = Counter()
+    for ways in _ways(connection, clocks, positions, lines).values():
+        changes.update(ways.changes[Trigger.COMPLETE])
+    return [sum(n for on, n in changes.items() if on <= day) for day in days]
 
 
 def _ways(

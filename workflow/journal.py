@@ -480,6 +480,20 @@ def cases_with_matters(connection: Connection) -> list[str]:
     return sorted(found)
 
 
+def cases_with_works(connection: Connection) -> frozenset[str]:
+    """The codes of the cases in which works were told of."""
+    kinds = (FactKind.WORKS, Trigger.COMPLETE)
+    query = select(_TABLE.c.stream).where(_TABLE.c.kind.in_(kinds)).distinct()
+    return frozenset(one.removeprefix("case:") for one in connection.execute(query).scalars())
+
+
+def cases_since(connection: Connection, seq: int) -> list[str]:
+    """The cases that have events after this one, in the order of codes."""
+    query = select(_TABLE.c.stream).where(_TABLE.c.seq > seq, _TABLE.c.stream.like("case:%"))
+    found = connection.execute(query.distinct()).scalars()
+    return sorted(stream.removeprefix("case:") for stream in found)
+
+
 def size(connection: Connection) -> int:
     """How many events there are."""
     return connection.execute(select(func.count()).select_from(_TABLE)).scalar_one()

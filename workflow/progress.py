@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
 
 from sqlalchemy import Connection
 
@@ -91,6 +92,18 @@ def past(state: State, trigger: Trigger) -> bool:
     """Whether a case in this state, if it is not closed, has the step behind it."""
     ahead = STEPS_TO_GO.get(state, ())[:1]
     return not ahead or LEAD_TRIGGERS.index(ahead[0]) > LEAD_TRIGGERS.index(trigger)
+
+
+def ranks(plan: Plan, households: Mapping[str, int]) -> Mapping[str, int]:
+    """The townships by what share of their task these households are; equals share a rank."""
+    shares = {
+        unit.code: Fraction(households[unit.code], unit.task)
+        for unit in plan.units
+        if unit.kind == "township" and unit.task
+    }
+    return {
+        code: 1 + sum(other > mine for other in shares.values()) for code, mine in shares.items()
+    }
 
 
 def _total(plan: Plan, lines: Sequence[UnitProgress]) -> UnitProgress:

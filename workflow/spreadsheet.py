@@ -260,10 +260,11 @@ def write_workbook(path: Path, sheets: Sequence[SheetOut]) -> None:
     formats = _Formats(book)
     for sheet in sheets:
         _write_sheet(book.add_worksheet(sheet.name), sheet, formats)
-    _close(book, path)
+    close(book, path)
 
 
-def _close(book: "xlsxwriter.Workbook", path: Path) -> None:
+def close(book: "xlsxwriter.Workbook", path: Path) -> None:
+    """Puts the workbook on the disk. Raises BadFile where it cannot be written."""
     from xlsxwriter.exceptions import FileCreateError
 
     try:
@@ -310,7 +311,7 @@ def write_marked(path: Path, book: Book, marked: Sequence[MarkedSheet], summary:
         worksheet = target.add_worksheet(_free_name(one.sheet.name or "台账", taken))
         _write_marked_sheet(worksheet, one, formats, book.date_1904)
     _write_sheet(target.add_worksheet(summary.name), summary, formats)
-    _close(target, path)
+    close(target, path)
 
 
 def _free_name(name: str, taken: set[str]) -> str:
@@ -424,7 +425,7 @@ def write_report(path: Path, sheets: Sequence[ReportSheet]) -> None:
     for sheet in sheets:
         worksheet = book.add_worksheet(_free_name(sheet.name, taken))
         _write_report_sheet(worksheet, sheet, shapes)
-    _close(book, path)
+    close(book, path)
 
 
 class _ReportShapes:

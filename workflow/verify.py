@@ -244,7 +244,9 @@ OTHER_KINDS: dict[tuple[str, str], tuple[str, set[str]]] = {
     ("samples", "sample_results"): ("抽查结果", {"auditor"}),
     ("letters", "letter_issued"): ("发函", {"system"}),
     ("letters", "letter_answered"): ("函件回执", UNIT | COUNTY),
+    ("bulletins", "bulletin_published"): ("公布通报", COUNTY),
 }
+BULLETIN_PERIODS = ("week", "旬", "month")
 GENESIS = (("database", "init"), ("plan", "plan_adopted"), ("officers", "officer_added"))
 
 # Besides acceptance and readiness (design 4.2); not a `revoke` whose cause is a fault on paper.
@@ -319,6 +321,11 @@ def texts(value: object) -> tuple[str, ...] | None:
 def mapping(value: object) -> Object:
     """A JSON object; anything else is an empty one."""
     return value if isinstance(value, dict) else {}
+
+
+def an_object(value: object) -> Object | None:
+    """A JSON object and nothing else."""
+    return value if isinstance(value, dict) else None
 
 
 def listed(value: object) -> list[object] | None:
@@ -578,6 +585,14 @@ EVIDENCE: dict[str, dict[str, Callable[[object], object]]] = {
     "sample_drawn": {"seed": text, "states": texts, "by_unit": listed},
     "letter_issued": {"number": text, "kind": text, "unit": text, "matters": listed},
     "letter_answered": {"number": text},
+    "bulletin_published": {
+        "number": text,
+        "period": text,
+        "as_of": day,
+        "known_seq": whole,
+        "hash": text,
+        "document": an_object,
+    },
 }
 
 
@@ -882,6 +897,7 @@ class Audit:
         self.gates: dict[tuple[object, ...], Object] = {}
         self.letters: dict[str, str] = {}  # number -> unit, as long as it is not answered
         self.series: dict[tuple[str, int], int] = {}
+        self.bulletins: set[tuple[str, int | None]] = set()
         # The households.
         self.cases: dict[str, Case] = {}
 
@@ -1164,6 +1180,8 @@ class Audit:
                 self.issue_letter(event)
             case "letter_answered":
                 self.answer_letter(event)
+            case "bulletin_published":
+                self.publish_bulletin(event)
 
     def add_officer(self, event: Event) -> None:
         """Enter an officer into the register; without a person the login is the person."""
@@ -1286,6 +1304,34 @@ class Audit:
             if code not in self.cases:
                 self.fault("reference_unknown", event, f"函件所列 {show(code)} 不是已登记的户")
         self.letters[number] = str(event.evidence["unit"])
+
+    def publish_bulletin(self, event: Event) -> None:
+        """A frozen bulletin: numbered through its year without a gap, its figures as hashed.
+
+        One of each period and day, of a day that was not yet to come.
+        """
+        given, year = event.evidence, date.fromordinal(event.day).year
+        number, period, as_of = str(given["number"]), str(given["period"]), day(given["as_of"])
+        kept, known = mapping(given["document"]), whole(given["known_seq"])
+        wrong = []
+        count = self.series["bulletin", year] = self.series.get(("bulletin", year), 0) + 1
+        if not number.endswith(f"〔{year}〕{count}号"):
+            wrong.append(f"不是本年通报第 {count} 号")
+        form = json.dumps(kept, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(form.encode("utf-8", "replace")).hexdigest()
+        if digest != given["hash"] or kept.get("number") != number:
+            wrong.append("的数字与公布时的摘要不符")
+        if known is None or known >= event.seq:
+            wrong.append("所据的事件在公布之后")
+        if period not in BULLETIN_PERIODS:
+            wrong.append(f"的期间 {show(period)} 不明")
+        if as_of is None or as_of > event.day or day(kept.get("as_of")) != as_of:
+            wrong.append("的截止日尚未到，或与正文不同")
+        if (period, as_of) in self.bulletins:
+            wrong.append("的期间和截止日，此前已经公布过一次")
+        self.bulletins.add((period, as_of))
+        for words in wrong:
+            self.fault("evidence_malformed", event, f"{show(number)} {words}")
 
     def answer_letter(self, event: Event) -> None:
         """The slip of a letter, once, by its unit or the county office."""
