@@ -261,3 +261,9 @@ def days_left(left: object) -> str:
     if left < 0:
         return f"逾期 {-left} 天"
     return f"还有 {left} 天" if left else "今天到期"
+
+
+def few(values: object, most: int) -> str:
+    """The first of a list, and how many there are."""
+    found = [clean(one) for one in values] if isinstance(values, list) else []
+    return "、".join(found[:most]) + (f" 等 {len(found)}" if len(found) > most else "")
