@@ -747,7 +747,7 @@ def latest(*names: str) -> property:
     return property(clock_start)
 
 
-# Faults that so few histories happen upon are left to the safety walk, which goes everywhere: that
+# Faults that hardly any history happens upon are left to the safety walk, which goes everywhere: that
 # nothing suspends, that one winter's first heat stands for all, that any day's signature will do.
 SEEDED: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "the season counts from before the acceptance": lambda patch: patch.setattr(
@@ -777,4 +777,4 @@ def test_a_seeded_fault_is_found_by_the_histories(
     monkeypatch.setattr(Officers, "unguarded", True)
 
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(Officers, settings=fewer(100))
+        run_state_machine_as_test(Officers, settings=fewer(400))

@@ -73,6 +73,7 @@ def test_who_may_write_beside_the_households() -> None:
         ("samples", "sample_results"): {"auditor"},
         ("letters", "letter_issued"): {"system"},
         ("letters", "letter_answered"): FIELD,
+        ("bulletins", "bulletin_published"): COUNTY,
     }
 
 
