@@ -156,9 +156,8 @@ def first_heat_late(facts: CaseFacts, plan: Plan, season: Dated) -> bool:
 
 def cold_visits(facts: CaseFacts, plan: Plan, season: Dated) -> int:
     """How many visits within the season found it cold."""
-    limit = plan.rules.warm_temperature.value
     return sum(
-        season.first_day <= visit.on <= season.last_day and visit.temperature < limit
+        season.first_day <= visit.on <= season.last_day and not warm(visit, plan)
         for visit in facts.visits
     )
 

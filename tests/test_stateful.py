@@ -747,8 +747,8 @@ def latest(*names: str) -> property:
     return property(clock_start)
 
 
-# Faults that hardly any history happens upon are left to the safety walk, which goes everywhere: that
-# nothing suspends, that one winter's first heat stands for all, that any day's signature will do.
+# Faults that hardly any history happens upon are left to the safety walk, which goes everywhere:
+# that nothing suspends, that one winter's first heat stands for all, that any signature will do.
 SEEDED: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "the season counts from before the acceptance": lambda patch: patch.setattr(
         CaseFacts, "clock_start", latest("ready")

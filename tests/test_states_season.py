@@ -1143,3 +1143,71 @@ def test_earliest_is_exact(of: Plan, history: tuple[Life, date]) -> None:
             Trigger.PERMIT, question(facts, Trigger.PERMIT, found.earliest, of=of, actor=LI)
         )
         assert after.reasons == ()
+
+
+# What pages and reports say of a winter
+
+
+def one_winter() -> season.Dated:
+    (found,) = season.known_seasons(Life().to_stable().facts(), ONE_WINTER)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("today", "label"),
+    [
+        (FIRST_DAY - DAY, None),
+        (FIRST_DAY, "2024-2025"),
+        (LAST_DAY, "2024-2025"),
+        (LAST_DAY + DAY, None),
+    ],
+)
+def test_the_winter_that_runs_is_named_on_both_its_end_days(today: date, label: str | None) -> None:
+    assert season.winter(Life().to_stable().facts(), ONE_WINTER, today) == label
+
+
+@pytest.mark.parametrize(("heat", "late"), [(None, False), (3, False), (4, True)])
+def test_first_heat_is_late_past_the_grace_and_unknown_is_not_late(
+    heat: int | None, late: bool
+) -> None:
+    life = Life().to_stable()
+    if heat is not None:
+        life.heat(FIRST_DAY + heat * DAY)
+
+    assert season.first_heat_late(life.facts(), ONE_WINTER, one_winter()) is late
+
+
+@pytest.mark.parametrize(
+    ("on", "temperature", "cold"),
+    [
+        (FIRST_DAY - DAY, 10.0, 0),
+        (FIRST_DAY, 10.0, 1),
+        (LAST_DAY, 10.0, 1),
+        (LAST_DAY + DAY, 10.0, 0),
+        (FIRST_DAY, 16.4, 1),
+        (FIRST_DAY, 16.5, 0),
+    ],
+)
+def test_cold_visits_are_counted_within_the_winter(on: date, temperature: float, cold: int) -> None:
+    life = Life().to_stable()
+    life.visits(on, temperature=temperature)
+    life.visits(FIRST_DAY + DAY)
+
+    assert season.cold_visits(life.facts(), ONE_WINTER, one_winter()) == cold
+
+
+def test_what_keeps_the_heating_out_is_told_with_its_day_and_nothing_where_nothing_does() -> None:
+    life = Life().to_stable()
+    assert season.outage_open(life.facts(), ONE_WINTER) is None
+    life.visits(FIRST_DAY, temperature=10.0)
+    cold = season.outage_open(life.facts(), ONE_WINTER)
+    life.visits(FIRST_DAY + DAY)
+    warm = season.outage_open(life.facts(), ONE_WINTER)
+    life.fault(FIRST_DAY + 2 * DAY)
+    out = season.outage_open(life.facts(), ONE_WINTER)
+
+    assert cold is not None
+    assert cold[0] == FIRST_DAY
+    assert warm is None
+    assert out is not None
+    assert out[0] == FIRST_DAY + 2 * DAY
