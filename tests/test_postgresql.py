@@ -22,7 +22,18 @@ from sqlalchemy.engine import make_url
 import cli
 from states.errors import CaseError, StepRefused, UsageFault
 from states.vocabulary import FactKind, State, Trigger
-from workflow import audit, db, engine, journal, moving, postgresql, triggers, upgrade
+from workflow import (
+    audit,
+    db,
+    engine,
+    journal,
+    moving,
+    postgresql,
+    scheduler,
+    settings,
+    triggers,
+    upgrade,
+)
 from workflow.cases import Clocks
 from workflow.errors import BadFile, Conflict, JournalBroken
 from workflow.moving import Moved
@@ -498,3 +509,12 @@ def test_files_have_their_own_commands(place: County, capsys: pytest.CaptureFixt
 
     assert status == 2
     assert "只用于 SQLite" in capsys.readouterr().err
+
+
+def test_the_services_backup_of_a_server_is_the_servers_own(place: County) -> None:
+    given = settings.load(None, place.database.home, {})
+    now = county.noon(LATER)
+    room = scheduler.Room(place.database, given, lambda: now, lambda: False)
+    (job,) = (one for one in scheduler.jobs(given) if one.name == "backup")
+
+    assert "pg_dump" in job.run(room)
