@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from workflow.config import Day
     from workflow.db import Database
     from workflow.engine import Order
+    from workflow.operation import Server
     from workflow.settings import Settings
     from workflow.signing import Signer
 
@@ -272,10 +273,18 @@ class Desk:
         """
         from workflow import db
 
-        database = db.connect(self.url)
+        database = db.connect(self.url, limits=self.server().limits)
         if signs and self.login:
             database.unlock = cache(lambda: self.unlock(database))
         return database
+
+    def server(self) -> "Server":
+        """How a server is used, by the configuration file; a file's database does not ask it."""
+        from workflow import db, operation
+
+        if not db.is_server(self.url):
+            return operation.Server(environment=os.environ)
+        return operation.load(self.config, db.home_of(self.url), os.environ).server
 
     def unlock(self, database: "Database") -> "Signer | None":
         """What this officer signs with; asks for a passphrase if there is one."""

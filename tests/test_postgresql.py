@@ -37,6 +37,7 @@ from workflow import (
 from workflow.cases import Clocks
 from workflow.errors import BadFile, Conflict, JournalBroken
 from workflow.moving import Moved
+from workflow.operation import Limits
 
 pytestmark = pytest.mark.server
 HERE = Path(__file__).parent
@@ -282,14 +283,11 @@ def test_a_second_writer_waits_and_then_sees_what_the_first_did(place: County) -
     assert place.sql(steps) == [(1,)]
 
 
-def test_who_waits_in_vain_is_told_and_has_written_nothing(
-    place: County, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(db, "BUSY_SECONDS", 1)
-    hasty = db.connect(place.url)
+def test_who_waits_in_vain_is_told_and_has_written_nothing(place: County) -> None:
+    hasty = db.connect(place.url, limits=Limits(lock_seconds=1))
     before = county.every_row(place)
 
-    with place.database.transaction(), pytest.raises(Conflict, match="数据库忙"):
+    with place.database.transaction(), pytest.raises(Conflict, match="等了 1 秒"):
         engine.advance(hasty, county.confirm(CODE), "wang", county.noon(county.CONFIRMED))
 
     hasty.close()

@@ -10,7 +10,8 @@ from postoffice import configured
 from notifications.channels import DingTalk, Folder, Security, Smtp, WeCom
 from workflow import settings
 from workflow.errors import BadFile
-from workflow.settings import At, Quiet, SiteTask
+from workflow.settings import Quiet, SiteTask
+from workflow.toml_file import At
 
 EXAMPLE = Path(__file__).parent.parent / "docs" / "example" / "xianli.toml"
 SECRETS = {

@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from states.errors import CaseError, UsageFault
 from workflow import postgresql, sqlite
 from workflow.errors import BadFile, Conflict, JournalBroken, NotPermitted
+from workflow.operation import Limits
 from workflow.signing import Signer
 
 HEAD = "0003"
@@ -29,8 +30,9 @@ class Database:
     asked before the lock is taken: a person who types a passphrase keeps nobody waiting.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, busy_seconds: float = BUSY_SECONDS) -> None:
         self.engine = engine
+        self.busy_seconds = busy_seconds
         self.unlock: Callable[[], Signer | None] = lambda: None
 
     @property
@@ -51,13 +53,13 @@ class Database:
     @property
     def home(self) -> Path:
         """The folder where configuration and letters lie: beside the file, else where we stand."""
-        return Path() if self.shared else self.file.parent
+        return _home(self.engine.url)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A write transaction: all of it or nothing. Raises Conflict when it waited in vain."""
         signer = self.unlock()
-        with _errors_for_people(), self.engine.connect() as connection:
+        with self._errors_for_people(), self.engine.connect() as connection:
             connection = connection.execution_options(xianli_writes=True, xianli_signer=signer)
             with connection.begin():
                 yield connection
@@ -65,7 +67,7 @@ class Database:
     @contextmanager
     def rehearsal(self) -> Iterator[Connection]:
         """A write transaction that is always taken back, so that nothing of it is signed."""
-        with _errors_for_people(), self.engine.connect() as connection:
+        with self._errors_for_people(), self.engine.connect() as connection:
             connection = connection.execution_options(xianli_writes=True, xianli_rehearsal=True)
             with connection.begin() as begun:
                 yield connection
@@ -74,7 +76,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A read transaction that sees one state of the database."""
-        with _errors_for_people(), self.engine.connect() as connection, connection.begin():
+        with self._errors_for_people(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     def discard(self) -> None:
@@ -91,16 +93,15 @@ class Database:
         """Closes every connection, so that the file can be copied or moved."""
         self.engine.dispose()
 
-
-@contextmanager
-def _errors_for_people() -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        failure = _failure(str(error.orig), timed_out=_timed_out(error))
-        if failure is None:
-            raise
-        raise failure from error
+    @contextmanager
+    def _errors_for_people(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            failure = _failure(str(error.orig), self.busy_seconds, timed_out=_timed_out(error))
+            if failure is None:
+                raise
+            raise failure from error
 
 
 # What the drivers say, in part, and what it means. The first that fits counts.
@@ -156,11 +157,11 @@ _TOLD: tuple[tuple[tuple[str, ...], type[CaseError], str, str], ...] = (
 )
 
 
-def _failure(told: str, *, timed_out: bool) -> CaseError | None:
+def _failure(told: str, waited: float, *, timed_out: bool) -> CaseError | None:
     """What a person is told of a driver's error; None where it is a bug of ours."""
     if timed_out or "locked" in told or "busy" in told:
         return Conflict(
-            f"数据库忙：另有人正在写入，等了 {BUSY_SECONDS} 秒仍未轮到",
+            f"数据库忙：另有人正在写入，等了 {waited} 秒仍未轮到",
             remedy="稍后再试；没有写入任何内容",
         )
     for words, kind, message, remedy in _TOLD:
@@ -174,16 +175,20 @@ def _timed_out(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) in ("55P03", "57014", "40P01")
 
 
-def connect(url: str, *, new: bool = False, older: bool = False) -> Database:
+def connect(
+    url: str, *, new: bool = False, older: bool = False, limits: Limits | None = None
+) -> Database:
     """The database at this URL or file name; `new` makes it, otherwise it must exist.
 
-    `older` takes one of an earlier version too, for who brings it up to date. Raises UsageFault
+    `older` takes one of an earlier version too, for who brings it up to date; `limits` are for a
+    server. Raises UsageFault
     when it is not there (or, for `new`, is), BadFile when it is no database of ours, of another
     version, or out of reach.
     """
     address = _address(url)
     if address.get_backend_name() == "postgresql":
-        database = Database(postgresql.engine_of(address, BUSY_SECONDS))
+        held = limits or Limits()
+        database = Database(postgresql.engine_of(address, held), held.lock_seconds)
         place = address.render_as_string(hide_password=True)
         if new:
             _refuse_made(database, place)
@@ -200,7 +205,7 @@ def connect(url: str, *, new: bool = False, older: bool = False) -> Database:
             remedy="先建库：xianli init …；或用 --db 指明数据库",
             code="no_database",
         )
-    database = Database(sqlite.engine_of(target, BUSY_SECONDS))
+    database = Database(sqlite.engine_of(target, BUSY_SECONDS), BUSY_SECONDS)
     if not new:
         # Before any setting is made: a file that is not ours is not to be touched.
         _check_version(database, str(target), older=older)
@@ -212,6 +217,20 @@ def connect(url: str, *, new: bool = False, older: bool = False) -> Database:
 def file_of(url: str) -> Path:
     """The file that a database's address names. Raises UsageFault for a server's."""
     return _file(_address(url))
+
+
+def home_of(url: str) -> Path:
+    """`Database.home` of the database at this address, which need not be there."""
+    return _home(_address(url))
+
+
+def is_server(url: str) -> bool:
+    """Whether an address names a server's database, not a file."""
+    return _address(url).get_backend_name() == "postgresql"
+
+
+def _home(address: URL) -> Path:
+    return Path() if address.get_backend_name() == "postgresql" else _file(address).parent
 
 
 def _address(url: str) -> URL:

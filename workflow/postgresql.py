@@ -5,13 +5,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from states.errors import UsageFault
+from workflow.operation import Limits
 
 # One writer at a time, as on SQLite: the journal's numbers have no gaps.
 WRITERS = 0x5849414E4C49  # "XIANLI"
-# A command holds one connection, the scheduler two.
-POOL = 2
-CONNECT_SECONDS = 10
-STATEMENT_SECONDS = 600
 LOCAL = ("localhost", "127.0.0.1", "::1")
 # What a connection must answer to SHOW after it was set.
 SETTINGS = {
@@ -22,7 +19,7 @@ SETTINGS = {
 }
 
 
-def engine_of(url: URL, busy_seconds: int) -> Engine:
+def engine_of(url: URL, limits: Limits) -> Engine:
     """The engine on a server; the server's certificate is checked unless it is this computer.
 
     Raises UsageFault where the driver is not installed.
@@ -30,14 +27,14 @@ def engine_of(url: URL, busy_seconds: int) -> Engine:
     try:
         engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
-            pool_size=POOL,
+            pool_size=limits.pool,
             max_overflow=0,
             pool_pre_ping=True,
             connect_args={
-                "connect_timeout": CONNECT_SECONDS,
+                "connect_timeout": limits.connect_seconds,
                 "application_name": "xianli",
-                "options": f"-c lock_timeout={busy_seconds}s "
-                f"-c statement_timeout={STATEMENT_SECONDS}s "
+                "options": f"-c lock_timeout={limits.lock_seconds}s "
+                f"-c statement_timeout={limits.statement_seconds}s "
                 "-c idle_in_transaction_session_timeout=600s",
                 **encryption(url),
             },

@@ -40,7 +40,8 @@ from workflow.db import Database
 from workflow.errors import Conflict, JournalBroken
 from workflow.models import JobRow, LeaseRow
 from workflow.outbox import Clock, Queue
-from workflow.settings import At, Settings
+from workflow.settings import Settings
+from workflow.toml_file import At
 
 LEASE = timedelta(seconds=30)
 BEAT = timedelta(seconds=5)

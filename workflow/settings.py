@@ -7,7 +7,6 @@ to the folder `outbox` beside the database.
 
 import re
 import ssl
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time
@@ -18,18 +17,15 @@ from sqlalchemy import Connection
 
 from notifications.channels import Channel, DingTalk, Folder, Security, Smtp, WeCom
 from states.workdays import SHANGHAI
-from workflow import register
-from workflow.errors import BadFile
+from workflow import operation, register, toml_file
+from workflow.operation import Server
+from workflow.toml_file import TIME, At, Reader, Table, refuse
 
-FILE_NAME = "xianli.toml"
 FOLDER = "outbox"
 BACKUPS = "backups"
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 PORTS = {Security.STARTTLS: 587, Security.SSL: 465, Security.NONE: 25}
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _EMAIL = re.compile(r"[!-?A-~]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
-_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
-Table = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +41,6 @@ class Quiet:
         if self.start < self.end:
             return self.start <= clock < self.end
         return clock >= self.start or clock < self.end
-
-
-@dataclass(frozen=True, slots=True)
-class At:
-    """A time of the county's day, every day or on one day of the week (`mon` … `sun`)."""
-
-    hour: int
-    minute: int
-    weekday: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +90,7 @@ class Settings:
     units: Mapping[str, str]
     times: Times
     site: SiteTask | None = None
+    server: Server = field(default_factory=Server)
 
     def check_names(self, connection: Connection) -> None:
         """Raises BadFile for people and units that the database does not know."""
@@ -120,7 +108,7 @@ class Settings:
             for name in self.units
             if plan.unit(name) is None
         ]
-        _refuse(self.file, faults)
+        refuse(self.file, faults)
 
 
 def load(file: Path | None, home: Path, environment: Mapping[str, str]) -> Settings:
@@ -128,123 +116,16 @@ def load(file: Path | None, home: Path, environment: Mapping[str, str]) -> Setti
 
     Raises BadFile with every fault: key, what is wrong, what to do.
     """
-    beside = home.resolve()
-    if file is None:
-        file = beside / FILE_NAME
-        if not file.exists():
-            return _settings(_Reader({}, beside, environment), None)
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise BadFile(
-            f"读不到配置文件：{error.strerror}",
-            place=str(file),
-            remedy="核对 --config 或 XIANLI_CONFIG 写的路径",
-        ) from error
-    except UnicodeDecodeError as error:
-        raise BadFile("配置文件不是 UTF-8 文本", place=str(file), remedy="另存为 UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise BadFile(
-            f"配置文件不是 TOML：{error}",
-            place=str(file),
-            remedy="照 docs/example/xianli.toml 改正这一处",
-        ) from error
-    reader = _Reader(document, file.resolve().parent, environment)
-    found = _settings(reader, file)
-    _refuse(file, reader.faults)
-    return found
+    found = toml_file.found(file, home)
+    if found is None:
+        return _settings(Reader({}, home.resolve(), environment), None)
+    reader = Reader(toml_file.read(found), found.resolve().parent, environment)
+    told = _settings(reader, found)
+    refuse(found, reader.faults)
+    return told
 
 
-def _refuse(file: Path, faults: Collection[str]) -> None:
-    if faults:
-        raise BadFile(
-            f"配置文件有 {len(faults)} 处要改：" + "".join(f"\n  - {one}" for one in faults),
-            place=str(file),
-            remedy="改好后再运行；写法见 docs/example/xianli.toml",
-            code="settings",
-        )
-
-
-@dataclass
-class _Reader:
-    """Takes keys out of the file's tables one by one, and keeps what is wrong with them.
-
-    A key that is wrong answers its default, so that reading goes on to the next.
-    """
-
-    document: Table
-    beside: Path
-    environment: Mapping[str, str]
-    faults: list[str] = field(default_factory=list)
-
-    def fault(self, place: str, told: str) -> None:
-        self.faults.append(f"{place}：{told}")
-
-    def table(self, parent: Table, place: str, key: str | None = None) -> Table:
-        """A section; `key` where a name of people's own choice may hold a dot."""
-        value = parent.pop(key or place.rpartition(".")[2], {})
-        if isinstance(value, dict):
-            return dict(value)
-        self.fault(place, f"应是一节，写作 [{place}]")
-        return {}
-
-    def text(self, table: Table, place: str, *, needed: bool = False) -> str | None:
-        key = place.rpartition(".")[2]
-        value = table.pop(key, None)
-        if isinstance(value, str) and value.strip():
-            return value.strip()
-        if value is not None:
-            self.fault(place, '应是不空的文字，写在引号里，例如 "…"')
-        elif needed:
-            self.fault(place, "缺少这一项，请补上")
-        return None
-
-    def flag(self, table: Table, place: str) -> bool:
-        value = table.pop(place.rpartition(".")[2], False)
-        if isinstance(value, bool):
-            return value
-        self.fault(place, "应是 true 或 false")
-        return False
-
-    def number(self, table: Table, place: str, default: int, most: int) -> int:
-        value = table.pop(place.rpartition(".")[2], default)
-        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most:
-            return value
-        self.fault(place, f"应是 1 到 {most} 的整数")
-        return default
-
-    def secret(self, table: Table, place: str, *, needed: bool = False) -> str | None:
-        """What the environment variable that this key names holds."""
-        name = self.text(table, place, needed=needed)
-        if name is None:
-            return None
-        value = self.environment.get(name)
-        if not value:
-            self.fault(place, f"环境变量 {name} 没有设置；启动前设好，不要写进本文件")
-        return value or None
-
-    def at(self, table: Table, place: str, default: At, *, weekly: bool = False) -> At:
-        value = table.pop(place.rpartition(".")[2], None)
-        if value is None:
-            return default
-        day, _, clock = value.rpartition(" ") if isinstance(value, str) else ("", "", "")
-        found = _TIME.fullmatch(clock)
-        if found and (day in WEEKDAYS if weekly else day == ""):
-            return At(int(found[1]), int(found[2]), day or None)
-        self.fault(place, '应写作 "mon 09:00"（mon…sun）' if weekly else '应写作 "07:30"')
-        return default
-
-    def rest(self, table: Table, place: str) -> None:
-        """What is left in a table is not known here."""
-        for key in table:
-            where = f"{place}.{key}" if place else key
-            if key in ("password", "secret", "url"):
-                self.fault(where, f"密码和地址不写进文件；用 {key}_env 写出环境变量的名字")
-            else:
-                self.fault(where, "没有这一项；核对拼写")
-
-
-def _settings(reader: _Reader, file: Path | None) -> Settings:
+def _settings(reader: Reader, file: Path | None) -> Settings:
     document = dict(reader.document)
     delivery = reader.table(document, "delivery")
     quiet, drill = _quiet(reader, delivery), reader.flag(delivery, "delivery.drill")
@@ -254,18 +135,20 @@ def _settings(reader: _Reader, file: Path | None) -> Settings:
     units = _units(reader, reader.table(document, "units"), channels)
     times = _times(reader, reader.table(document, "scheduler"))
     site = _site(reader, document)
+    server = operation.server(reader, document)
+    operation.log(reader, document)
     reader.rest(document, "")
     outbox = channels["outbox"]
     assert isinstance(outbox, Folder)
-    return Settings(file, quiet, drill, outbox, channels, people, units, times, site)
+    return Settings(file, quiet, drill, outbox, channels, people, units, times, site, server)
 
 
-def _quiet(reader: _Reader, delivery: Table) -> Quiet | None:
+def _quiet(reader: Reader, delivery: Table) -> Quiet | None:
     value = delivery.pop("quiet", ["21:00", "07:00"])
     if value == []:
         return None
     hours = (
-        [_TIME.fullmatch(one) for one in value if isinstance(one, str)]
+        [TIME.fullmatch(one) for one in value if isinstance(one, str)]
         if (isinstance(value, list) and len(value) == 2)
         else []
     )
@@ -276,7 +159,7 @@ def _quiet(reader: _Reader, delivery: Table) -> Quiet | None:
     return None
 
 
-def _channels(reader: _Reader, table: Table) -> dict[str, Channel]:
+def _channels(reader: Reader, table: Table) -> dict[str, Channel]:
     outbox = reader.table(table, "channels.outbox")
     folder = reader.text(outbox, "channels.outbox.folder") or FOLDER
     reader.rest(outbox, "channels.outbox")
@@ -299,7 +182,7 @@ def _channels(reader: _Reader, table: Table) -> dict[str, Channel]:
     return found
 
 
-def _address(reader: _Reader, robot: Table, place: str) -> str:
+def _address(reader: Reader, robot: Table, place: str) -> str:
     url = reader.secret(robot, place, needed=True) or ""
     parts = urlsplit(url)
     sound = parts.scheme in ("http", "https") and parts.hostname and re.fullmatch(r"[!-~]+", url)
@@ -309,7 +192,7 @@ def _address(reader: _Reader, robot: Table, place: str) -> str:
     return url
 
 
-def _smtp(reader: _Reader, table: Table) -> Smtp:
+def _smtp(reader: Reader, table: Table) -> Smtp:
     place = "channels.smtp"
     host = reader.text(table, f"{place}.host", needed=True) or ""
     security = _security(reader, table)
@@ -327,7 +210,7 @@ def _smtp(reader: _Reader, table: Table) -> Smtp:
     return Smtp(host, port, security, sender, sender_name, user, password, ca_file)
 
 
-def _security(reader: _Reader, table: Table) -> Security:
+def _security(reader: Reader, table: Table) -> Security:
     value = reader.text(table, "channels.smtp.security") or Security.STARTTLS
     if value in list(Security):
         return Security(value)
@@ -335,7 +218,7 @@ def _security(reader: _Reader, table: Table) -> Security:
     return Security.STARTTLS
 
 
-def _ca_file(reader: _Reader, table: Table) -> Path | None:
+def _ca_file(reader: Reader, table: Table) -> Path | None:
     name = reader.text(table, "channels.smtp.ca_file")
     if name is None:
         return None
@@ -347,13 +230,13 @@ def _ca_file(reader: _Reader, table: Table) -> Path | None:
     return path
 
 
-def _known(reader: _Reader, name: str | None, place: str, channels: Collection[str]) -> str | None:
+def _known(reader: Reader, name: str | None, place: str, channels: Collection[str]) -> str | None:
     if name is not None and name not in channels:
         reader.fault(place, f"没有配置通道“{name}”；可用：{'、'.join(channels)}")
     return name
 
 
-def _people(reader: _Reader, table: Table, channels: Mapping[str, Channel]) -> Mapping[str, Reach]:
+def _people(reader: Reader, table: Table, channels: Mapping[str, Channel]) -> Mapping[str, Reach]:
     found = {}
     for name in list(table):
         place = f"people.{name}"
@@ -373,7 +256,7 @@ def _people(reader: _Reader, table: Table, channels: Mapping[str, Channel]) -> M
     return found
 
 
-def _units(reader: _Reader, table: Table, channels: Mapping[str, Channel]) -> Mapping[str, str]:
+def _units(reader: Reader, table: Table, channels: Mapping[str, Channel]) -> Mapping[str, str]:
     found = {}
     for name in list(table):
         place = f"units.{name}"
@@ -388,7 +271,7 @@ def _units(reader: _Reader, table: Table, channels: Mapping[str, Channel]) -> Ma
     return found
 
 
-def _site(reader: _Reader, document: Table) -> SiteTask | None:
+def _site(reader: Reader, document: Table) -> SiteTask | None:
     if "site" not in document:
         return None
     table = reader.table(document, "site")
@@ -398,7 +281,7 @@ def _site(reader: _Reader, document: Table) -> SiteTask | None:
     return SiteTask(reader.beside / folder, at)
 
 
-def _times(reader: _Reader, table: Table) -> Times:
+def _times(reader: Reader, table: Table) -> Times:
     found = Times(
         sweep=reader.at(table, "scheduler.sweep", At(7, 30)),
         forecast=reader.at(table, "scheduler.forecast", At(7, 40)),
