@@ -2,8 +2,8 @@
 
 `Hand` looks at what a piece of work changed in one database and writes just that into another, in
 one transaction of the same durability, by the driver alone: `sqlite3`, or `psycopg` with its
-pipeline and COPY. Tables and indices are the same; the triggers, which are ours, are taken away from
-the copy. At the end both databases hold the same rows, and `differences` proves it.
+pipeline and COPY. Tables and indices are the same; the triggers, which are ours, are taken away
+from the copy. At the end both databases hold the same rows, and `differences` proves it.
 """
 
 import sqlite3

@@ -19,7 +19,18 @@ from sqlalchemy import insert
 from states import evidence as keys
 from states.identity import PersonalData, check_digit
 from states.plan import Plan, Task, Unit
-from states.vocabulary import Area, Facility, FactKind, Kind, Path, Quota, Role, State, Supply, Trigger
+from states.vocabulary import (
+    Area,
+    Facility,
+    FactKind,
+    Kind,
+    Path,
+    Quota,
+    Role,
+    State,
+    Supply,
+    Trigger,
+)
 from workflow import attachments, db, journal, setup
 from workflow import register as registers
 from workflow.attachments import File
@@ -67,10 +78,12 @@ def found(url: str, folder: FilePath, size: int) -> Database:
     with database.transaction() as connection:
         plan = registers.plan_in_force(connection)
         pen = Pen(connection, registers.writer(connection, COUNTY), now, plan.hash)
-        for login, role, unit in officers(plan):
-            registers.add_officer(pen, registers.Officer(login, "经办", login, role, unit, True))
+        for login, role, code in officers(plan):
+            registers.add_officer(pen, registers.Officer(login, "经办", login, role, code, True))
         paths = {task.path for unit in plan.units for task in unit.tasks}
-        registers.import_catalogue(pen, [Model(MODEL, "晋暖", path, "A1") for path in sorted(paths)])
+        registers.import_catalogue(
+            pen, [Model(MODEL, "晋暖", path, "A1") for path in sorted(paths)]
+        )
         certificate = File("通电证明.pdf", b"%PDF-1.4 a certificate")
         attachments.keep(connection, [certificate])
         for unit in plan.units:
@@ -315,9 +328,7 @@ def _pairs(**given: object) -> list[tuple[str, str]]:
     ]
 
 
-def batches(
-    cases: Sequence[Case], stage: Stage, plan: Plan
-) -> Iterator[tuple[str, list[Order]]]:
+def batches(cases: Sequence[Case], stage: Stage, plan: Plan) -> Iterator[tuple[str, list[Order]]]:
     """The orders of one stage by who gives them, as many at a time as make a batch."""
     mine: dict[str, list[Case]] = {}
     for case in cases:
@@ -325,4 +336,3 @@ def batches(
     for login, theirs in mine.items():
         for start in range(0, len(theirs), CHUNK):
             yield login, [order(case, stage, plan) for case in theirs[start : start + CHUNK]]
-

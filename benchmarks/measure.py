@@ -1,8 +1,8 @@
-"""What every workload is measured with: the clocks, the figure it answers, JSON lines and the table.
+"""What every workload is measured with: the clocks, the figure it answers, JSON lines, the table.
 
 Ours, the floor and the peers do the same work in turns within one run, and what is told is medians
-and their ratios. Wall time is what a user waits; processor time is told beside it, for it holds on a
-machine that others use at the same time. What a server spends is in the wall time only.
+and their ratios. Wall time is what a user waits; processor time is told beside it, for it holds on
+a machine that others use at the same time. What a server spends is in the wall time only.
 """
 
 import importlib.metadata
@@ -160,9 +160,7 @@ def _commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def apart(
-    work: Callable[Asked, Answer], *given: Asked.args, **named: Asked.kwargs
-) -> Answer:
+def apart(work: Callable[Asked, Answer], *given: Asked.args, **named: Asked.kwargs) -> Answer:
     """Does some work in a new process, so that memory and imports are its own alone."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(work, *given, **named).result()

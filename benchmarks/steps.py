@@ -1,8 +1,8 @@
 """W1, a single durable step, and W2, many at once: the lives of households through the engine.
 
 Every household takes its five steps and the four facts of the winter that the permission rests on,
-each with all its evidence, and files at the acceptance. After each transaction of ours the same rows
-are written by hand into a copy, so both are measured in turns, and both end alike.
+each with all its evidence, and files at the acceptance. After each transaction of ours the same
+rows are written by hand into a copy, so both are measured in turns, and both end alike.
 """
 
 import shutil
@@ -111,14 +111,12 @@ def single_on_server(folder: Path, size: int, lives: int) -> Figure:
 
 
 def _single(race: Race, variant: str, cases: Sequence[Case], lives: int, plan: Plan) -> Figure:
-    # The first life warms caches and prepared statements on both sides, and does not count.
-    for number, life in enumerate((cases[:1], cases[1 : lives + 1])):
-        for stage in counties.STAGES:
-            for case in life:
-                order = counties.order(case, stage, plan)
-                race.run(stage, stage.who(case), [order], single=True)
-        if number == 0:
-            race.ours, race.floor = {}, {}
+    for stage in counties.STAGES:
+        for case in cases[: lives + 1]:
+            order = counties.order(case, stage, plan)
+            race.run(stage, stage.who(case), [order], single=True)
+        # The first household warms caches and statements on both sides, and does not count.
+        del race.ours[stage].took[0], race.floor[stage].took[0]
     race.finish()
     ours, floor = race.ours, race.floor
     every = Clock([took for clock in ours.values() for took in clock.took])
