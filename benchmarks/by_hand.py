@@ -196,6 +196,15 @@ class SqliteHand(Hand):
         other = f"SELECT * FROM main.{table} EXCEPT SELECT * FROM hand.{table} LIMIT 1"
         return len(counts) > 1 or self._source.execute(other).fetchone() is not None
 
+    def everything(self) -> Changes:
+        """All the rows that the target does not have yet, for a source that only grew."""
+        found = {}
+        for table, columns in self._columns.items():
+            [(last,)] = self._target.execute(f"SELECT MAX(rowid) FROM {table}").fetchall()
+            query = f"SELECT {', '.join(columns)} FROM {table} WHERE rowid > ?"
+            found[table] = Change(columns, self._source.execute(query, (last or 0,)).fetchall())
+        return {table: change for table, change in found.items() if _any(change)}
+
     def close(self) -> None:
         self._source.close()
         self._target.close()

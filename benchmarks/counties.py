@@ -189,20 +189,18 @@ def add(database: Database, size: int) -> list[Case]:
 
 def _register(desk: Desk, plan: Plan, which: range, numbers: dict[str, int]) -> Iterator[Case]:
     papers: list[dict[str, object]] = []
-    known_by: list[dict[str, object]] = []
+    keys_: list[dict[str, object]] = []
     for row in households(plan, which.start, which.stop):
         numbers[row.unit] = numbers.get(row.unit, 0) + 1
         code = f"{row.unit}-{numbers[row.unit]:04d}"
-        papers.append(_paper(code, row.personal))
-        for kind, value in (("meter", row.personal.meter), ("id_number", row.personal.id_number)):
-            if value:
-                known_by.append({"kind": kind, "value": value, "case_code": code})
+        papers.append(paper(code, row.personal))
+        keys_ += known_by(code, row.personal)
         desk.pen.know(f"case:{code}", Head())
         desk.put(_registered(desk, code, row, str(papers[-1]["digest"])))
         yield Case(code, row.unit, row.path, row.kind, row.area)
     desk.finish()
     desk.connection.execute(insert(_PERSONAL), papers)
-    desk.connection.execute(insert(_KEY), known_by)
+    desk.connection.execute(insert(_KEY), keys_)
 
 
 def _registered(desk: Desk, code: str, row: LedgerRow, digest: str) -> Draft:
@@ -227,7 +225,17 @@ def _registered(desk: Desk, code: str, row: LedgerRow, digest: str) -> Draft:
     )
 
 
-def _paper(code: str, personal: PersonalData) -> dict[str, object]:
+def known_by(code: str, personal: PersonalData) -> list[dict[str, object]]:
+    """The rows of its meter and its ID."""
+    return [
+        {"kind": kind, "value": value, "case_code": code}
+        for kind, value in (("meter", personal.meter), ("id_number", personal.id_number))
+        if value
+    ]
+
+
+def paper(code: str, personal: PersonalData) -> dict[str, object]:
+    """The row of its personal data, with the salted digest that its first event commits to."""
     data = {entry.name: getattr(personal, entry.name) for entry in fields(PersonalData)}
     salt = secrets.token_hex(16)
     digest = journal.digest(journal.canonical({"salt": salt, **data}))

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import imports
 import measure
 import steps
+import verifying
 from measure import Figure
 
 
@@ -53,7 +55,24 @@ def w2(asked: Asked) -> Iterator[Figure]:
         yield measure.apart(steps.bulk, asked.place(f"w2-{size}"), size, reps)
 
 
-WORKLOADS: Mapping[str, Callable[[Asked], Iterator[Figure]]] = {"W1": w1, "W2": w2}
+def w4(asked: Asked) -> Iterator[Figure]:
+    """Verifying a journal."""
+    for events in asked.at(100_000, 1_000_000, small=200):
+        yield verifying.measure(asked.place(f"w4-{events}"), events, asked.reps)
+
+
+def w5(asked: Asked) -> Iterator[Figure]:
+    """A workbook coming in."""
+    for rows in asked.at(3966, 100_000, small=40):
+        yield imports.measure(asked.place(f"w5-{rows}"), rows, asked.reps)
+
+
+WORKLOADS: Mapping[str, Callable[[Asked], Iterator[Figure]]] = {
+    "W1": w1,
+    "W2": w2,
+    "W4": w4,
+    "W5": w5,
+}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ rows are written by hand into a copy, so both are measured in turns, and both en
 
 import shutil
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import by_hand
@@ -42,12 +43,8 @@ class Race:
         with ours.running():
             if single:
                 engine.advance(self._database, orders[0], login, now)
-                answers = []
             else:
-                answers = engine.carry_out(self._database, orders, login, now)
-        refused = [one for one in answers if not isinstance(one, Receipt)]
-        if refused:
-            raise SystemExit(f"refused: {refused[0]}")
+                carry_out(self._database, orders, login, stage.day)
         changes = self._hand.changes(before, self._hand.look(codes, hashes), seq)
         with floor.running():
             self._hand.write(changes)
@@ -62,6 +59,14 @@ class Race:
         self._database.close()
 
 
+def carry_out(database: Database, orders: Sequence[Order], login: str, day: date) -> None:
+    """One batch. Raises SystemExit when an order was refused."""
+    answers = engine.carry_out(database, orders, login, journal.noon(day))
+    refused = [answer for answer in answers if not isinstance(answer, Receipt)]
+    if refused:
+        raise SystemExit(f"refused: {refused[0]}")
+
+
 def verify(database: Database) -> int:
     """How many events `audit verify` finds in order. Raises SystemExit when it finds anything."""
     with database.reading() as connection:
@@ -71,10 +76,10 @@ def verify(database: Database) -> int:
     return found.events
 
 
-def county(folder: Path, size: int) -> tuple[Database, list[Case], Plan]:
-    """A county's file with its households registered."""
+def county(folder: Path, size: int, room: int = 0) -> tuple[Database, list[Case], Plan]:
+    """A county's file with its households registered, and room in its annex for as many as that."""
     folder.mkdir(parents=True, exist_ok=True)
-    database = counties.found(str(folder / "county.db"), folder, size)
+    database = counties.found(str(folder / "county.db"), folder, max(size, room))
     cases = counties.add(database, size)
     with database.reading() as connection:
         return database, cases, register.plan_in_force(connection)

@@ -1,0 +1,100 @@
+"""W4: `audit verify` beside reading the journal's rows in order, hashing them, comparing chains.
+
+Both run in processes of their own, in turns, so that the peaks of memory are their own too.
+"""
+
+import hashlib
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import counties
+import multiply
+import steps
+from measure import FLOOR, OURS, Clock, Figure, Took, apart, peak
+
+from workflow import audit, db, register
+
+# Households that live their life through the engine before they are multiplied.
+FEW = 400
+# One event for the registration, nine for the life.
+EVENTS = 1 + len(counties.STAGES)
+
+
+def lives(folder: Path, size: int) -> Path:
+    """A county whose households all went through their whole life: ten events each."""
+    few = min(size, FEW)
+    database, cases, plan = steps.county(folder / "few", few, room=size)
+    for stage in counties.STAGES:
+        for login, orders in counties.batches(cases, stage, plan):
+            steps.carry_out(database, orders, login, stage.day)
+    return _multiplied(database, folder, size)
+
+
+def registered(folder: Path, size: int) -> Path:
+    """A county whose households have only been registered."""
+    database, _, _ = steps.county(folder / "few", min(size, FEW), room=size)
+    return _multiplied(database, folder, size)
+
+
+def _multiplied(database: db.Database, folder: Path, size: int) -> Path:
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+    database.close()
+    multiply.multiply(database.file, folder / "county.db", size, plan)
+    return folder / "county.db"
+
+
+def by_hand(file: Path) -> Took:
+    """The floor: one query, a SHA-256 and a comparison for each row."""
+    clock = Clock()
+    with clock.running(), closing(sqlite3.connect(file)) as connection:
+        heads: dict[str, tuple[int, str | None]] = {}
+        query = "SELECT stream, version, previous, hash, body FROM journal ORDER BY seq"
+        for stream, version, previous, hash_, body in connection.execute(query):
+            before, head = heads.get(stream, (0, None))
+            if hashlib.sha256(body).hexdigest() != hash_ or (version, previous) != (
+                before + 1,
+                head,
+            ):
+                raise SystemExit(f"the journal is broken in {stream}")
+            heads[stream] = (version, hash_)
+    return clock.took[0]
+
+
+def ours(file: Path) -> tuple[Took, int, int]:
+    """What it took, how many events there were, and the peak of memory."""
+    clock = Clock()
+    database = db.connect(str(file))
+    with clock.running(), database.reading() as connection:
+        found = audit.verification(connection)
+    if not found.verified:
+        raise SystemExit(f"does not verify: {found.findings[:3]}")
+    return clock.took[0], found.events, peak()
+
+
+def measure(folder: Path, events: int, reps: int) -> Figure:
+    """A journal of about so many events, verified again and again."""
+    file = apart(lives, folder, events // EVENTS)
+    hand, audited = Clock(), Clock()
+    found = peak_mib = 0
+    for _ in range(reps):
+        hand.took.append(apart(by_hand, file))
+        took, found, peak_mib = apart(ours, file)
+        audited.took.append(took)
+    return Figure(
+        "W4",
+        "SQLite",
+        found,
+        "event",
+        found,
+        {OURS: audited.median(), FLOOR: hand.median()},
+        peak_mib,
+        verified=True,
+        more={"households": events // EVENTS, "reps": reps, "file_mib": size_of(file)},
+    )
+
+
+def size_of(file: Path) -> int:
+    """The file's size in MiB."""
+    return file.stat().st_size // (1024 * 1024)
