@@ -30,6 +30,10 @@ TABLES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "notice": (("key",), "case_code"),
     "attachment": (("sha256",), ""),
 }
+_DUE = (
+    "UPDATE deadline SET next_rung_on = ? WHERE next_rung_on <= ?"
+    " RETURNING case_code, name, unit, due_on"
+)
 _PART = 500
 # Rows from which on COPY is quicker than a statement each.
 _COPY_FROM = 50
@@ -171,8 +175,19 @@ class SqliteHand(Hand):
         return int(seq)
 
     def write(self, changes: Changes) -> None:
+        self._target.execute("BEGIN IMMEDIATE")
+        self._put(changes)
+        self._target.execute("COMMIT")
+
+    def sweep(self, next_on: str, today: str, changes: Changes) -> None:
+        """Finds and moves in one statement what is due, and writes the rest as `write` does."""
+        self._target.execute("BEGIN IMMEDIATE")
+        self._target.execute(_DUE, (next_on, today)).fetchall()
+        self._put(changes)
+        self._target.execute("COMMIT")
+
+    def _put(self, changes: Changes) -> None:
         target = self._target
-        target.execute("BEGIN IMMEDIATE")
         for table, change in changes.items():
             insert, delete, update = _statements(table, change, "?")
             if change.deleted:
@@ -181,7 +196,6 @@ class SqliteHand(Hand):
                 target.executemany(insert, change.inserted)
             if change.updated:
                 target.executemany(update, change.updated)
-        target.execute("COMMIT")
 
     def differences(self) -> list[str]:
         [(file,)] = self._target.execute("SELECT file FROM pragma_database_list").fetchall()

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import imports
 import measure
+import reading
 import steps
+import sweeping
 import verifying
 from measure import Figure
 
@@ -55,6 +57,12 @@ def w2(asked: Asked) -> Iterator[Figure]:
         yield measure.apart(steps.bulk, asked.place(f"w2-{size}"), size, reps)
 
 
+def w3(asked: Asked) -> Iterator[Figure]:
+    """The sweep, with one in a hundred due and with nothing new."""
+    for size in asked.at(3966, 100_000, 1_000_000, small=200):
+        yield from sweeping.measure(asked.place(f"w3-{size}"), size, asked.reps)
+
+
 def w4(asked: Asked) -> Iterator[Figure]:
     """Verifying a journal."""
     for events in asked.at(100_000, 1_000_000, small=200):
@@ -67,11 +75,26 @@ def w5(asked: Asked) -> Iterator[Figure]:
         yield imports.measure(asked.place(f"w5-{rows}"), rows, asked.reps)
 
 
+def w8(asked: Asked) -> Iterator[Figure]:
+    """The county on a past day."""
+    for size in asked.at(3966, 100_000, small=40):
+        yield reading.as_of(asked.place(f"w8-{size}"), size, asked.reps)
+
+
+def w9(asked: Asked) -> Iterator[Figure]:
+    """What a big county takes of disk and memory."""
+    for size in asked.at(1_000_000, small=200):
+        yield from reading.large(asked.place(f"w9-{size}"), size)
+
+
 WORKLOADS: Mapping[str, Callable[[Asked], Iterator[Figure]]] = {
     "W1": w1,
     "W2": w2,
+    "W3": w3,
     "W4": w4,
     "W5": w5,
+    "W8": w8,
+    "W9": w9,
 }
 
 
