@@ -535,10 +535,10 @@ def plan() -> None:
 @pass_desk
 def plan_show(desk: Desk) -> None:
     """显示生效的计划：阶段、责任单位和任务、规则参数及是否核实、采暖季。"""
-    from workflow import answers, register
+    from workflow import answers_county, register
 
     with desk.database().reading() as connection:
-        document = answers.plan(register.plan_in_force(connection))
+        document = answers_county.plan(register.plan_in_force(connection))
     desk.answer(document, lambda screen: screen.plan(document))
 
 
@@ -547,9 +547,9 @@ def plan_show(desk: Desk) -> None:
 @pass_desk
 def plan_check(desk: Desk, file: str) -> None:
     """检查计划文件 FILE 是否完整、前后一致；不写入任何内容。"""
-    from workflow import answers, config
+    from workflow import answers_county, config
 
-    document = answers.plan(config.load_plan(file))
+    document = answers_county.plan(config.load_plan(file))
     desk.answer(document, lambda screen: f"计划没有问题\n\n{screen.plan(document)}")
 
 
@@ -567,7 +567,7 @@ def plan_revise(
     涉及采暖季和核实的修订须两人：一人提出，另一人用同一文件复核。放宽要求的修订一律不行。
     """
     from states import evidence
-    from workflow import answers, config, register, revision
+    from workflow import answers_county, config, register, revision
 
     new = config.load_plan(file)
     database = desk.database()
@@ -583,7 +583,7 @@ def plan_revise(
         today = desk.day(database).today
         with database.reading() as connection:
             found = revision.examine(connection, new, today)
-    document = answers.revision(found, apply=apply_, revised=revised)
+    document = answers_county.revision(found, apply=apply_, revised=revised)
     desk.answer(document, lambda screen: screen.revision(document))
     if found.refused:
         raise click.exceptions.Exit(1)
@@ -643,7 +643,7 @@ def plan_diagram(
 @pass_desk
 def plan_schedule(desk: Desk, unit: str | None, as_of: date | None) -> None:
     """倒排工期：各责任单位每个环节按月应完成多少户，今天应完成多少、落后多少。"""
-    from workflow import answers, register
+    from workflow import answers_county, register
     from workflow import progress as progresses
 
     database = desk.database()
@@ -651,7 +651,7 @@ def plan_schedule(desk: Desk, unit: str | None, as_of: date | None) -> None:
     units = _visible(desk.reader(database), _units(desk, database, unit))
     with database.reading() as connection:
         found = register.plan_in_force(connection)
-        document = answers.progress(
+        document = answers_county.progress(
             progresses.progress(connection, found, clocks, units),
             found,
             drill=register.is_drill(connection),
@@ -677,7 +677,7 @@ def calendar_import(desk: Desk, file: Path, attach: Sequence[Path], dry_run: boo
 
     FILE 是 TOML 文本，写法见 docs/example/holidays-2027.toml。同一年再录一次即为更改。
     """
-    from workflow import answers, holidays
+    from workflow import answers_county, holidays
 
     database = desk.database()
     found = holidays.import_file(
@@ -688,7 +688,7 @@ def calendar_import(desk: Desk, file: Path, attach: Sequence[Path], dry_run: boo
         now=desk.instant(database),
         dry_run=dry_run,
     )
-    document = answers.holidays_entered(found)
+    document = answers_county.holidays_entered(found)
     desk.answer(document, lambda screen: screen.holidays_entered(document))
 
 
@@ -696,13 +696,13 @@ def calendar_import(desk: Desk, file: Path, attach: Sequence[Path], dry_run: boo
 @pass_desk
 def calendar_list(desk: Desk) -> None:
     """列出已知哪些年的节假日、来源，各阶段每月的工作日数。"""
-    from workflow import answers, holidays, register
+    from workflow import answers_county, holidays, register
 
     database = desk.database()
     day = desk.day(database)
     with database.reading() as connection:
         plan = register.plan_in_force(connection)
-        document = answers.calendar(holidays.known(connection, plan, day.today))
+        document = answers_county.calendar(holidays.known(connection, plan, day.today))
     desk.answer(document, lambda screen: screen.calendar(document))
 
 
@@ -725,7 +725,7 @@ def officer_add(
     desk: Desk, login: str, name: str, role: Role, unit: str | None, person: str | None
 ) -> None:
     """登记办理人员 LOGIN（由县清洁取暖办办理）。"""
-    from workflow import answers, setup
+    from workflow import answers_county, setup
 
     database = desk.database()
     found = setup.add_officer(
@@ -738,7 +738,7 @@ def officer_add(
         actor=desk.writer(),
         now=desk.instant(database),
     )
-    document = answers.officers([found])[0]
+    document = answers_county.officers([found])[0]
     desk.answer(document, lambda screen: f"已登记：\n{screen.officers([document])}")
 
 
@@ -746,10 +746,12 @@ def officer_add(
 @pass_desk
 def officer_list(desk: Desk) -> None:
     """列出办理人员。"""
-    from workflow import answers, keyring, register
+    from workflow import answers_county, keyring, register
 
     with desk.database().reading() as connection:
-        document = answers.officers(register.officers(connection), keyring.in_use(connection))
+        document = answers_county.officers(
+            register.officers(connection), keyring.in_use(connection)
+        )
     desk.answer([*document], lambda screen: screen.officers(document))
 
 
@@ -809,13 +811,13 @@ def officer_key_new(desk: Desk, file: Path) -> None:
 @pass_desk
 def officer_key_add(desk: Desk, login: str, file: Path, until: date | None) -> None:
     """为账号 LOGIN 登记公钥 FILE（.pub 文件）；此后其一切登记都须签名（由县清洁取暖办办理）。"""
-    from workflow import answers, setup
+    from workflow import answers_county, setup
 
     database = desk.database()
     found = setup.add_key(
         database, login, file, until, actor=desk.writer(), now=desk.instant(database)
     )
-    document = answers.key(found)
+    document = answers_county.key(found)
     desk.answer(
         document,
         lambda screen: f"已登记 {login} 的公钥，请与本人核对指纹：\n{found.public.fingerprint}",
@@ -827,11 +829,11 @@ def officer_key_add(desk: Desk, login: str, file: Path, until: date | None) -> N
 @pass_desk
 def officer_key_revoke(desk: Desk, login: str) -> None:
     """撤销账号 LOGIN 的公钥；此前的签名照旧有效（由县清洁取暖办办理）。"""
-    from workflow import answers, setup
+    from workflow import answers_county, setup
 
     database = desk.database()
     found = setup.revoke_key(database, login, actor=desk.writer(), now=desk.instant(database))
-    document = answers.key(found)
+    document = answers_county.key(found)
     desk.answer(document, lambda screen: f"已撤销 {login} 的公钥 {found.public.fingerprint}")
 
 
@@ -853,7 +855,7 @@ def ledger_import(
     desk: Desk, files: Sequence[Path], dry_run: bool, marked: Path | None, force: bool
 ) -> None:
     """导入台账 FILE（xlsx、xls、et、csv），可一次给出几份：每份全部导入，或一户也不导入。"""
-    from workflow import answers
+    from workflow import answers_files
     from workflow import ledger as ledgers
 
     if marked is not None and (not dry_run or len(files) > 1):
@@ -867,7 +869,7 @@ def ledger_import(
                 database, file, login, now, dry_run=dry_run, progress=progress
             )
         copy = ledgers.mark(file, found, marked, force=force) if dry_run else None
-        documents.append(answers.imported(found, None if copy is None else str(copy)))
+        documents.append(answers_files.imported(found, None if copy is None else str(copy)))
     answer: Json = documents[0] if len(documents) == 1 else [*documents]
     desk.answer(answer, lambda screen: "\n".join(map(screen.imported, documents)))
     if any(document["verdict"] == "rejected" for document in documents):
@@ -947,7 +949,7 @@ def gate_open(
     desk: Desk, village: str, unit: str, kind: GateKind, on: date, attach: Sequence[Path]
 ) -> None:
     """登记 VILLAGE 的网络开通（由县清洁取暖办办理，须附证明）。"""
-    from workflow import answers, setup
+    from workflow import answers_county, setup
 
     database = desk.database()
     found, warning = setup.open_gate(
@@ -960,7 +962,7 @@ def gate_open(
         actor=desk.writer(),
         now=desk.instant(database),
     )
-    document = answers.gates([found])[0]
+    document = answers_county.gates([found])[0]
     document["warning"] = warning
     told = f"\n注意：{warning}" if warning else ""
     desk.answer(document, lambda screen: f"已登记：\n{screen.gates([document])}{told}")
@@ -970,10 +972,10 @@ def gate_open(
 @pass_desk
 def gate_list(desk: Desk) -> None:
     """列出已开通的网络。"""
-    from workflow import answers, register
+    from workflow import answers_county, register
 
     with desk.database().reading() as connection:
-        document = answers.gates(register.gates(connection))
+        document = answers_county.gates(register.gates(connection))
     desk.answer([*document], lambda screen: screen.gates(document))
 
 
@@ -986,14 +988,14 @@ def gate_list(desk: Desk) -> None:
 @pass_desk
 def todo(desk: Desk, unit: str | None, limit: int) -> None:
     """接下来办什么，最急的在前。"""
-    from workflow import answers, overdue, register
+    from workflow import answers_daily, overdue, register
 
     database = desk.database()
     who, day = desk.reader(database), desk.day(database)
     units = _visible(who, _units(desk, database, unit))
     with database.reading() as connection:
         plan = register.plan_in_force(connection)
-        document = answers.todo(overdue.todo(connection, plan, day.today, who, units))
+        document = answers_daily.todo(overdue.todo(connection, plan, day.today, who, units))
     desk.answer([*document], lambda screen: screen.todo(document, limit))
 
 
@@ -1018,7 +1020,7 @@ def case_list(
     known_at: datetime | None,
 ) -> None:
     """列出户：所处环节、期限、是否逾期。"""
-    from workflow import answers, cases, register
+    from workflow import answers_daily, cases, register
 
     database = desk.database()
     clocks = _clocks(desk, database, as_of, known_at)
@@ -1026,7 +1028,7 @@ def case_list(
     with database.reading() as connection:
         plan = register.plan_known_at(connection, clocks.known_at)
         found = cases.positions(connection, plan, clocks, units)
-    document = [answers.position(p) for p in found if state is None or p.state is state]
+    document = [answers_daily.position(p) for p in found if state is None or p.state is state]
     desk.answer([*document], lambda screen: screen.case_list(document, limit))
 
 
@@ -1040,7 +1042,7 @@ def case_show(
     desk: Desk, code: str, reveal: bool, as_of: date | None, known_at: datetime | None
 ) -> None:
     """显示 CODE 户的全部情况：环节、期限、施工、故障、测温、违规、许可。"""
-    from workflow import answers, cases, privacy, register
+    from workflow import answers_daily, cases, privacy, register
 
     database = desk.database()
     clocks, who = _clocks(desk, database, as_of, known_at), desk.reader(database)
@@ -1055,7 +1057,7 @@ def case_show(
         desk.writer()
         assert who is not None
         privacy.reveal(database, who, [code], desk.instant(database), "case show")
-    document = answers.case(
+    document = answers_daily.case(
         cases.position(facts, plan, clocks.as_of),
         facts,
         personal if reveal else personal.masked(),
@@ -1084,14 +1086,14 @@ def case_why(
 
     不写 TRIGGER 就说明该户当前的下一步。
     """
-    from workflow import answers, overdue
+    from workflow import answers_daily, overdue
 
     database = desk.database()
     clocks = _clocks(desk, database, as_of, known_at, outlook=True)
     who = desk.reader(database)
     with database.reading() as connection:
         found, unverified, drill = overdue.why(connection, code, trigger, clocks, who)
-    document = answers.why(code, found, unverified, drill=drill)
+    document = answers_daily.why(code, found, unverified, drill=drill)
     desk.answer(document, lambda screen: screen.why(document))
 
 
@@ -1102,7 +1104,7 @@ def case_why(
 @pass_desk
 def case_history(desk: Desk, code: str, as_of: date | None, known_at: datetime | None) -> None:
     """CODE 户从登记以来的每一条记录。"""
-    from workflow import answers, cases, register
+    from workflow import answers_daily, cases, register
 
     database = desk.database()
     clocks, who = _clocks(desk, database, as_of, known_at), desk.reader(database)
@@ -1110,7 +1112,7 @@ def case_history(desk: Desk, code: str, as_of: date | None, known_at: datetime |
         plan = register.plan_known_at(connection, clocks.known_at)
         _, events = cases.facts_of(connection, code, who, clocks)
     shown = [e for e in events if not clocks.past or e.occurred_on <= clocks.as_of]
-    document = answers.history(shown, cases.lateness(events, plan))
+    document = answers_daily.history(shown, cases.lateness(events, plan))
     desk.answer([*document], lambda screen: screen.history(document))
 
 
@@ -1214,7 +1216,7 @@ def _order(
 
 
 def _carry_out(desk: Desk, order: "Order", *, dry_run: bool) -> None:
-    from workflow import answers, engine
+    from workflow import answers_daily, engine
 
     database = desk.database()
     login, now = desk.writer(), desk.instant(database)
@@ -1228,7 +1230,7 @@ def _carry_out(desk: Desk, order: "Order", *, dry_run: bool) -> None:
         }
         desk.answer(document, lambda screen: f"可以办理；办理后处于“{state.label}”。没有写入")
         return
-    done = answers.receipt(engine.advance(database, order, login, now))
+    done = answers_daily.receipt(engine.advance(database, order, login, now))
     desk.answer(done, lambda screen: screen.receipt(done))
 
 
@@ -1279,14 +1281,14 @@ def batch_preview(desk: Desk, file: Path) -> None:
 
     有退回的行时退出码为 1。
     """
-    from workflow import answers
+    from workflow import answers_files
     from workflow import batch as batches
 
     database = desk.database()
     login, now = desk.writer(), desk.viewing_instant(database)
     with desk.progress("预览") as progress:
         found = batches.preview(database, file, login, now, progress)
-    document = answers.batch(found, applied=False)
+    document = answers_files.batch(found, applied=False)
     desk.answer(document, lambda screen: screen.batch(document))
     if found.refused:
         raise click.exceptions.Exit(1)
@@ -1302,7 +1304,7 @@ def batch_apply(desk: Desk, file: Path, partial: bool, key: str | None) -> None:
 
     附件按文件名在 FILE 所在文件夹及旁边的文件夹里找。同一张表交两次与交一次相同。
     """
-    from workflow import answers
+    from workflow import answers_files
     from workflow import batch as batches
 
     database = desk.database()
@@ -1311,7 +1313,7 @@ def batch_apply(desk: Desk, file: Path, partial: bool, key: str | None) -> None:
         found = batches.apply(
             database, file, login, now, partial=partial, key=key, progress=progress
         )
-    document = answers.batch(found, applied=True)
+    document = answers_files.batch(found, applied=True)
     desk.answer(document, lambda screen: screen.batch(document))
     if found.refused and not found.written:
         raise click.exceptions.Exit(found.status)
@@ -1335,7 +1337,7 @@ def check(
 
     加 --notify 办一轮提醒：系统自己的事，不必写 --as；有没办成的，退出码为 4 或 6。
     """
-    from workflow import answers, dispatch, forecast, outbox, overdue, quarantine, register
+    from workflow import answers_daily, dispatch, forecast, outbox, overdue, quarantine, register
 
     if notify and (as_of is not None or known_at is not None):
         raise click.UsageError("--notify 按今天办，不能与 --as-of、--known-at 同用")
@@ -1348,7 +1350,7 @@ def check(
         plan = register.plan_known_at(connection, clocks.known_at)
         foreseen = forecast.foresee(connection, plan, clocks, today, units)
         found = overdue.check(connection, plan, clocks, units, foreseen.positions)
-        document = answers.check(
+        document = answers_daily.check(
             found,
             foreseen.by_unit,
             drill=register.is_drill(connection),
@@ -1365,7 +1367,7 @@ def check(
     if done is None:
         desk.answer(document, lambda screen: screen.check(document))
         return
-    told = answers.round_(done)
+    told = answers_daily.round_(done)
     document["notified"] = told
     desk.answer(document, lambda screen: f"{screen.check(document)}\n{screen.round(told)}")
     if done.swept.status:
@@ -1387,7 +1389,7 @@ def notify() -> None:
 @pass_desk
 def notify_list(desk: Desk, person: str | None, unit: str | None, everything: bool) -> None:
     """列出消息和办理状态、函件和回执；默认只列未发出的消息、未回执的函件。"""
-    from workflow import answers, dispatch, register
+    from workflow import answers_daily, dispatch, register
 
     database = desk.database()
     day, units = desk.day(database), _visible(desk.reader(database), _units(desk, database, unit))
@@ -1395,7 +1397,7 @@ def notify_list(desk: Desk, person: str | None, unit: str | None, everything: bo
         messages = dispatch.listed(connection, person, units, everything=everything)
         found = dispatch.letters_listed(connection, units, everything=everything)
         plan, drill = register.plan_in_force(connection), register.is_drill(connection)
-    document = answers.notify(messages, found, plan, day.today, drill=drill)
+    document = answers_daily.notify(messages, found, plan, day.today, drill=drill)
     desk.answer(document, lambda screen: screen.notify(document))
 
 
@@ -1428,7 +1430,7 @@ def notify_reply(desk: Desk, number: str, attach: Sequence[Path], reason: str | 
     事项是否逾期不因此改变。
     """
     from states import evidence
-    from workflow import answers, letters, register
+    from workflow import answers_daily, letters, register
 
     database = desk.database()
     text = evidence.plain(reason, "--reason") if reason else None
@@ -1438,7 +1440,7 @@ def notify_reply(desk: Desk, number: str, attach: Sequence[Path], reason: str | 
     )
     with database.reading() as connection:
         plan = register.plan_in_force(connection)
-    document = answers.letter(found, plan, desk.day(database).today)
+    document = answers_daily.letter(found, plan, desk.day(database).today)
     desk.answer(document, lambda screen: f"已登记 {found.number} 的回执（{found.replied_on}）")
 
 
@@ -1451,7 +1453,7 @@ def notify_reply(desk: Desk, number: str, attach: Sequence[Path], reason: str | 
 @pass_desk
 def notify_send(desk: Desk, at_once: bool, again: bool) -> None:
     """把待发的信发一轮：按配置文件走邮件、群机器人，或放进发件箱文件夹。"""
-    from workflow import answers, outbox
+    from workflow import answers_daily, outbox
 
     database = desk.county()
     settings, clock = desk.settings(database), desk.clock(database)
@@ -1460,7 +1462,7 @@ def notify_send(desk: Desk, at_once: bool, again: bool) -> None:
     if again:
         outbox.requeue(database, clock())
     done = outbox.deliver(database, settings, clock, at_once=at_once)
-    document = answers.delivered(done)
+    document = answers_daily.delivered(done)
     desk.answer(document, lambda screen: screen.delivered(document))
 
 
@@ -1479,7 +1481,7 @@ def scheduler_run(desk: Desk, once: bool) -> None:
     """
     from threading import Event
 
-    from workflow import answers
+    from workflow import answers_daily
     from workflow import scheduler as service
 
     database, stop = desk.county(), Event()
@@ -1491,7 +1493,7 @@ def scheduler_run(desk: Desk, once: bool) -> None:
         return
     well = service.run_once(room, _log)
     with database.reading() as connection:
-        document = answers.scheduler(service.status(connection, room.settings, room.clock()))
+        document = answers_daily.scheduler(service.status(connection, room.settings, room.clock()))
     desk.answer(document, lambda screen: screen.scheduler(document))
     if not well:
         raise click.exceptions.Exit(1)
@@ -1505,13 +1507,13 @@ def _log(line: str) -> None:
 @pass_desk
 def scheduler_status(desk: Desk) -> None:
     """谁在主持、各任务上次和下次运行、有没有逾时；没有人主持时警告。"""
-    from workflow import answers
+    from workflow import answers_daily
     from workflow import scheduler as service
 
     database = desk.whole_county()
     settings, now = desk.settings(database), desk.viewing_instant(database)
     with database.reading() as connection:
-        document = answers.scheduler(service.status(connection, settings, now))
+        document = answers_daily.scheduler(service.status(connection, settings, now))
     desk.answer(document, lambda screen: screen.scheduler(document))
 
 
@@ -1527,7 +1529,7 @@ def show_forecast(
 
     按各单位自己的登记推演；最可能误期的单位在前。
     """
-    from workflow import answers, forecast, register
+    from workflow import answers_daily, forecast, register
 
     database = desk.database()
     clocks = _clocks(desk, database, as_of, known_at, outlook=True)
@@ -1535,7 +1537,7 @@ def show_forecast(
     with database.reading() as connection:
         plan = register.plan_known_at(connection, clocks.known_at)
         found = forecast.foresee(connection, plan, clocks, desk.day(database).today, units)
-        document = answers.forecast(found, plan, drill=register.is_drill(connection))
+        document = answers_daily.forecast(found, plan, drill=register.is_drill(connection))
     desk.answer(document, lambda screen: screen.forecast(document))
 
 
@@ -1553,12 +1555,12 @@ def db_backup(desk: Desk, file: Path, force: bool) -> None:
 
     里面有个人信息，只给本账号读。每天自动的备份由 xianli scheduler run 做。
     """
-    from workflow import answers, backup, spreadsheet
+    from workflow import answers_database, backup, spreadsheet
 
     database = desk.county()
     spreadsheet.refuse_existing(file, force=force)
     backup.copy_to(database.file, file)
-    document = answers.backed_up(file)
+    document = answers_database.backed_up(file)
     desk.answer(document, lambda screen: screen.backed_up(document))
 
 
@@ -1566,11 +1568,11 @@ def db_backup(desk: Desk, file: Path, force: bool) -> None:
 @pass_desk
 def db_upgrade(desk: Desk) -> None:
     """把旧版本程序的数据库升级到本程序的版本：先备份，再一次做完，中断了仍是原来的。"""
-    from workflow import answers, db, settings, upgrade
+    from workflow import answers_database, db, settings, upgrade
 
     beside = settings.load(desk.config, db.file_of(desk.url).parent, os.environ)
     done = upgrade.upgrade(desk.url, beside.times.backup_folder, datetime.now(UTC))
-    document = answers.upgraded(done)
+    document = answers_database.upgraded(done)
     desk.answer(document, lambda screen: screen.upgraded(document))
 
 
@@ -1581,12 +1583,12 @@ def db_upgrade(desk: Desk) -> None:
 @pass_desk
 def db_restore(desk: Desk, file: Path, receipts: Sequence[Path], accept_loss: bool) -> None:
     """用备份 FILE 代替数据库：先核验备份、对照见证回执，现有的另存一份，再一次换好。"""
-    from workflow import answers, restore
+    from workflow import answers_database, restore
     from workflow import checkpoint as checkpoints
 
     given = [checkpoints.read_receipt(one) for one in receipts]
     done = restore.restore(file, desk.url, given, accept_loss=accept_loss, now=datetime.now(UTC))
-    document = answers.restored(done)
+    document = answers_database.restored(done)
     desk.answer(document, lambda screen: screen.restored(document))
 
 
@@ -1598,12 +1600,12 @@ def db_copy(desk: Desk, target: str) -> None:
 
     抄的时候不要有人写入：其间写入的不会抄过去。中断了新库里什么也不留，再来一次即可。
     """
-    from workflow import answers, moving
+    from workflow import answers_database, moving
 
     database = desk.county()
     with desk.progress("搬迁") as progress:
         moved = moving.copy(database, target, progress)
-    document = answers.moved_house(moved)
+    document = answers_database.moved_house(moved)
     desk.answer(document, lambda screen: screen.moved_house(document))
 
 
@@ -1614,11 +1616,11 @@ def db_doctor(desk: Desk) -> None:
 
     有必须处理的问题时退出码为 1。
     """
-    from workflow import answers, doctor
+    from workflow import answers_database, doctor
 
     database = desk.county()
     found = doctor.examine(database, desk.settings(database), desk.viewing_instant(database))
-    document = answers.examined(found)
+    document = answers_database.examined(found)
     desk.answer(document, lambda screen: screen.examined(document))
     if not document["healthy"]:
         raise click.exceptions.Exit(1)
@@ -1639,7 +1641,7 @@ def report_ledgers(
     desk: Desk, file: Path, unit: str | None, as_of: date | None, force: bool
 ) -> None:
     """把确村确户、设备选型、工程推进、验收管理四本台账写到 FILE（xlsx），姓名遮蔽，可直接打印。"""
-    from workflow import answers, quarantine, register, reports, spreadsheet
+    from workflow import answers_files, quarantine, register, reports, spreadsheet
 
     database = desk.database()
     clocks = _clocks(desk, database, as_of, None)
@@ -1648,7 +1650,7 @@ def report_ledgers(
     with database.reading() as connection:
         plan = register.plan_in_force(connection)
         found = reports.write_ledgers(connection, file, plan, clocks, units)
-        document = answers.ledgers(
+        document = answers_files.ledgers(
             str(file),
             clocks.as_of,
             found,
@@ -1694,7 +1696,7 @@ def report_bulletin(
 ) -> None:
     """通报：各单位进展，写成 Word、Excel 和网页，放进 OUTDIR。"""
     from states.errors import UsageFault
-    from workflow import answers, bulletin_files
+    from workflow import answers_files, bulletin_files
     from workflow.bulletin import Period
 
     if publish and (unit is not None or known_at is not None):
@@ -1715,7 +1717,7 @@ def report_bulletin(
         found = bulletin_files.publish(database, folder, wanted, login=login, now=now, force=force)
     else:
         found = bulletin_files.write(database, folder, wanted, force=force)
-    document = answers.bulletin(found)
+    document = answers_files.bulletin(found)
     desk.answer(document, lambda screen: screen.bulletin(document))
 
 
@@ -1723,11 +1725,11 @@ def report_bulletin(
 @pass_desk
 def report_bulletins(desk: Desk) -> None:
     """已公布的通报：文号、期间、截止的日期和时刻、数字的摘要。"""
-    from workflow import answers, bulletins
+    from workflow import answers_files, bulletins
 
     database = desk.whole_county()
     with database.reading() as connection:
-        document = answers.bulletins(list(bulletins.published(connection)))
+        document = answers_files.bulletins(list(bulletins.published(connection)))
     desk.answer(document, lambda screen: screen.bulletins(document))
 
 
@@ -1736,12 +1738,12 @@ def report_bulletins(desk: Desk) -> None:
 @pass_desk
 def report_compare(desk: Desk, number: str) -> None:
     """公布之后的更正改变了 NUMBER 号通报的哪些数字，由哪些户、哪些事件引起。"""
-    from workflow import answers, bulletins
+    from workflow import answers_files, bulletins
 
     database = desk.whole_county()
     with database.reading() as connection:
         found = bulletins.compare(connection, bulletins.named(connection, number))
-    document = answers.bulletin_difference(found)
+    document = answers_files.bulletin_difference(found)
     desk.answer(document, lambda screen: screen.bulletin_difference(document))
 
 
@@ -1808,7 +1810,7 @@ def report_dossier(
     写许多户时可以随时中断：再运行一次，已写好且内容没变的不重写，其余补齐。
     """
     from states.errors import UsageFault
-    from workflow import answers, dossier_files, register
+    from workflow import answers_files, dossier_files, register
 
     *code, name = given
     if len(code) + (unit is not None) + everything != 1:
@@ -1831,7 +1833,7 @@ def report_dossier(
             shelf = dossier_files.many(
                 desk.url, out, units, formats or ("html",), clocks, force=force, progress=progress
             )
-    document = answers.dossiers(shelf, clocks.as_of)
+    document = answers_files.dossiers(shelf, clocks.as_of)
     desk.answer(document, lambda screen: screen.dossiers(document))
 
 
@@ -1914,7 +1916,7 @@ def audit() -> None:
 @pass_desk
 def audit_verify(desk: Desk, receipts: Sequence[Path]) -> None:
     """核验日志：哈希链、序号、签名、检查点和见证回执、与各表是否一致。不通过时退出码为 6。"""
-    from workflow import answers
+    from workflow import answers_audit
     from workflow import audit as audits
     from workflow import checkpoint as checkpoints
 
@@ -1922,7 +1924,7 @@ def audit_verify(desk: Desk, receipts: Sequence[Path]) -> None:
     with desk.whole_county().reading() as connection, desk.progress("核验") as progress:
         report = audits.report(connection, progress, given)
         found = audits.verification(connection, report)
-    document = answers.verification(found)
+    document = answers_audit.verification(found)
     desk.answer(document, lambda screen: screen.verification(document))
     if not found.verified:
         raise click.exceptions.Exit(6)
@@ -1932,13 +1934,13 @@ def audit_verify(desk: Desk, receipts: Sequence[Path]) -> None:
 @pass_desk
 def audit_removal(desk: Desk) -> None:
     """按第四节规则重算每一项许可和每一处拆除、封存。有问题时退出码为 1。"""
-    from workflow import answers, register
+    from workflow import answers_audit, register
     from workflow import audit as audits
 
     with desk.whole_county().reading() as connection, desk.progress("核对") as progress:
         found = audits.report(connection, progress)
         plan = register.plan_in_force(connection)
-    document = answers.removal(found, plan)
+    document = answers_audit.removal(found, plan)
     desk.answer(document, lambda screen: screen.removal(document))
     if found.removal:
         raise click.exceptions.Exit(1)
@@ -1955,7 +1957,7 @@ def audit_certificate(desk: Desk, code: str, file: Path, check: bool, force: boo
 
     拿到证明的人可用 python workflow/verify_certificate.py 审计包 FILE 独立核对；纸面扫二维码。
     """
-    from workflow import answers
+    from workflow import answers_audit
     from workflow import certificate as certificates
 
     database = desk.database()
@@ -1965,7 +1967,7 @@ def audit_certificate(desk: Desk, code: str, file: Path, check: bool, force: boo
     same = certificates.same(found, file) if check else None
     if not check:
         certificates.write(found, file, force=force)
-    document = answers.certificate(found, str(file), same=same)
+    document = answers_audit.certificate(found, str(file), same=same)
     desk.answer(document, lambda screen: screen.certificate(document))
     if same is False:
         raise click.exceptions.Exit(1)
@@ -1992,7 +1994,7 @@ def audit_bundle(desk: Desk, file: Path) -> None:
 @pass_desk
 def audit_checkpoint(desk: Desk, file: Path | None, since: int | None, force: bool) -> None:
     """为全部登记做一个检查点；写明 FILE 时连同证明写成送给见证人的文件。"""
-    from workflow import answers, spreadsheet, witness
+    from workflow import answers_audit, spreadsheet, witness
     from workflow import checkpoint as checkpoints
 
     if file is not None:
@@ -2004,7 +2006,7 @@ def audit_checkpoint(desk: Desk, file: Path | None, since: int | None, force: bo
             request = checkpoints.request(connection, made.checkpoint, since)
         witness.write(file, request.text)
         since = request.old
-    document = answers.checkpoint(made, None if file is None else str(file), since)
+    document = answers_audit.checkpoint(made, None if file is None else str(file), since)
     desk.answer(document, lambda screen: screen.checkpoint(document))
 
 
@@ -2023,9 +2025,9 @@ def audit_witness(desk: Desk, file: Path, state: Path, name: str | None) -> None
 
     不需要数据库。倒退或分叉时不签名，退出码为 6。
     """
-    from workflow import answers, witness
+    from workflow import answers_audit, witness
 
-    done = answers.witnessed(witness.witness(file, state, name, datetime.now(UTC)))
+    done = answers_audit.witnessed(witness.witness(file, state, name, datetime.now(UTC)))
     desk.answer(done, lambda screen: screen.witnessed(done))
 
 
@@ -2039,10 +2041,10 @@ def audit_receipt() -> None:
 @pass_desk
 def audit_receipt_import(desk: Desk, file: Path) -> None:
     """核对并保存见证人的回执 FILE；日志与见证不符时退出码为 6。"""
-    from workflow import answers
+    from workflow import answers_audit
     from workflow import checkpoint as checkpoints
 
-    document = answers.seen(checkpoints.import_receipt(desk.whole_county(), file))
+    document = answers_audit.seen(checkpoints.import_receipt(desk.whole_county(), file))
     desk.answer(document, lambda screen: screen.seen(document))
 
 
@@ -2087,14 +2089,14 @@ def audit_witness_key_revoke(desk: Desk, name: str) -> None:
 @pass_desk
 def audit_status(desk: Desk) -> None:
     """有多少登记已由外部见证、未见证的最早是哪一条；超过 24 小时给出警告。"""
-    from workflow import answers, keyring, quarantine, register
+    from workflow import answers_audit, keyring, quarantine, register
     from workflow import checkpoint as checkpoints
 
     database = desk.whole_county()
     now = desk.viewing_instant(database)
     with database.reading() as connection:
         plan = register.plan_in_force(connection)
-        document = answers.status(
+        document = answers_audit.status(
             checkpoints.status(connection, now),
             quarantine.codes(connection),
             keyring.policy(connection, plan.hash),
@@ -2112,7 +2114,7 @@ def audit_quarantine(desk: Desk, code: str, reason: str) -> None:
     此后该户不再写入，其他户可以继续发放许可，各报表都列出该户。
     """
     from states import evidence
-    from workflow import answers, quarantine
+    from workflow import answers_audit, quarantine
 
     database = desk.database()
     done = quarantine.quarantine(
@@ -2122,7 +2124,7 @@ def audit_quarantine(desk: Desk, code: str, reason: str) -> None:
         actor=desk.writer(),
         now=desk.instant(database),
     )
-    document = answers.quarantined(done)
+    document = answers_audit.quarantined(done)
     desk.answer(document, lambda screen: screen.quarantine(document))
 
 
@@ -2136,7 +2138,7 @@ def audit_violations(
     desk: Desk, unit: str | None, only_open: bool, as_of: date | None, known_at: datetime | None
 ) -> None:
     """违规、投诉、审计发现登记簿：谁、何时、何事、处理结果、多少天、其后回访；销号的也不删。"""
-    from workflow import answers, register
+    from workflow import answers_audit, register
     from workflow import violations as books
 
     database = desk.whole_county()
@@ -2145,7 +2147,7 @@ def audit_violations(
         plan = register.plan_known_at(connection, clocks.known_at)
         found = books.register(connection, plan, clocks, units, only_open=only_open)
         drill = register.is_drill(connection)
-    document = answers.violations(found, clocks.as_of, drill=drill)
+    document = answers_audit.violations(found, clocks.as_of, drill=drill)
     desk.answer(document, lambda screen: screen.violations(document))
 
 
@@ -2158,7 +2160,7 @@ def audit_oddities(desk: Desk, unit: str | None, limit: int) -> None:
 
     只看日志，不是证据；没有用电数据，是否供热凭首次供热、测温和故障判断。
     """
-    from workflow import answers, register
+    from workflow import answers_audit, register
     from workflow import oddities as odd
 
     database = desk.whole_county()
@@ -2166,7 +2168,7 @@ def audit_oddities(desk: Desk, unit: str | None, limit: int) -> None:
     with database.reading() as connection:
         found = odd.ranking(connection, register.plan_in_force(connection), today, units)
         drill = register.is_drill(connection)
-    document = answers.oddities(found, today, drill=drill)
+    document = answers_audit.oddities(found, today, drill=drill)
     desk.answer(document, lambda screen: screen.oddities(document, limit))
 
 
@@ -2177,7 +2179,7 @@ def audit_oddities(desk: Desk, unit: str | None, limit: int) -> None:
 @pass_desk
 def audit_asof(desk: Desk, day: date, known_at: datetime | None, published: Path | None) -> None:
     """全县各单位在 DATE 那天的数字；加 --known-at 即当时所知的数字。"""
-    from workflow import answers, asof, register
+    from workflow import answers_audit, asof, register
 
     database = desk.whole_county()
     clocks = _clocks(desk, database, day, known_at, place="DATE")
@@ -2185,7 +2187,7 @@ def audit_asof(desk: Desk, day: date, known_at: datetime | None, published: Path
     with database.reading() as connection:
         found = asof.view(connection, register.plan_known_at(connection, clocks.known_at), clocks)
         against = asof.compare(connection, found, kept) if kept else None
-    document = answers.asof(found, against)
+    document = answers_audit.asof(found, against)
     desk.answer(document, lambda screen: screen.asof(document))
 
 
@@ -2238,7 +2240,7 @@ def audit_sample(
         if any(context.get_parameter_source(name) is given for name in DRAWING):
             raise click.UsageError("抽样的选项不能写在 results、show 前面")
         return
-    from workflow import answers, register, spreadsheet
+    from workflow import answers_audit, register, spreadsheet
     from workflow import sample as samples
 
     wanted = tuple(state for state in State if state in states)
@@ -2247,7 +2249,7 @@ def audit_sample(
     if dry_run:
         with database.reading() as connection:
             plan = register.plan_in_force(connection)
-            size = answers.sample_size(terms, samples.size(connection, terms), plan)
+            size = answers_audit.sample_size(terms, samples.size(connection, terms), plan)
         desk.answer(size, lambda screen: screen.sample_size(size))
         return
     if seed is None:
@@ -2261,7 +2263,9 @@ def audit_sample(
             samples.write_sheet(connection, sheet, found, plan)
         earlier = sum(one.id < found.id for one in samples.draws(connection))
         drill = register.is_drill(connection)
-    document = answers.sample(found, plan, earlier, str(sheet) if sheet else None, drill=drill)
+    document = answers_audit.sample(
+        found, plan, earlier, str(sheet) if sheet else None, drill=drill
+    )
     desk.answer(document, lambda screen: screen.sample(document))
 
 
@@ -2272,7 +2276,7 @@ def audit_sample(
 @pass_desk
 def audit_sample_show(desk: Desk, id_: int | None, sheet: Path | None, force: bool) -> None:
     """第 ID 号抽样（不写即最近一次）：名单能否重抽出来，交回多少，结论是什么。"""
-    from workflow import answers, register, spreadsheet
+    from workflow import answers_audit, register, spreadsheet
     from workflow import sample as samples
 
     database = desk.whole_county()
@@ -2284,7 +2288,7 @@ def audit_sample_show(desk: Desk, id_: int | None, sheet: Path | None, force: bo
             samples.write_sheet(connection, sheet, found.draw, plan)
         every, drill = samples.draws(connection), register.is_drill(connection)
     where = str(sheet) if sheet else None
-    document = answers.sample_standing(found, plan, every, where, drill=drill)
+    document = answers_audit.sample_standing(found, plan, every, where, drill=drill)
     desk.answer(document, lambda screen: screen.sample_standing(document))
 
 
@@ -2298,7 +2302,7 @@ def audit_sample_results(desk: Desk, file: Path, reason: str | None) -> None:
     可以分几次、分单位交回；没有填的行不算。全部交回后得出结论。
     """
     from states import evidence
-    from workflow import answers, register
+    from workflow import answers_audit, register
     from workflow import sample as samples
 
     database = desk.database()
@@ -2309,8 +2313,8 @@ def audit_sample_results(desk: Desk, file: Path, reason: str | None) -> None:
         with database.reading() as connection:
             every, drill = samples.draws(connection), register.is_drill(connection)
             plan = register.plan_in_force(connection)
-        standing = answers.sample_standing(found.standing, plan, every, None, drill=drill)
-    document = answers.sample_results(found, standing)
+        standing = answers_audit.sample_standing(found.standing, plan, every, None, drill=drill)
+    document = answers_audit.sample_results(found, standing)
     desk.answer(document, lambda screen: screen.sample_results(document))
     if found.faults:
         raise click.exceptions.Exit(3)
@@ -2322,14 +2326,14 @@ def audit_sample_results(desk: Desk, file: Path, reason: str | None) -> None:
 def safety(desk: Desk, schema: bool) -> None:
     """走遍环节、日期、证据、重来和职责的组合，证明没有不合第四节的许可（约十几秒）。"""
     from states import safety as walks
-    from workflow import answers
+    from workflow import answers_audit
 
     if schema:
-        table = answers.schema()
+        table = answers_audit.schema()
         desk.answer(table, lambda screen: screen.schema(table))
         return
     found = walks.walk()
-    document = answers.proof(found)
+    document = answers_audit.proof(found)
     desk.answer(document, lambda screen: screen.proof(document))
     if not found.holds:
         raise click.exceptions.Exit(1)

@@ -9,7 +9,7 @@ import pytest
 from county import ACCEPTED, CODE, CODES, COMPLETED, CONFIRMED, ONE_DAY, SELECTED, County, noon
 
 from states.vocabulary import FactKind, State, Trigger
-from workflow import answers, asof, register
+from workflow import answers_audit, asof, register
 from workflow.asof import Change, Difference, View
 from workflow.cases import Clocks
 from workflow.errors import BadFile
@@ -37,7 +37,7 @@ def figures(place: County, day: date, unit: str = "101") -> dict[str, int]:
 
 def publish(place: County, found: View) -> Path:
     path = place.file.parent / "published.json"
-    document = answers.asof(found, None)
+    document = answers_audit.asof(found, None)
     path.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
     return path
 

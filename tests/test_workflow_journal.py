@@ -17,8 +17,8 @@ from states.plan import Json
 from states.vocabulary import FactKind, Role, State
 from workflow import journal, quarantine, register
 from workflow.errors import Conflict, JournalBroken
+from workflow.instants import instant_of, instant_text
 from workflow.journal import Draft, Pen
-from workflow.models import instant_of, instant_text
 
 KEYS = {
     *("schema", "stream", "version", "previous", "kind", "from", "to", "occurred_on"),

@@ -10,7 +10,7 @@ from states.evaluation import Score, Tally
 from states.plan import LEAD_TRIGGERS, Json
 from states.vocabulary import State
 from workflow.dashboard import Drawn
-from workflow.models import instant_text
+from workflow.instants import instant_text
 from workflow.site import Built
 
 Name = TypeVar("Name", bound=str)

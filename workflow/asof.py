@@ -21,6 +21,7 @@ from states.vocabulary import FactKind, State
 from workflow import cases, models, register, violations
 from workflow.cases import Clocks, Position
 from workflow.errors import BadFile
+from workflow.instants import instant_of
 
 FIGURES = ("cases", "done", "overdue", "permitted", "removed", "violations_open")
 _JOURNAL = models.JournalRow.metadata.tables["journal"]
@@ -196,7 +197,7 @@ def read_published(path: Path) -> Published:
         return Published(
             path.name,
             date.fromisoformat(document["as_of"]),
-            models.instant_of(document["recorded_until"]),
+            instant_of(document["recorded_until"]),
             _whole(document["seq"]),
             str(document["plan_hash"]),
             by_unit,

@@ -18,11 +18,12 @@ from states.facts import Event, fold
 from states.plan import Json, Plan
 from states.vocabulary import State
 from states.workdays import ONE_DAY, local_date
-from workflow import bulletin, cases, journal, models, register
+from workflow import bulletin, cases, journal, register
 from workflow.bulletin import Household, Period
 from workflow.cases import Clocks
 from workflow.db import Database
 from workflow.errors import JournalBroken
+from workflow.instants import instant_of, instant_text
 from workflow.journal import Draft, Pen
 
 # Events of no case from which figures follow: tasks, days and what is read. A gate moves none.
@@ -128,7 +129,7 @@ def published(connection: Connection) -> Iterator[Published]:
             str(said["number"]),
             Period(str(said["period"])),
             date.fromisoformat(str(said["as_of"])),
-            models.instant_of(str(said["known_at"])),
+            instant_of(str(said["known_at"])),
             int(str(said["known_seq"])),
             said["ranking"] is True,
             str(entry.document["plan"]),
@@ -199,7 +200,7 @@ def publish(
                     "number": number,
                     "period": period,
                     "as_of": as_of.isoformat(),
-                    "known_at": models.instant_text(known_at),
+                    "known_at": instant_text(known_at),
                     "known_seq": known_seq,
                     "ranking": ranking,
                     "hash": journal.digest(journal.canonical(frozen)),
@@ -283,7 +284,7 @@ def _rules(connection: Connection, kept: Published) -> Iterator[Rule]:
             entry.seq,
             str(entry.document["kind"]),
             date.fromisoformat(str(entry.document["occurred_on"])),
-            models.instant_of(str(entry.document["recorded_at"])),
+            instant_of(str(entry.document["recorded_at"])),
             str(entry.document["actor"]),
         )
         for stream, kinds in RULES

@@ -21,8 +21,9 @@ from workflow import attachments, journal, note, register
 from workflow.attachments import File
 from workflow.db import Database
 from workflow.errors import BadFile, Conflict, JournalBroken
+from workflow.instants import instant_of
 from workflow.journal import Draft, Pen
-from workflow.models import JournalRow, WitnessReceiptRow, instant_of
+from workflow.models import JournalRow, WitnessReceiptRow
 from workflow.note import Checkpoint, Receipt, Request, WitnessKey
 from workflow.tree import Tree
 

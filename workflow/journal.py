@@ -20,8 +20,9 @@ from states.plan import Json
 from states.vocabulary import FactKind, Role, State, Trigger
 from states.workdays import SHANGHAI, local_date, local_minute
 from workflow.errors import Conflict, JournalBroken
+from workflow.instants import instant_of, instant_text
 from workflow.keyring import Hand
-from workflow.models import JournalRow, instant_of, instant_text
+from workflow.models import JournalRow
 
 SCHEMA = 1
 # A clock that lags by less than this is set back by a time server, not by a person.

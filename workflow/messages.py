@@ -30,7 +30,8 @@ from states.facts import CaseFacts
 from states.plan import Json, Plan
 from states.vocabulary import Clock, Level, Path, Role, State, Word
 from workflow import cases
-from workflow.models import MessageRow, instant_text
+from workflow.instants import instant_text
+from workflow.models import MessageRow
 
 MESSAGE = MessageRow.metadata.tables["message"]
 QUEUED, SENT = "queued", "sent"

@@ -1,6 +1,6 @@
 """The tables. No rule lives here; what the database itself must refuse is in `triggers`."""
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from sqlalchemy import (
     Column,
@@ -16,18 +16,9 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+from workflow.instants import instant_of, instant_text
+
 metadata: MetaData = SQLModel.metadata
-
-
-def instant_text(instant: datetime) -> str:
-    """An aware instant as the journal writes it, in UTC with microseconds."""
-    return instant.astimezone(UTC).strftime(INSTANT_FORMAT)
-
-
-def instant_of(text_: str) -> datetime:
-    """The aware UTC instant of what `instant_text` wrote."""
-    return datetime.fromisoformat(text_)
 
 
 def _partial(name: str, column: str, *, where: str) -> Index:

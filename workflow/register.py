@@ -21,9 +21,10 @@ from states.vocabulary import GateKind, Path, Role
 from states.workdays import Calendar, Holidays, holidays_of, local_date
 from workflow import journal, keyring
 from workflow.errors import Conflict, JournalBroken, NotPermitted
+from workflow.instants import instant_text
 from workflow.journal import Draft, Pen
 from workflow.keyring import OfficerKey
-from workflow.models import CatalogueRow, GateRow, OfficerRow, PlanRow, instant_text
+from workflow.models import CatalogueRow, GateRow, OfficerRow, PlanRow
 from workflow.signing import PublicKey
 
 _OFFICER = OfficerRow.metadata.tables["officer"]

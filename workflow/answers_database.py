@@ -1,0 +1,70 @@
+"""The `--json` answers of `db`: backup, restoring, upgrading, moving, the examination."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workflow import answers
+from workflow.doctor import Health
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from states.plan import Json
+    from workflow.answers import Document
+    from workflow.doctor import Check as HealthCheck
+    from workflow.moving import Moved as MovedHouse
+    from workflow.restore import Restored
+    from workflow.upgrade import Upgraded
+
+
+def backed_up(file: Path) -> Document:
+    """`db backup`."""
+    return {"file": str(file), "bytes": file.stat().st_size}
+
+
+def upgraded(done: Upgraded) -> Document:
+    """`db upgrade`."""
+    return {
+        "before": done.before,
+        "after": done.after,
+        "upgraded": done.copy is not None,
+        "backup": None if done.copy is None else str(done.copy),
+        "clocks": done.clocks,
+    }
+
+
+def moved_house(found: MovedHouse) -> Document:
+    """`db copy`."""
+    rows: dict[str, Json] = {**found.rows}
+    return {"events": found.events, "head": found.head, "rows": rows}
+
+
+def restored(done: Restored) -> Document:
+    """`db restore`."""
+    return {
+        "events": done.events,
+        "cases": done.cases,
+        "last_recorded_at": answers.instant(done.last),
+        "lost": done.lost,
+        "replaced": None if done.replaced is None else str(done.replaced),
+        "witnessed": done.witnessed,
+        "upgraded": done.upgraded,
+    }
+
+
+def examined(found: Sequence[HealthCheck]) -> Document:
+    """`db doctor`."""
+    return {
+        "healthy": all(one.health is not Health.FAULT for one in found),
+        "checks": [
+            {
+                "name": one.name,
+                "health": one.health,
+                "message": one.message,
+                "remedy": one.remedy,
+            }
+            for one in found
+        ],
+    }
