@@ -257,10 +257,7 @@ class County:
     @property
     def url(self) -> str:
         """What a command is given as `--db`."""
-        if self.database.shared:
-            plain = self.database.engine.url.set(drivername="postgresql")
-            return plain.render_as_string(hide_password=False)
-        return str(self.file)
+        return self.database.url if self.database.shared else str(self.file)
 
     def advance(
         self,
@@ -299,7 +296,7 @@ class County:
 
 
 def _in_server(url: str, statement: str, values: Sequence[object]) -> list[tuple[object, ...]]:
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(server.plain(url)) as connection:
         done = connection.execute(statement.replace("?", "%s").encode(), values or None)
         return done.fetchall() if done.description else []
 
@@ -581,7 +578,7 @@ def every_row(county: County) -> dict[str, list[tuple[object, ...]]]:
 
 
 def _every_row_in_server(county: County) -> dict[str, list[tuple[object, ...]]]:
-    query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+    query = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename"
     names = [str(name) for (name,) in county.sql(query)]
     return {name: sorted(county.sql(f'SELECT * FROM "{name}"'), key=repr) for name in names}
 

@@ -15,6 +15,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
+from workflow import access, db
+
 SHARED = os.environ.get("XIANLI_TEST_DATABASE") == "postgresql"
 _NUMBERS = itertools.count(1)
 
@@ -46,7 +48,27 @@ def new(template: str | None = None) -> str:
     )
     source = make_url(template).database if template else "template0"
     _run(address(), statement.format(sql.Identifier(name), sql.Identifier(str(source))))
-    return make_url(address()).set(database=name).render_as_string(hide_password=False)
+    url = make_url(address()).set(database=name).render_as_string(hide_password=False)
+    set_up(url)
+    return url
+
+
+def set_up(url: str) -> None:
+    """Opens a database to officers and closes it to everybody else, as `db setup` does."""
+    database = db.server_of(url)
+    with database.transaction() as connection:
+        access.setup(connection, None, None)
+    database.close()
+
+
+def plain(url: str) -> str:
+    """The address as other programs take it: its plan's tables are found by `search_path`."""
+    address = make_url(url)
+    plan = address.query.get("plan")
+    bare = address.difference_update_query(["plan"])
+    if plan is not None:
+        bare = bare.update_query_dict({"options": f'-csearch_path="{plan}"'})
+    return bare.render_as_string(hide_password=False)
 
 
 def drop(url: str) -> None:

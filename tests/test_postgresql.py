@@ -416,7 +416,7 @@ def test_a_county_moves_to_the_server_and_back(ready: County, tmp_path: Path) ->
 
 
 def test_a_move_into_a_database_that_is_used_is_refused(place: County, tmp_path: Path) -> None:
-    with pytest.raises(UsageFault, match="已有先立的数据库"):
+    with pytest.raises(UsageFault, match="已有计划 tiny 的数据库"):
         moved(county.fresh(tmp_path, shared=False), place.url)
 
 
@@ -449,7 +449,7 @@ def test_a_copy_that_is_not_the_same_is_not_kept(
 
     with pytest.raises(JournalBroken, match="表 gate 不同"):
         moved(ready, there)
-    with pytest.raises(BadFile, match="不是先立的数据库"):
+    with pytest.raises(BadFile, match="没有先立的数据库"):
         db.connect(there)
 
 
@@ -467,7 +467,7 @@ def test_a_database_that_is_not_there_is_told_plainly(place: County) -> None:
 
 
 def test_a_database_that_is_not_ours_is_refused() -> None:
-    with pytest.raises(BadFile, match="不是先立的数据库"):
+    with pytest.raises(BadFile, match="没有先立的数据库"):
         db.connect(server.new())
 
 

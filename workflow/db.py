@@ -30,9 +30,13 @@ class Database:
     asked before the lock is taken: a person who types a passphrase keeps nobody waiting.
     """
 
-    def __init__(self, engine: Engine, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(
+        self, engine: Engine, busy_seconds: float = BUSY_SECONDS, plan: str | None = None
+    ) -> None:
         self.engine = engine
         self.busy_seconds = busy_seconds
+        # On a server: the plan whose schema it is.
+        self.plan = plan
         self.unlock: Callable[[], Signer | None] = lambda: None
 
     @property
@@ -48,7 +52,10 @@ class Database:
     @property
     def url(self) -> str:
         """What another process connects to; it may hold a password."""
-        return self.engine.url.render_as_string(hide_password=False)
+        url = self.engine.url
+        if self.plan is not None:
+            url = url.set(drivername="postgresql").update_query_dict({"plan": self.plan})
+        return url.render_as_string(hide_password=False)
 
     @property
     def home(self) -> Path:
@@ -60,7 +67,9 @@ class Database:
         """A write transaction: all of it or nothing. Raises Conflict when it waited in vain."""
         signer = self.unlock()
         with self._errors_for_people(), self.engine.connect() as connection:
-            connection = connection.execution_options(xianli_writes=True, xianli_signer=signer)
+            connection = connection.execution_options(
+                xianli_writes=True, xianli_signer=signer, xianli_plan=self.plan
+            )
             with connection.begin():
                 yield connection
 
@@ -146,7 +155,6 @@ _TOLD: tuple[tuple[tuple[str, ...], type[CaseError], str, str], ...] = (
         (
             "connection",
             "password authentication",
-            "does not exist",
             "certificate",
             "timeout expired",
         ),
@@ -176,25 +184,24 @@ def _timed_out(error: DBAPIError) -> bool:
 
 
 def connect(
-    url: str, *, new: bool = False, older: bool = False, limits: Limits | None = None
+    url: str,
+    *,
+    new: bool = False,
+    older: bool = False,
+    plan: str | None = None,
+    limits: Limits | None = None,
 ) -> Database:
     """The database at this URL or file name; `new` makes it, otherwise it must exist.
 
-    `older` takes one of an earlier version too, for who brings it up to date; `limits` are for a
-    server. Raises UsageFault
-    when it is not there (or, for `new`, is), BadFile when it is no database of ours, of another
-    version, or out of reach.
+    A server's database holds several plans, each with its tables: the one that the address names
+    (`?plan=`), `plan` where it is new, else the only one that this account has to do with. `older`
+    takes one of an earlier version too, for who brings it up to date; `limits` are for a server. Raises UsageFault when it is
+    not there (or, for `new`, is), BadFile when it is no database of ours, of another version, or
+    out of reach.
     """
     address = _address(url)
     if address.get_backend_name() == "postgresql":
-        held = limits or Limits()
-        database = Database(postgresql.engine_of(address, held), held.lock_seconds)
-        place = address.render_as_string(hide_password=True)
-        if new:
-            _refuse_made(database, place)
-        else:
-            _check_version(database, place, older=older)
-        return database
+        return _on_server(address, new=new, older=older, plan=plan, limits=limits or Limits())
     target = _file(address)
     if new:
         sqlite.make(target)
@@ -212,6 +219,69 @@ def connect(
         database.close()
     sqlite.configure(database.engine)
     return database
+
+
+def _on_server(
+    address: URL, *, new: bool, older: bool, plan: str | None, limits: Limits
+) -> Database:
+    address, named = postgresql.split(address)
+    place = address.render_as_string(hide_password=True)
+    known = plans_of(address)
+    if new:
+        wanted = postgresql.require_name(named or plan or "")
+        if wanted in known:
+            raise UsageFault(
+                f"{place} 里已有计划 {wanted} 的数据库",
+                place=place,
+                remedy="在地址中写另一个计划名：…?plan=名称；或换一个库",
+            )
+    else:
+        wanted = _chosen(known, named, place)
+    database = Database(postgresql.engine_of(address, wanted, limits), limits.lock_seconds, wanted)
+    if not new:
+        _check_version(database, f"{place}?plan={wanted}", older=older)
+    return database
+
+
+def server_of(url: str) -> Database:
+    """The server's database without any plan's tables, for who sets it up. Raises UsageFault."""
+    address, _ = postgresql.split(_address(url))
+    if address.get_backend_name() != "postgresql":
+        raise UsageFault(
+            "这条命令只用于 PostgreSQL", place="--db", remedy="--db postgresql://账号@主机/库名"
+        )
+    return Database(postgresql.engine_of(address, None, Limits()))
+
+
+def plans_of(url: URL | str) -> tuple[str, ...]:
+    """The plans that this account has to do with in a server's database."""
+    address, _ = postgresql.split(_address(url) if isinstance(url, str) else url)
+    database = Database(postgresql.engine_of(address, None, Limits()))
+    try:
+        with database.reading() as connection:
+            return postgresql.plans(connection)
+    finally:
+        database.close()
+
+
+def _chosen(known: tuple[str, ...], named: str | None, place: str) -> str:
+    if named is not None and named in known:
+        return named
+    if named is None and len(known) == 1:
+        return known[0]
+    if not known or named is not None:
+        raise BadFile(
+            f"{place} 里没有{f'计划 {named} 的' if named else ''}先立的数据库，或不归这个账号",
+            place=place,
+            remedy="核对 --db 的地址和账号；新的库先由管理员 db setup，再 init",
+            code="no_database",
+        )
+    raise UsageFault(
+        f"{place} 里有几个计划：{'、'.join(known)}",
+        place="--db",
+        remedy=f"在地址中写明：…?plan={known[0]}",
+        code="which_plan",
+    )
 
 
 def file_of(url: str) -> Path:
@@ -257,14 +327,6 @@ def _file(address: URL) -> Path:
             remedy="PostgreSQL 的备份和恢复用它自己的工具；见 docs/operations.md",
         )
     return Path(address.database)
-
-
-def _refuse_made(database: Database, place: str) -> None:
-    with database.reading() as connection:
-        if inspect(connection).has_table("alembic_version"):
-            raise UsageFault(
-                f"{place} 里已有先立的数据库", place=place, remedy="换一个库名，或先由管理员删除它"
-            )
 
 
 def _check_version(database: Database, place: str, *, older: bool) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table, insert, select
 
-from workflow import audit, db, journal, migrations, triggers, upgrade
+from workflow import access, audit, db, journal, migrations, register, triggers, upgrade
 from workflow.audit import Progress
 from workflow.db import Database
 from workflow.errors import JournalBroken
@@ -31,7 +31,9 @@ def copy(source: Database, target_url: str, progress: Progress) -> Moved:
     table is compared row by row, and the target's journal is verified. Raises UsageFault where the
     target is there already, JournalBroken where the copy is not the same; then nothing is left.
     """
-    target = db.connect(target_url, new=True)
+    with source.reading() as reading:
+        plan = source.plan or register.plan_in_force(reading).name
+    target = db.connect(target_url, new=True, plan=plan)
     try:
         with source.reading() as reading, target.transaction() as writing:
             migrations.upgrade(writing)
@@ -42,7 +44,14 @@ def copy(source: Database, target_url: str, progress: Progress) -> Moved:
                 progress(done, len(tables))
                 for rows in _rows(reading, table):
                     writing.execute(insert(table), rows)
-            triggers.create(writing)
+            if target.shared:
+                access.install(writing)
+            else:
+                triggers.create(writing)
+            if target.shared:
+                for officer in register.officers(writing):
+                    if officer.active:
+                        access.enrol(writing, officer.login, None)
             moved = _compared(reading, writing, tables)
     except BaseException:
         target.discard()

@@ -1,28 +1,59 @@
-"""PostgreSQL, the shared database: connecting, and what a transaction begins with."""
+"""PostgreSQL, the shared database: connecting, and what a transaction begins with.
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+Each plan has a schema of its own, named after it: its tables, its journal, its officers. Who may do
+what there is in `access`.
+"""
+
+import re
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from states.errors import UsageFault
 from workflow.operation import Limits
 
-# One writer at a time, as on SQLite: the journal's numbers have no gaps.
-WRITERS = 0x5849414E4C49  # "XIANLI"
+# One writer of a plan at a time, as on SQLite: the journal's numbers have no gaps.
+WRITERS = 0x5849414E  # "XIAN"
 LOCAL = ("localhost", "127.0.0.1", "::1")
 # What a connection must answer to SHOW after it was set.
 SETTINGS = {
     "TimeZone": "UTC",
     "client_encoding": "UTF8",
     "standard_conforming_strings": "on",
-    "search_path": "public, pg_temp",
 }
+_PLAN = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+# The schemas that hold a plan, as far as this account may look into them.
+_PLANS = """SELECT n.nspname FROM pg_namespace n
+WHERE has_schema_privilege(n.oid, 'USAGE')
+  AND EXISTS (SELECT 1 FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'journal')
+  AND EXISTS (SELECT 1 FROM pg_class c
+      WHERE c.relnamespace = n.oid AND c.relname = 'alembic_version')
+ORDER BY n.nspname"""
 
 
-def engine_of(url: URL, limits: Limits) -> Engine:
+def split(url: URL) -> tuple[URL, str | None]:
+    """The address without the plan it names, and the plan: `postgresql://host/city?plan=NAME`."""
+    plan = url.query.get("plan")
+    return url.difference_update_query(["plan"]), plan if isinstance(plan, str) else None
+
+
+def require_name(plan: str) -> str:
+    """The plan's name if a schema can be called so. Raises UsageFault otherwise."""
+    if not _PLAN.fullmatch(plan) or plan.startswith("pg_") or plan == "public":
+        raise UsageFault(
+            f"“{plan}”不能用作数据库里的计划名",
+            place="--db",
+            remedy="用小写字母开头的字母、数字、- 和 _；或在地址中写明：…/库名?plan=wutai-2023",
+        )
+    return plan
+
+
+def engine_of(url: URL, plan: str | None, limits: Limits) -> Engine:
     """The engine on a server; the server's certificate is checked unless it is this computer.
 
-    Raises UsageFault where the driver is not installed.
+    Without a plan it looks at no plan's tables. Raises UsageFault where the driver is not
+    installed.
     """
     try:
         engine = create_engine(
@@ -35,7 +66,8 @@ def engine_of(url: URL, limits: Limits) -> Engine:
                 "application_name": "xianli",
                 "options": f"-c lock_timeout={limits.lock_seconds}s "
                 f"-c statement_timeout={limits.statement_seconds}s "
-                "-c idle_in_transaction_session_timeout=600s",
+                "-c idle_in_transaction_session_timeout=600s "
+                f"-c search_path={_path(plan)}",
                 **encryption(url),
             },
         )
@@ -45,9 +77,26 @@ def engine_of(url: URL, limits: Limits) -> Engine:
             place="--db",
             remedy="pip install 'xianli[postgres]'",
         ) from error
-    event.listen(engine, "connect", _settings)
-    event.listen(engine, "begin", _begin)
+    lock = f"SELECT pg_advisory_xact_lock({WRITERS}, hashtext('{plan or ''}'))"
+
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("xianli_writes", False):
+            # Taken before anything is read, so that what is read is what the one before left.
+            connection.exec_driver_sql(lock)
+        else:
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    def settings(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        _settings(connection, {**SETTINGS, "search_path": _path(plan)})
+
+    event.listen(engine, "connect", settings)
+    event.listen(engine, "begin", begin)
     return engine
+
+
+def _path(plan: str | None) -> str:
+    """Where names are looked up: in the plan's schema, and in temporary tables never first."""
+    return f'"{plan}",pg_temp' if plan else "pg_temp"
 
 
 def encryption(url: URL) -> dict[str, str]:
@@ -57,9 +106,9 @@ def encryption(url: URL) -> dict[str, str]:
     return {"sslmode": "verify-full", "sslrootcert": "system"}
 
 
-def _settings(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+def _settings(connection: DBAPIConnection, settings: dict[str, str]) -> None:
     cursor = connection.cursor()
-    for name, wanted in SETTINGS.items():
+    for name, wanted in settings.items():
         cursor.execute(f"SELECT set_config('{name}', '{wanted}', false)")
         cursor.execute(f"SHOW {name}")
         found = cursor.fetchone()
@@ -69,9 +118,13 @@ def _settings(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     connection.commit()
 
 
-def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get("xianli_writes", False):
-        # Taken before anything is read, so that what is read is what the one before left.
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS})")
-    else:
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+def plans(connection: Connection) -> tuple[str, ...]:
+    """The plans in this database that the account has to do with.
+
+    Who administers the database sees all of them, an officer those in whose register he stands.
+    """
+    found = tuple(connection.execute(text(_PLANS)).scalars())
+    scope = "SELECT coalesce(\"{0}\".my_scope(), '') <> '' OR \"{0}\".administers()"
+    return tuple(
+        plan for plan in found if connection.exec_driver_sql(scope.format(plan)).scalar_one()
+    )

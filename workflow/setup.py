@@ -13,6 +13,7 @@ from states.evidence import plain
 from states.plan import Json, Plan
 from states.vocabulary import GateKind, Path, Role
 from workflow import (
+    access,
     attachments,
     cases,
     config,
@@ -50,10 +51,12 @@ def create(
     name: str,
     today: date | None,
     clock: datetime,
+    password: str | None = None,
 ) -> Created:
     """Makes a new database with its plan and first county officer, whole or not at all.
 
-    Raises PlanFault, UsageFault when the file exists or the day is missing (drill) or given (real).
+    On a server the officer gets a login there, with this password. Raises PlanFault, UsageFault
+    when the database exists or the day is missing (drill) or given (real).
     """
     plan = config.load_plan(plan_name)
     if drill and today is None:
@@ -62,11 +65,12 @@ def create(
         raise UsageFault("正式数据库的时间只取自时钟，不能用 --today", place="--today")
     now = journal.noon(today) if today is not None else clock
     login, name = _login(login), plain(name, "--name")
-    database = db.connect(url, new=True)
+    database = db.connect(url, new=True, plan=plan.name)
     try:
         with database.transaction() as connection:
             migrations.upgrade(connection)
             register.found(connection, plan, drill=drill, login=login, name=name, now=now)
+            _enrol(database, connection, login, password)
     except BaseException:
         database.discard()
         raise
@@ -86,6 +90,13 @@ def create(
         "first": login,
     }
     return Created(document, text)
+
+
+def _enrol(database: Database, connection: Connection, login: str, password: str | None) -> None:
+    """On a server an officer's login is a login of the database."""
+    if database.shared:
+        verifier = None if password is None else access.verifier_of(login, password)
+        access.enrol(connection, login, verifier)
 
 
 def _login(login: str) -> str:
@@ -115,8 +126,12 @@ def add_officer(
     *,
     actor: str,
     now: datetime,
+    password: str | None = None,
 ) -> Officer:
-    """Registers an officer. Raises what `register.add_officer` does."""
+    """Registers an officer. Raises what `register.add_officer` does.
+
+    On a server he gets a login there, with this password; one that is there keeps its own.
+    """
     with _pen(database, actor, now) as (pen, plan):
         codes = config.unit_codes(plan, unit)
         officer = Officer(
@@ -128,6 +143,7 @@ def add_officer(
             True,
         )
         register.add_officer(pen, officer)
+        _enrol(database, pen.connection, officer.login, password)
     return officer
 
 

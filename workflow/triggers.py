@@ -1,13 +1,18 @@
 """What the database itself refuses, whoever writes: the one truth for migrations and audit.
 
 The journal is append-only and gap-free, a case's state is that of its last event, and a permission
-names the facts it rests on (design, section 4: the only part of the rule that stands twice).
+names the facts it rests on (design, section 4: the only part of the rule that stands twice). On a
+server, where an officer has a login and perhaps `psql`, an event is also what it says it is: by
+whom, in which role, of which case, one of the lifecycle's steps; made from `states.lifecycle`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
+
+from states import lifecycle
+from states.vocabulary import FactKind, Role, State, Trigger
 
 _LATEST_STATE = """(SELECT to_state FROM journal WHERE stream = 'case:' || NEW.code
         AND to_state IS NOT NULL ORDER BY version DESC LIMIT 1)"""
@@ -99,10 +104,15 @@ class _Guard:
         """All of it, to be compared with what is there."""
         return f"{self.when} ON {self.table} {self.body}"
 
-    def statement(self, name: str, table: str) -> str:
-        """The trigger of this name on the table, as PostgreSQL itself tells it."""
+    def statement(self, name: str) -> str:
+        """The trigger of this name on its table, as PostgreSQL itself tells it."""
         what, _, level = self.when.partition(" FOR ")
-        return f"CREATE TRIGGER {name} {what} ON {table} FOR {level} EXECUTE FUNCTION {name}()"
+        late = what.startswith("AFTER")
+        kind, moment = ("CONSTRAINT ", " DEFERRABLE INITIALLY DEFERRED") if late else ("", "")
+        return (
+            f"CREATE {kind}TRIGGER {name} {what} ON {self.table}{moment} FOR {level} "
+            f"EXECUTE FUNCTION {name}()"
+        )
 
 
 def _never(table: str, what: str, told: str) -> _Guard:
@@ -220,24 +230,242 @@ POSTGRESQL: dict[str, _Guard] = {
         ),
     ),
 }
+
+# Who writes -------------------------------------------------------------------------------------
+
+_UNIT = (Role.UNIT_OFFICER, Role.UNIT_HEAD)
+_COUNTY = (Role.COUNTY_OFFICE,)
+_TOGETHER = (*_COUNTY, Role.AUDITOR)
+_HANDLERS = (*_UNIT, *_COUNTY)
+_NOBODY_ELSE = tuple(role for role in Role if role is not Role.SYSTEM)
+# The streams beside the cases', what is written there and by whom.
+STREAMS: Mapping[tuple[str, str], tuple[Role, ...]] = {
+    ("database", "init"): _COUNTY,
+    ("plan", "plan_adopted"): _COUNTY,
+    ("plan", "plan_proposed"): _COUNTY,
+    ("officers", "officer_added"): _COUNTY,
+    ("officers", "officer_disabled"): _COUNTY,
+    ("officers", "key_added"): _COUNTY,
+    ("officers", "key_revoked"): _COUNTY,
+    ("checkpoints", "checkpoint_made"): (Role.SYSTEM,),
+    ("witnesses", "witness_added"): _COUNTY,
+    ("witnesses", "witness_revoked"): _COUNTY,
+    ("quarantine", "quarantine_proposed"): _TOGETHER,
+    ("quarantine", "quarantine_confirmed"): _TOGETHER,
+    ("gates", "gate_opened"): _COUNTY,
+    ("catalogue", "catalogue_imported"): _COUNTY,
+    ("calendar", "holidays_entered"): _COUNTY,
+    ("ledgers", "ledger_imported"): _HANDLERS,
+    ("privacy", "revealed"): _HANDLERS,
+    ("privacy", "erased"): _COUNTY,
+    ("samples", "sample_drawn"): (Role.AUDITOR,),
+    ("samples", "sample_results"): (Role.AUDITOR,),
+    ("letters", "letter_issued"): (Role.SYSTEM,),
+    ("letters", "letter_answered"): _HANDLERS,
+    ("bulletins", "bulletin_published"): _COUNTY,
+}
+
+
+def _edges() -> tuple[tuple[str, str, str, str], ...]:
+    """Every (kind, from, to, role) that the lifecycle knows; no state is an empty text."""
+    confirmation = State.HOUSEHOLD_CONFIRMATION
+    rows = [("registered", "", confirmation, role) for role in _HANDLERS]
+    rows += [("amended", "", "", role) for role in _HANDLERS]
+    for step in lifecycle.STEPS:
+        rows += [(step.trigger, a, b, role) for a, b in step.moves.items() for role in step.roles]
+    for record in lifecycle.RECORDS:
+        rows += [(record.kind, "", "", role) for role in record.roles]
+    return tuple((str(kind), str(a), str(b), str(role)) for kind, a, b, role in rows)
+
+
+def _values(rows: Mapping[str, None]) -> str:
+    return ", ".join(f"'{row}'" for row in rows)
+
+
+_KNOWN_EDGES = _values(dict.fromkeys("|".join(edge) for edge in _edges()))
+_KNOWN_KINDS = _values(
+    dict.fromkeys(
+        "|".join((stream, kind, role))
+        for (stream, kind), roles in STREAMS.items()
+        for role in roles
+    )
+)
+# Between the clock of an officer's computer and the server's, and while a long batch is made.
+_CLOCKS = "interval '10 minutes'"
+_WHO = """DECLARE
+    me record;
+    told jsonb;
+BEGIN
+IF administers() THEN RETURN NEW; END IF;
+SELECT * INTO me FROM officer WHERE login = session_user AND active;"""
+_STRANGER = "RAISE EXCEPTION 'xianli: no such case for you, or not this to do'"
+_DRILL = """(SELECT convert_from(body, 'UTF8')::jsonb -> 'evidence' -> 'drill' = 'true'::jsonb
+    FROM journal WHERE stream = 'database' AND version = 1)"""
+
+
+def _with_its_event(table: str, stream: str, what: str = "INSERT OR UPDATE") -> _Guard:
+    """At the end of the transaction: a row changes only beside an event that its officer wrote."""
+    return _Guard(
+        table,
+        f"AFTER {what} FOR EACH ROW",
+        f"""DECLARE
+    it record;
+BEGIN
+IF administers() OR my_role() = '{Role.SYSTEM}' THEN RETURN NULL; END IF;
+IF TG_OP = 'DELETE' THEN it := OLD; ELSE it := NEW; END IF;
+IF NOT EXISTS (SELECT 1 FROM journal WHERE stream IN ({stream}) AND actor = session_user
+    AND xmin = pg_current_xact_id()::xid) THEN
+    RAISE EXCEPTION 'xianli: this changes only with an event of the journal';
+END IF;
+RETURN NULL;
+END""",
+    )
+
+
+_CASE_STREAM = "'case:' || it.case_code"
+# A plan, a calendar that is revised moves the clocks of every case.
+_MOVED = f"{_CASE_STREAM}, 'plan', 'calendar'"
+_EVERY = "INSERT OR DELETE OR UPDATE"
+POSTGRESQL |= {
+    "journal_identity": _Guard(
+        "journal",
+        "BEFORE INSERT FOR EACH ROW",
+        f"""{_WHO}
+IF NEW.role = '{Role.SYSTEM}' THEN
+    IF me.login IS NOT NULL OR NEW.actor <> '{Role.SYSTEM}' OR NOT serves() THEN
+        {_STRANGER};
+    END IF;
+ELSIF me.login IS NULL OR NEW.actor <> me.login OR NEW.role <> me.role THEN
+    {_STRANGER};
+END IF;
+IF me.unit IS NOT NULL AND starts_with(NEW.stream, 'case:')
+    AND NOT starts_with(NEW.stream, 'case:' || me.unit || '-') THEN
+    {_STRANGER};
+END IF;
+told := convert_from(NEW.body, 'UTF8')::jsonb -> 'evidence';
+IF NEW.kind = 'registered' AND (me.unit <> told ->> 'unit'
+    OR NOT starts_with(NEW.stream, 'case:' || (told ->> 'unit') || '-')) THEN
+    {_STRANGER};
+END IF;
+IF NEW.kind = '{FactKind.RESOLVE}' AND me.role = '{Role.UNIT_HEAD}' AND NOT EXISTS (
+    SELECT 1 FROM journal WHERE seq = (told ->> 'id')::integer AND stream = NEW.stream
+        AND kind = '{FactKind.NOTICE}') THEN
+    {_STRANGER};
+END IF;
+IF NEW.kind = '{Trigger.ACCEPT}' AND me.person = (
+    SELECT o.person FROM journal j JOIN officer o ON o.login = j.actor
+    WHERE j.stream = NEW.stream AND j.kind = '{Trigger.COMPLETE}'
+    ORDER BY j.version DESC LIMIT 1) THEN
+    RAISE EXCEPTION 'xianli: who recorded the works cannot accept them';
+END IF;
+IF NOT {_DRILL} AND abs(extract(epoch FROM NEW.recorded_at::timestamptz - now()))
+    > extract(epoch FROM {_CLOCKS}) THEN
+    RAISE EXCEPTION 'xianli: recorded_at is not now';
+END IF;
+RETURN NEW;
+END""",
+    ),
+    "journal_step": _Guard(
+        "journal",
+        "BEFORE INSERT FOR EACH ROW",
+        f"""DECLARE
+    told jsonb := convert_from(NEW.body, 'UTF8')::jsonb;
+BEGIN
+IF NEW.hash <> encode(sha256(NEW.body), 'hex') THEN
+    RAISE EXCEPTION 'xianli: the hash is not that of the body';
+END IF;
+IF (told ->> 'stream', (told ->> 'version')::integer, told ->> 'previous', told ->> 'kind',
+    told ->> 'from', told ->> 'to', told ->> 'occurred_on', told ->> 'recorded_at',
+    told ->> 'actor', told ->> 'role') IS DISTINCT FROM (NEW.stream, NEW.version, NEW.previous,
+    NEW.kind, NEW.from_state, NEW.to_state, NEW.occurred_on::text, NEW.recorded_at, NEW.actor,
+    NEW.role) THEN
+    RAISE EXCEPTION 'xianli: the columns are not those of the body';
+END IF;
+IF NOT starts_with(NEW.stream, 'case:') THEN
+    IF concat_ws('|', NEW.stream, NEW.kind, NEW.role) NOT IN ({_KNOWN_KINDS}) THEN
+        RAISE EXCEPTION 'xianli: no such event for this role';
+    END IF;
+    RETURN NEW;
+END IF;
+IF concat_ws('|', NEW.kind, coalesce(NEW.from_state, ''), coalesce(NEW.to_state, ''), NEW.role)
+    NOT IN ({_KNOWN_EDGES}) THEN
+    RAISE EXCEPTION 'xianli: no such step for this role';
+END IF;
+IF NEW.from_state IS NOT NULL AND NEW.from_state IS DISTINCT FROM (
+    SELECT to_state FROM journal WHERE stream = NEW.stream AND to_state IS NOT NULL
+    ORDER BY version DESC LIMIT 1) THEN
+    RAISE EXCEPTION 'xianli: the case is in another state';
+END IF;
+IF (NEW.kind = 'registered') <> (NEW.version = 1) THEN
+    RAISE EXCEPTION 'xianli: a case begins with its registration';
+END IF;
+RETURN NEW;
+END""",
+    ),
+    "household_case_moves": _Guard(
+        "household_case",
+        "BEFORE UPDATE FOR EACH ROW",
+        f"""BEGIN
+IF administers() OR my_role() IN ('{Role.COUNTY_OFFICE}', '{Role.SYSTEM}')
+    OR NEW.version > OLD.version THEN RETURN NEW; END IF;
+RAISE EXCEPTION 'xianli: a case changes only with its event';
+END""",
+    ),
+    "household_case_event": _with_its_event(
+        "household_case", "'case:' || it.code, 'plan', 'calendar'"
+    ),
+    "permission_persons": _Guard(
+        "permission",
+        "BEFORE INSERT FOR EACH ROW",
+        f"""BEGIN
+IF administers() THEN RETURN NEW; END IF;
+IF NEW.permitted_by IS DISTINCT FROM my_person() OR my_role() <> '{Role.COUNTY_OFFICE}' THEN
+    RAISE EXCEPTION 'xianli: who permits is not who is connected';
+END IF;
+IF NEW.accepted_by IS DISTINCT FROM (SELECT o.person FROM journal j
+    JOIN officer o ON o.login = j.actor WHERE j.seq = NEW.acceptance_seq) THEN
+    RAISE EXCEPTION 'xianli: who accepted is somebody else';
+END IF;
+RETURN NEW;
+END""",
+    ),
+    "permission_event": _with_its_event("permission", _CASE_STREAM, "INSERT"),
+    "household_key_event": _with_its_event("household_key", f"{_CASE_STREAM}, 'privacy'", _EVERY),
+    "personal_event": _with_its_event("personal", f"{_CASE_STREAM}, 'privacy'"),
+    "deadline_event": _with_its_event("deadline", _MOVED, _EVERY),
+    "flag_event": _with_its_event("flag", _MOVED),
+    "notice_event": _with_its_event("notice", _MOVED),
+    "officer_event": _with_its_event("officer", "'officers'"),
+    "officer_key_event": _with_its_event("officer_key", "'officers'"),
+    "gate_event": _with_its_event("gate", "'gates'"),
+    "catalogue_event": _with_its_event("catalogue", "'catalogue'"),
+    "plan_revision_event": _with_its_event("plan_revision", "'plan'"),
+    "letter_event": _with_its_event("letter", "'letters'"),
+}
 _THERE = """SELECT t.tgname AS name, c.relname AS relation, p.prosrc AS body,
-    pg_get_triggerdef(t.oid) AS statement, t.tgenabled AS enabled
+    pg_get_triggerdef(t.oid, true) AS statement, t.tgenabled AS enabled,
+    p.prosecdef AND p.proconfig = ARRAY['search_path=' || current_setting('search_path')]
+      AND p.proname = t.tgname AND p.pronamespace = c.relnamespace AS confined
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
-WHERE NOT t.tgisinternal AND c.relnamespace = 'public'::regnamespace"""
+WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace"""
 
 
 def create(connection: Connection) -> None:
-    """Makes them, on the database behind the connection."""
+    """Makes them, on the database behind the connection; those of tables that are there."""
     if connection.dialect.name == "sqlite":
         for statement in SQLITE.values():
             connection.exec_driver_sql(statement)
         return
+    tables = inspect(connection).get_table_names()
     for name, guard in POSTGRESQL.items():
+        if guard.table not in tables:
+            continue
+        # They look at the whole journal, whatever of it their officer may see.
         connection.exec_driver_sql(
-            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql "
-            f"AS $guard${guard.body}$guard$"
+            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
+            f"SET search_path FROM CURRENT AS $guard${guard.body}$guard$"
         )
-        connection.exec_driver_sql(guard.statement(name, guard.table))
+        connection.exec_driver_sql(guard.statement(name))
 
 
 def drop(connection: Connection) -> None:
@@ -246,7 +474,7 @@ def drop(connection: Connection) -> None:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql(f"DROP TRIGGER {name}")
         else:
-            connection.exec_driver_sql(f"DROP FUNCTION {name}() CASCADE")
+            connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS {name}() CASCADE")
 
 
 def wanted(connection: Connection) -> Mapping[str, str]:
@@ -267,7 +495,8 @@ def there(connection: Connection) -> Mapping[str, str]:
         right = (
             guard is not None
             and row.enabled == "O"
-            and row.statement == guard.statement(row.name, f"public.{guard.table}")
+            and row.confined
+            and row.statement == guard.statement(row.name)
         )
         # Another moment, table or function, or one that is switched off, is told as it is.
         when = guard.when if guard is not None and right else f"{row.statement} ({row.enabled})"

@@ -6,11 +6,22 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
+from workflow import access
+
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Brings the database behind an open transaction to a revision; the caller commits."""
+    """Brings the database behind an open transaction to a revision; the caller commits.
+
+    On a server it is done as the owner, in the plan's schema, and at the newest version ends with
+    who may do what there (`access`). Raises what `access.begin` does.
+    """
+    shared = connection.dialect.name == "postgresql"
+    if shared:
+        access.begin(connection)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, revision)
+    if shared and revision == "head":
+        access.install(connection)

@@ -1,0 +1,396 @@
+"""Who may do what on a server, whatever program he comes with (PostgreSQL only).
+
+Who acts is `session_user`: an officer's login is a login of the database. What he sees is decided
+by row-level security from the plan's own register of officers; what he writes, by triggers as well
+(`triggers`). What lies beyond his unit he is told by three functions only (`beyond`).
+
+Five roles own or group, and nobody logs in as them: `xianli_owner` owns the tables,
+`xianli_engine` the functions that look beyond a unit (it may read, nothing else),
+`xianli_registrar` makes logins; `xianli_officer`, `xianli_auditor` and `xianli_service` are what
+logins belong to, and `xianli_personal` may read the columns with personal data.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, CursorResult, text
+
+from states.errors import UsageFault
+from states.vocabulary import Role
+from workflow import triggers
+from workflow.errors import NotPermitted
+from workflow.models import metadata
+
+OWNER, ENGINE, REGISTRAR = "xianli_owner", "xianli_engine", "xianli_registrar"
+OFFICER, AUDITOR, SERVICE = "xianli_officer", "xianli_auditor", "xianli_service"
+PERSONAL = "xianli_personal"
+_GROUPS = (OFFICER, AUDITOR, SERVICE)
+_READERS = ", ".join(_GROUPS)
+# The server from which on a role may be given without being handed on (CREATEROLE, version 16).
+OLDEST = 160000
+_LARGE_OBJECTS = """SELECT oid::regprocedure::text FROM pg_proc
+WHERE pronamespace = 'pg_catalog'::regnamespace
+  AND (proname LIKE 'lo\\_%' OR proname IN ('loread', 'lowrite'))"""
+
+
+def setup(connection: Connection, service: str | None, verifier: str | None) -> tuple[str, ...]:
+    """Makes the roles and closes the database to everybody else; answers what stays open.
+
+    To be run by who administers the server, as often as he likes. `service` is the login that the
+    scheduler connects with; `verifier` is its password as `verifier_of` makes it. Raises
+    UsageFault on a server that is too old, NotPermitted without the right.
+    """
+    _require_server(connection)
+    for role in (OWNER, ENGINE, REGISTRAR, *_GROUPS, PERSONAL):
+        _make_role(connection, role, "CREATEROLE" if role == REGISTRAR else "")
+    name = _do(connection, "SELECT quote_ident(current_database())").scalar_one()
+    for statement in (
+        f"GRANT {ENGINE}, {REGISTRAR} TO {OWNER} WITH INHERIT TRUE, SET TRUE",
+        *(
+            f"GRANT {group} TO {REGISTRAR} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"
+            for group in (OFFICER, AUDITOR, PERSONAL)
+        ),
+        f"REVOKE ALL ON DATABASE {name} FROM PUBLIC",
+        f"GRANT CONNECT ON DATABASE {name} TO {_READERS}",
+        f"GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {name} TO {OWNER}",
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+    ):
+        _do(connection, statement)
+    if service is not None:
+        _make_role(connection, service, "LOGIN")
+        _do(connection, f"GRANT {SERVICE} TO {_quoted(connection, service)}")
+        if verifier is not None:
+            _set_password(connection, service, verifier)
+    if _do(connection, "SHOW is_superuser").scalar_one() != "on":
+        return ("大对象函数（lo_…）仍对所有账号开放：请服务器的超级用户再运行一次 db setup",)
+    for function in _do(connection, _LARGE_OBJECTS).scalars().all():
+        _do(connection, f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
+    return ()
+
+
+def _do(connection: Connection, statement: str) -> CursorResult[tuple[object, ...]]:
+    """Runs a statement that has no parameters, whatever signs are in it."""
+    return connection.exec_driver_sql(statement.replace("%", "%%"))
+
+
+def _require_server(connection: Connection) -> None:
+    version = int(_do(connection, "SHOW server_version_num").scalar_one())
+    if version < OLDEST:
+        raise UsageFault(
+            f"服务器版本 {version // 10000} 太旧", place="--db", remedy="用 PostgreSQL 16 或更新的"
+        )
+
+
+def _make_role(connection: Connection, role: str, options: str) -> None:
+    known = text("SELECT 1 FROM pg_roles WHERE rolname = :role")
+    if connection.execute(known, {"role": role}).first() is None:
+        _do(connection, f"CREATE ROLE {_quoted(connection, role)} {options}")
+
+
+def _quoted(connection: Connection, name: str) -> str:
+    return str(connection.execute(text("SELECT quote_ident(:name)"), {"name": name}).scalar_one())
+
+
+def _set_password(connection: Connection, login: str, verifier: str) -> None:
+    literal = connection.execute(text("SELECT quote_literal(:it)"), {"it": verifier}).scalar_one()
+    _do(connection, f"ALTER ROLE {_quoted(connection, login)} PASSWORD {literal}")
+
+
+def verifier_of(login: str, password: str) -> str:
+    """What the server keeps of a password (SCRAM-SHA-256): made here, so that it never travels."""
+    from psycopg import pq
+
+    return pq.PGconn.encrypt_password(
+        pq.PGconn.connect(b"host=''"), password.encode(), login.encode(), b"scram-sha-256"
+    ).decode()
+
+
+def as_owner(connection: Connection) -> None:
+    """From here to the end of the transaction what is made belongs to `xianli_owner`.
+
+    Raises UsageFault where the database was not set up, NotPermitted for who does not administer.
+    """
+    known = text("SELECT 1 FROM pg_roles WHERE rolname = :role")
+    if connection.execute(known, {"role": OWNER}).first() is None:
+        raise UsageFault(
+            "这个服务器还没有先立的角色",
+            place="--db",
+            remedy="先由服务器管理员运行：xianli --db 地址 db setup",
+            code="not_set_up",
+        )
+    may = text("SELECT pg_has_role(current_user, :role, 'SET')")
+    if not connection.execute(may, {"role": OWNER}).scalar_one():
+        raise NotPermitted(
+            "建库、升级由数据库管理员办理",
+            place="--db",
+            remedy=f"用管理员账号，或请他 GRANT {OWNER} TO 您的账号",
+        )
+    _do(connection, f"SET LOCAL ROLE {OWNER}")
+
+
+def begin(connection: Connection) -> None:
+    """Works as `xianli_owner` in the plan's schema, made where it is not there.
+
+    Raises what `as_owner` does.
+    """
+    as_owner(connection)
+    plan = connection.get_execution_options()["xianli_plan"]
+    _do(connection, f'CREATE SCHEMA IF NOT EXISTS "{plan}"')
+
+
+# The functions ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """A function with its owner's rights; its names are looked up in the plan's schema alone."""
+
+    arguments: str
+    returns: str
+    body: str
+    language: str = "sql"
+    owner: str = ENGINE
+    volatility: str = "STABLE"
+
+
+_FUNCTIONS: Mapping[str, _Function] = {
+    "administers": _Function(
+        "", "boolean", f"SELECT pg_has_role(session_user, '{OWNER}', 'MEMBER')"
+    ),
+    "serves": _Function("", "boolean", f"SELECT pg_has_role(session_user, '{SERVICE}', 'MEMBER')"),
+    "my_role": _Function(
+        "",
+        "text",
+        "SELECT coalesce((SELECT role FROM officer WHERE login = session_user AND active),"
+        f" CASE WHEN serves() THEN '{Role.SYSTEM}' ELSE '' END)",
+    ),
+    "my_person": _Function(
+        "", "text", "SELECT person FROM officer WHERE login = session_user AND active"
+    ),
+    # The unit whose cases one sees; * is every unit's, nothing is none.
+    "my_scope": _Function(
+        "",
+        "text",
+        "SELECT coalesce((SELECT coalesce(unit, '*') FROM officer"
+        " WHERE login = session_user AND active),"
+        " CASE WHEN serves() OR administers() THEN '*' ELSE '' END)",
+    ),
+    "journal_end": _Function(
+        "",
+        "TABLE (seq integer, recorded_at text)",
+        "SELECT seq, recorded_at FROM journal WHERE my_scope() <> '' ORDER BY seq DESC LIMIT 1",
+    ),
+    "stream_end": _Function(
+        "of text",
+        "TABLE (version integer, hash text)",
+        "SELECT version, hash FROM journal WHERE stream = of AND"
+        " CASE my_scope() WHEN '' THEN false WHEN '*' THEN true ELSE"
+        " stream NOT LIKE 'case:%' OR starts_with(stream, 'case:' || my_scope() || '-') END"
+        " ORDER BY version DESC LIMIT 1",
+    ),
+    "holders": _Function(
+        "of text, wanted text[]",
+        "TABLE (value text, case_code text)",
+        "SELECT k.value, CASE WHEN my_scope() IN ('*', c.unit) THEN k.case_code ELSE '' END"
+        " FROM household_key k JOIN household_case c ON c.code = k.case_code"
+        " WHERE k.kind = of AND k.value = ANY(wanted) AND my_scope() <> ''",
+    ),
+    # Whether a file is attached in the unit, or to what every officer may read.
+    "attached_here": _Function(
+        "content text",
+        "boolean",
+        "SELECT EXISTS (SELECT 1 FROM journal WHERE my_scope() <> ''"
+        " AND (starts_with(stream, 'case:' || my_scope() || '-') OR stream NOT LIKE 'case:%')"
+        " AND position(convert_to(content, 'UTF8') IN body) > 0)",
+    ),
+    "enrol": _Function(
+        "login text, verifier text",
+        "boolean",
+        f"""DECLARE
+    registered text := (SELECT role FROM officer o WHERE o.login = enrol.login AND o.active);
+    made boolean := false;
+BEGIN
+IF NOT administers() AND my_role() <> '{Role.COUNTY_OFFICE}' THEN
+    RAISE EXCEPTION 'permission denied: logins are made by the county office';
+END IF;
+IF registered IS NULL OR login ~ '^(xianli|pg)_' OR octet_length(login) > 63 THEN
+    RAISE EXCEPTION 'permission denied: % is no login of a registered officer', login;
+END IF;
+IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = login AND (rolsuper OR rolcreaterole
+    OR rolcreatedb OR rolreplication OR rolbypassrls OR NOT rolcanlogin
+    OR pg_has_role(oid, '{OWNER}', 'MEMBER') OR pg_has_role(oid, '{SERVICE}', 'MEMBER'))) THEN
+    RAISE EXCEPTION 'permission denied: % is another kind of login', login;
+END IF;
+IF verifier IS NOT NULL AND verifier !~ '^SCRAM-SHA-256\\$[0-9]+:' THEN
+    RAISE EXCEPTION 'permission denied: no password in the clear';
+END IF;
+IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = login) THEN
+    EXECUTE format('CREATE ROLE %I LOGIN PASSWORD %L', login, verifier);
+    made := true;
+END IF;
+EXECUTE format('GRANT %I, {PERSONAL} TO %I',
+    CASE registered WHEN '{Role.AUDITOR}' THEN '{AUDITOR}' ELSE '{OFFICER}' END, login);
+RETURN made;
+END""",
+        language="plpgsql",
+        owner=REGISTRAR,
+        volatility="VOLATILE",
+    ),
+}
+
+# The rows ---------------------------------------------------------------------------------------
+
+_SCOPE = "(SELECT my_scope())"
+_MEMBER = f"{_SCOPE} <> ''"
+_WHOLE = f"{_SCOPE} = '*'"
+_BY_UNIT = f"({_WHOLE} OR unit = {_SCOPE})"
+_ROLE = "(SELECT my_role())"
+_COUNTY = f"{_ROLE} = '{Role.COUNTY_OFFICE}'"
+_SYSTEM = f"{_ROLE} = '{Role.SYSTEM}'"
+_RUNS = f"{_ROLE} IN ('{Role.COUNTY_OFFICE}', '{Role.SYSTEM}')"
+
+
+def _of_case(code: str) -> str:
+    """That one sees the case: the case's own rows decide."""
+    return f"({_WHOLE} OR EXISTS (SELECT 1 FROM household_case c WHERE c.code = {code}))"
+
+
+_MINE = _of_case("case_code")
+_TOLD = "convert_from(body, 'UTF8')::jsonb -> 'evidence'"
+# What every officer of the plan may read of the journal, his unit's cases apart.
+_OPEN_STREAMS = (
+    *("database", "plan", "officers", "gates", "catalogue", "calendar"),
+    *("checkpoints", "witnesses", "bulletins"),
+)
+_JOURNAL = f"""CASE {_SCOPE} WHEN '*' THEN true WHEN '' THEN false ELSE
+    stream IN ({", ".join(f"'{stream}'" for stream in _OPEN_STREAMS)})
+    OR (stream LIKE 'case:%' AND EXISTS (
+        SELECT 1 FROM household_case c WHERE c.code = substr(stream, 6)))
+    OR (stream = 'letters' AND EXISTS (
+        SELECT 1 FROM letter l WHERE l.number = ({_TOLD} ->> 'number')))
+    OR (stream = 'quarantine' AND EXISTS (
+        SELECT 1 FROM household_case c WHERE c.code = ({_TOLD} ->> 'code')))
+    OR (stream IN ('privacy', 'ledgers') AND actor = session_user) END"""
+_ALARM_OF = _of_case("split_part(message.key, ':', 2)")
+_ALARM = f"kind = 'alarm' AND key LIKE 'alarm:%' AND {_ALARM_OF}"
+_READ, _ADD, _CHANGE, _REMOVE = "SELECT", "INSERT", "UPDATE", "DELETE"
+_REGISTER = {_READ: _MEMBER, _ADD: _COUNTY, _CHANGE: _COUNTY}
+
+# Table, what is done to it, and to which rows.
+POLICIES: Mapping[str, Mapping[str, str]] = {
+    "journal": {_READ: _JOURNAL, _ADD: _MEMBER},
+    "household_case": dict.fromkeys((_READ, _ADD, _CHANGE), _BY_UNIT),
+    "permission": dict.fromkeys((_READ, _ADD), _MINE),
+    "household_key": dict.fromkeys((_READ, _ADD, _REMOVE), _MINE),
+    "personal": dict.fromkeys((_READ, _ADD, _CHANGE), _MINE),
+    "attachment": {
+        _READ: f"{_WHOLE} OR attached_here(sha256)",
+        _ADD: f"{_MEMBER} AND sha256 = encode(sha256(content), 'hex') AND size = length(content)",
+    },
+    "deadline": dict.fromkeys((_READ, _ADD, _CHANGE, _REMOVE), _BY_UNIT),
+    "flag": dict.fromkeys((_READ, _ADD, _CHANGE), _BY_UNIT),
+    "notice": dict.fromkeys((_READ, _ADD, _CHANGE), _BY_UNIT),
+    "message": {
+        _READ: f"{_WHOLE} OR person = (SELECT my_person()) OR ({_ALARM})",
+        _ADD: f"{_RUNS} OR ({_MEMBER} AND {_ALARM} AND status = 'queued' AND attempts = 0)",
+        _CHANGE: _RUNS,
+    },
+    "letter": {_READ: _BY_UNIT, _ADD: _SYSTEM, _CHANGE: _BY_UNIT},
+    "receipt": {
+        _READ: f"{_WHOLE} OR EXISTS (SELECT 1 FROM journal j WHERE j.seq = receipt.seq)",
+        _ADD: _MEMBER,
+    },
+    **dict.fromkeys(("officer", "officer_key", "gate", "catalogue"), _REGISTER),
+    "plan_revision": _REGISTER,
+    "witness_receipt": {_READ: _MEMBER, _ADD: _WHOLE},
+    "lease": {_READ: _MEMBER, _ADD: _RUNS, _CHANGE: _RUNS, _REMOVE: _RUNS},
+    "job": {_READ: _MEMBER, _ADD: _RUNS, _CHANGE: _RUNS},
+}
+# What nobody reads who may not see personal data, and who need not see contents.
+_KEPT_BACK: Mapping[str, tuple[str, ...]] = {
+    "personal": (
+        "name",
+        "id_number",
+        "credit_code",
+        "phone",
+        "meter",
+        "address",
+        "remarks",
+        "salt",
+    ),
+    "household_key": ("value",),
+}
+
+
+def install(connection: Connection) -> None:
+    """Makes functions, guards, grants and policies anew over tables of the newest version.
+
+    The transaction belongs to `xianli_owner` (`as_owner`).
+    """
+    schema = _do(connection, "SELECT quote_ident(current_schema())").scalar_one()
+    _do(connection, f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {ENGINE}, {REGISTRAR}")
+    _do(connection, f"GRANT USAGE ON SCHEMA {schema} TO {_READERS}, {PERSONAL}")
+    for name, function in _FUNCTIONS.items():
+        _make_function(connection, name, function)
+    for name in metadata.tables:
+        _open_table(connection, name)
+    _do(connection, f"GRANT SELECT ON alembic_version TO {_READERS}")
+    triggers.drop(connection)
+    triggers.create(connection)
+    for name in triggers.wanted(connection):
+        _do(connection, f"ALTER FUNCTION {name}() OWNER TO {ENGINE}")
+    _do(connection, f"REVOKE CREATE ON SCHEMA {schema} FROM {ENGINE}, {REGISTRAR}")
+
+
+def _open_table(connection: Connection, name: str) -> None:
+    """Grants by table, policies by row; the engine sees every row, the owner is above them."""
+    _do(connection, f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
+    _do(connection, f"GRANT SELECT ON {name} TO {ENGINE}")
+    _policy(connection, name, f"{name}_engine", _READ, ENGINE, "true")
+    if name == "officer":
+        _do(connection, f"GRANT SELECT ON {name} TO {REGISTRAR}")
+        _policy(connection, name, f"{name}_registrar", _READ, REGISTRAR, "true")
+    for verb, rows in POLICIES[name].items():
+        kept = _KEPT_BACK.get(name, ())
+        to = _READERS
+        if kept:
+            _do(connection, f"GRANT {verb} ON {name} TO {PERSONAL}")
+            to = f"{_READERS}, {PERSONAL}"
+        if kept and verb == _READ:
+            shown = (c.name for c in metadata.tables[name].c if c.name not in kept)
+            _do(connection, f"GRANT SELECT ({', '.join(shown)}) ON {name} TO {_READERS}")
+        elif not kept:
+            _do(connection, f"GRANT {verb} ON {name} TO {_READERS}")
+        _policy(connection, name, f"{name}_{verb.lower()}", verb, to, rows)
+
+
+def _policy(connection: Connection, table: str, name: str, verb: str, to: str, rows: str) -> None:
+    _do(connection, f"DROP POLICY IF EXISTS {name} ON {table}")
+    seen = f"USING ({rows})" if verb != _ADD else ""
+    written = f"WITH CHECK ({rows})" if verb in (_ADD, _CHANGE) else ""
+    _do(connection, f"CREATE POLICY {name} ON {table} FOR {verb} TO {to} {seen} {written}")
+
+
+def _make_function(connection: Connection, name: str, function: _Function) -> None:
+    _do(
+        connection,
+        f"CREATE OR REPLACE FUNCTION {name}({function.arguments}) RETURNS {function.returns}"
+        f" LANGUAGE {function.language} {function.volatility} SECURITY DEFINER"
+        f" SET search_path FROM CURRENT AS $it${function.body}$it$",
+    )
+    types = ", ".join(part.split()[1] for part in function.arguments.split(", ") if part)
+    _do(connection, f"ALTER FUNCTION {name}({types}) OWNER TO {function.owner}")
+
+
+def enrol(connection: Connection, login: str, verifier: str | None) -> bool:
+    """Gives a registered officer a login of the database; answers whether it is a new one.
+
+    The password of a login that is there already is left as it is.
+    """
+    call = text("SELECT enrol(:login, :verifier)")
+    return bool(connection.execute(call, {"login": login, "verifier": verifier}).scalar_one())
+
+
+def session_login(connection: Connection) -> str:
+    """Who is connected: the login that the server has checked."""
+    return str(_do(connection, "SELECT session_user").scalar_one())
