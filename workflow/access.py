@@ -13,7 +13,7 @@ logins belong to, and `xianli_personal` may read the columns with personal data.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, CursorResult, text
+from sqlalchemy import Connection, text
 
 from states.errors import UsageFault
 from states.vocabulary import Role
@@ -43,7 +43,7 @@ def setup(connection: Connection, service: str | None, verifier: str | None) -> 
     _require_server(connection)
     for role in (OWNER, ENGINE, REGISTRAR, *_GROUPS, PERSONAL):
         _make_role(connection, role, "CREATEROLE" if role == REGISTRAR else "")
-    name = _do(connection, "SELECT quote_ident(current_database())").scalar_one()
+    [name] = _all(connection, "SELECT quote_ident(current_database())")
     for statement in (
         f"GRANT {ENGINE}, {REGISTRAR} TO {OWNER} WITH INHERIT TRUE, SET TRUE",
         *(
@@ -61,20 +61,26 @@ def setup(connection: Connection, service: str | None, verifier: str | None) -> 
         _do(connection, f"GRANT {SERVICE} TO {_quoted(connection, service)}")
         if verifier is not None:
             _set_password(connection, service, verifier)
-    if _do(connection, "SHOW is_superuser").scalar_one() != "on":
+    if _all(connection, "SHOW is_superuser") != ["on"]:
         return ("大对象函数（lo_…）仍对所有账号开放：请服务器的超级用户再运行一次 db setup",)
-    for function in _do(connection, _LARGE_OBJECTS).scalars().all():
+    for function in _all(connection, _LARGE_OBJECTS):
         _do(connection, f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
     return ()
 
 
-def _do(connection: Connection, statement: str) -> CursorResult[tuple[object, ...]]:
+def _do(connection: Connection, statement: str) -> None:
     """Runs a statement that has no parameters, whatever signs are in it."""
-    return connection.exec_driver_sql(statement.replace("%", "%%"))
+    connection.exec_driver_sql(statement.replace("%", "%%"))
+
+
+def _all(connection: Connection, query: str) -> list[str]:
+    """The one column of what a query without parameters finds, as text."""
+    found = connection.exec_driver_sql(query.replace("%", "%%"))
+    return [str(value) for value in found.scalars()]
 
 
 def _require_server(connection: Connection) -> None:
-    version = int(_do(connection, "SHOW server_version_num").scalar_one())
+    version = int(_all(connection, "SHOW server_version_num")[0])
     if version < OLDEST:
         raise UsageFault(
             f"服务器版本 {version // 10000} 太旧", place="--db", remedy="用 PostgreSQL 16 或更新的"
@@ -327,7 +333,7 @@ def install(connection: Connection) -> None:
 
     The transaction belongs to `xianli_owner` (`as_owner`).
     """
-    schema = _do(connection, "SELECT quote_ident(current_schema())").scalar_one()
+    [schema] = _all(connection, "SELECT quote_ident(current_schema())")
     _do(connection, f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {ENGINE}, {REGISTRAR}")
     _do(connection, f"GRANT USAGE ON SCHEMA {schema} TO {_READERS}, {PERSONAL}")
     for name, function in _FUNCTIONS.items():
@@ -393,4 +399,4 @@ def enrol(connection: Connection, login: str, verifier: str | None) -> bool:
 
 def session_login(connection: Connection) -> str:
     """Who is connected: the login that the server has checked."""
-    return str(_do(connection, "SELECT session_user").scalar_one())
+    return _all(connection, "SELECT session_user")[0]

@@ -195,9 +195,9 @@ def connect(
 
     A server's database holds several plans, each with its tables: the one that the address names
     (`?plan=`), `plan` where it is new, else the only one that this account has to do with. `older`
-    takes one of an earlier version too, for who brings it up to date; `limits` are for a server. Raises UsageFault when it is
-    not there (or, for `new`, is), BadFile when it is no database of ours, of another version, or
-    out of reach.
+    takes one of an earlier version too, for who brings it up to date; `limits` are for a server.
+    Raises UsageFault when it is not there (or, for `new`, is), BadFile when it is no database of
+    ours, of another version, or out of reach.
     """
     address = _address(url)
     if address.get_backend_name() == "postgresql":

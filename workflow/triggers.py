@@ -268,14 +268,19 @@ STREAMS: Mapping[tuple[str, str], tuple[Role, ...]] = {
 
 def _edges() -> tuple[tuple[str, str, str, str], ...]:
     """Every (kind, from, to, role) that the lifecycle knows; no state is an empty text."""
-    confirmation = State.HOUSEHOLD_CONFIRMATION
-    rows = [("registered", "", confirmation, role) for role in _HANDLERS]
-    rows += [("amended", "", "", role) for role in _HANDLERS]
+    first = State.HOUSEHOLD_CONFIRMATION
+    rows: list[tuple[str, str, str, str]] = []
+    for role in _HANDLERS:
+        rows += [("registered", "", str(first), str(role)), ("amended", "", "", str(role))]
     for step in lifecycle.STEPS:
-        rows += [(step.trigger, a, b, role) for a, b in step.moves.items() for role in step.roles]
+        rows += [
+            (str(step.trigger), str(a), str(b), str(role))
+            for a, b in step.moves.items()
+            for role in step.roles
+        ]
     for record in lifecycle.RECORDS:
-        rows += [(record.kind, "", "", role) for role in record.roles]
-    return tuple((str(kind), str(a), str(b), str(role)) for kind, a, b, role in rows)
+        rows += [(str(record.kind), "", "", str(role)) for role in record.roles]
+    return tuple(rows)
 
 
 def _values(rows: Mapping[str, None]) -> str:
