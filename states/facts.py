@@ -6,6 +6,7 @@ done by not passing those events.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
@@ -250,9 +251,12 @@ class Works:
     serial: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class CaseFacts:
-    """All that is known of one case; built by `fold`, then only read."""
+    """All that is known of one case; built by `fold` and `then`, and only read by all others.
+
+    What happens later makes new lists: facts that are known already are never changed by it.
+    """
 
     code: str
     unit: str
@@ -382,6 +386,19 @@ def fold(code: str, events: Sequence[Event], on: date | None = None) -> CaseFact
     return facts if exists else None
 
 
+def then(facts: CaseFacts, event: Event) -> CaseFacts:
+    """The facts once one more event has come: what `fold` makes of the whole history with it."""
+    events = {**facts.events, event.seq: event}
+    if event.kind == FactKind.CORRECT:
+        corrected = fold(facts.code, tuple(events.values()))
+        assert corrected is not None
+        return corrected
+    after = copy(facts)
+    after.events, after.version = events, event.version
+    _apply(after, event)
+    return after
+
+
 def _corrected(events: Sequence[Event]) -> Iterator[Event]:
     """The events as they are to be read: corrected ones with their right values and day."""
     if all(event.kind != FactKind.CORRECT for event in events):
@@ -465,17 +482,17 @@ def _step(facts: CaseFacts, event: Event, trigger: Trigger) -> None:
             facts.put_right = None
             _seen(facts, event)
         case Trigger.PERMIT:
-            facts.permissions.append(Permission(event.seq, event.recorded_on))
+            facts.permissions = [*facts.permissions, Permission(event.seq, event.recorded_on)]
         case Trigger.CHANGE_PATH:
             facts.path = Path(str(event.evidence["path"]))
         case Trigger.REVOKE if event.text("cause") == RevokeCause.PAPER_FAULT:
             pass
         case Trigger.OVERTURN | Trigger.REPLACE | Trigger.REINSTATE | Trigger.REVOKE:
-            facts.restarts.append((event.occurred_on, trigger))
+            facts.restarts = [*facts.restarts, (event.occurred_on, trigger)]
     if trigger in (Trigger.CHANGE_PATH, Trigger.REINSTATE) and event.text("quota"):
         facts.quota = Quota(str(event.evidence["quota"]))
     if trigger is Trigger.CHANGE_PATH:
-        facts.restarts.append((event.occurred_on, trigger))
+        facts.restarts = [*facts.restarts, (event.occurred_on, trigger)]
     if trigger in _NEW_WORKS:
         _start_works_again(facts, event, trigger)
     if trigger is Trigger.REINSTATE:
@@ -484,8 +501,8 @@ def _step(facts: CaseFacts, event: Event, trigger: Trigger) -> None:
     if put_right_by is not None:
         facts.put_right = (event.seq, put_right_by)
     if facts.state is State.REMOVAL_PERMITTED:
-        last = facts.permissions[-1]
-        facts.permissions[-1] = replace(last, ended_on=event.recorded_on)
+        *earlier, last = facts.permissions
+        facts.permissions = [*earlier, replace(last, ended_on=event.recorded_on)]
     assert event.target is not None
     facts.state = event.target
     facts.state_since = event.occurred_on
@@ -544,11 +561,7 @@ def _confirmed(facts: CaseFacts, event: Event) -> None:
     for claim in event.texts("old_facility"):
         name, _, status = claim.partition(":")
         if status:
-            facts.facilities.append(
-                FacilityRecord(
-                    event.seq, event.occurred_on, Facility(name), FacilityStatus(status), None
-                )
-            )
+            _told_of(facts, event, name, FacilityStatus(status), None)
 
 
 def _completed(facts: CaseFacts, event: Event) -> None:
@@ -569,11 +582,14 @@ def _seen(facts: CaseFacts, event: Event) -> None:
     for sighting in event.texts("facility"):
         name, _, rest = sighting.partition(":")
         if rest.startswith("gone:"):
-            facts.facilities.append(
-                FacilityRecord(
-                    event.seq, event.occurred_on, Facility(name), FacilityStatus.REMOVED, "unknown"
-                )
-            )
+            _told_of(facts, event, name, FacilityStatus.REMOVED, "unknown")
+
+
+def _told_of(
+    facts: CaseFacts, event: Event, facility: str, status: FacilityStatus, by: str | None
+) -> None:
+    record = FacilityRecord(event.seq, event.occurred_on, Facility(facility), status, by)
+    facts.facilities = [*facts.facilities, record]
 
 
 def _record(facts: CaseFacts, event: Event, kind: FactKind) -> None:
@@ -583,18 +599,12 @@ def _record(facts: CaseFacts, event: Event, kind: FactKind) -> None:
         case FactKind.NOTICE:
             _notice(facts, event)
         case FactKind.OLD_FACILITY:
-            facts.facilities.append(
-                FacilityRecord(
-                    event.seq,
-                    event.occurred_on,
-                    Facility(str(event.evidence["facility"])),
-                    FacilityStatus(str(event.evidence["status"])),
-                    str(event.evidence["by"]),
-                )
-            )
+            status = FacilityStatus(str(event.evidence["status"]))
+            facility, by = str(event.evidence["facility"]), str(event.evidence["by"])
+            _told_of(facts, event, facility, status, by)
         case FactKind.FAULT:
             fault = FaultRecord(event.seq, event.occurred_on, str(event.text("what")))
-            facts.faults.append(fault)
+            facts.faults = [*facts.faults, fault]
         case FactKind.REPAIR:
             repaired = event.number("fault")
             facts.faults = [
@@ -604,36 +614,39 @@ def _record(facts: CaseFacts, event: Event, kind: FactKind) -> None:
         case FactKind.VISIT:
             temperature = _figure(event.evidence["temperature"])
             assert temperature is not None
-            facts.visits.append(VisitRecord(event.seq, event.occurred_on, temperature))
+            visit = VisitRecord(event.seq, event.occurred_on, temperature)
+            facts.visits = [*facts.visits, visit]
         case FactKind.SIGNATURE:
             season, by = str(event.text("season")), str(event.text("by"))
-            facts.signatures.append(SignatureRecord(event.seq, event.occurred_on, season, by))
+            signature = SignatureRecord(event.seq, event.occurred_on, season, by)
+            facts.signatures = [*facts.signatures, signature]
         case FactKind.VIOLATION | FactKind.COMPLAINT | FactKind.FINDING:
             severity = event.text("severity")
-            facts.matters.append(
-                Matter(
-                    event.seq,
-                    kind,
-                    event.occurred_on,
-                    event.recorded_on,
-                    str(event.text("what")),
-                    type=event.text("type"),
-                    by=event.text("by"),
-                    severity=Severity(severity) if severity else None,
-                )
+            matter = Matter(
+                event.seq,
+                kind,
+                event.occurred_on,
+                event.recorded_on,
+                str(event.text("what")),
+                type=event.text("type"),
+                by=event.text("by"),
+                severity=Severity(severity) if severity else None,
             )
+            facts.matters = [*facts.matters, matter]
         case FactKind.RESOLVE:
             _resolve(facts, event)
         case FactKind.PAUSE:
             cause = PauseCause(str(event.text("cause")))
-            facts.pauses.append(PauseRecord(event.seq, event.occurred_on, cause))
+            facts.pauses = [*facts.pauses, PauseRecord(event.seq, event.occurred_on, cause)]
         case FactKind.RESUME if facts.pauses:
-            facts.pauses[-1] = replace(facts.pauses[-1], resumed_on=event.occurred_on)
+            *earlier, last = facts.pauses
+            facts.pauses = [*earlier, replace(last, resumed_on=event.occurred_on)]
         case FactKind.EXTENSION:
             due_on = event.day("due_on")
             assert due_on is not None
             put_right = facts.put_right[0] if facts.put_right else None
-            facts.extensions.append(ExtensionRecord(event.seq, due_on, facts.state, put_right))
+            extension = ExtensionRecord(event.seq, due_on, facts.state, put_right)
+            facts.extensions = [*facts.extensions, extension]
 
 
 def _works(facts: CaseFacts, event: Event) -> None:
@@ -647,7 +660,7 @@ def _works(facts: CaseFacts, event: Event) -> None:
     facts.works_recorders |= {event.person}
     first_heat_on = event.day("first_heat_on")
     if first_heat_on is not None:
-        facts.first_heats.append(first_heat_on)
+        facts.first_heats = [*facts.first_heats, first_heat_on]
     facts.working_since = event.day("ready_on") or facts.working_since
 
 
@@ -657,15 +670,8 @@ def _notice(facts: CaseFacts, event: Event) -> None:
         facts.notice = (begins, ends)
     objection = event.text("objection")
     if objection:
-        facts.matters.append(
-            Matter(
-                event.seq,
-                FactKind.NOTICE,
-                event.occurred_on,
-                event.recorded_on,
-                objection,
-            )
-        )
+        matter = Matter(event.seq, FactKind.NOTICE, event.occurred_on, event.recorded_on, objection)
+        facts.matters = [*facts.matters, matter]
 
 
 def _resolve(facts: CaseFacts, event: Event) -> None:

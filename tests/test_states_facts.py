@@ -1,7 +1,10 @@
 from datetime import UTC, date, datetime
+from random import Random
 
 import pytest
 from factories import CODE, DAY, Life, noon
+from hypothesis import given
+from hypothesis import strategies as st
 
 from states import facts as folding
 from states import lifecycle
@@ -320,6 +323,85 @@ def test_a_corrected_repair_ends_the_fault_that_it_now_names() -> None:
     repaired = {fault.seq: fault.repaired_on for fault in life.facts().faults}
 
     assert repaired == {first: None, second: ON + DAY}
+
+
+# One more event
+
+
+def any_history(random: Random) -> Life:
+    """Steps as the table allows them, with whatever facts, answers and corrections between."""
+    life = Life(random.choice(list(Path)), old_facilities=random.choice([["kang"], ["none"]]))
+    on = date(2024, 1, 20)
+    for _ in range(random.randrange(25)):
+        on += random.randrange(40) * DAY
+        recorded = on + random.randrange(20) * DAY
+        if random.random() < 0.4:
+            trigger = random.choice(lifecycle.legal_from(life.state))
+            life.step(trigger, on, recorded, random.choice(["wang", "zhao"]), **step(random, on))
+        elif random.random() < 0.1:
+            life.add("amended", on, {"village": "后村", "heating_area": random.choice([70, None])})
+        else:
+            kind = random.choice(list(FactKind))
+            life.fact(kind, on, recorded, **fact(random, kind, on, len(life.events)))
+    return life
+
+
+def step(random: Random, on: date) -> dict[str, object]:
+    """Evidence out of which each trigger takes its own."""
+    given: dict[str, object] = {
+        "path": random.choice(list(Path)),
+        "quota": random.choice(list(Quota)),
+        "keep_device": random.choice(["yes", "no"]),
+        "old_facility": random.sample(["kang:in_use", "stove:sealed", "none"], 2),
+        "facility": random.sample(["kang:present:a.jpg", "stove:gone:3", "kang:removed:2"], 2),
+        "cause": random.choice(["not_stable", "paper_fault"]),
+        "put_right_by": on + 10 * DAY,
+        "ready_on": on - DAY,
+        "serial": random.choice(["SN-1", "SN-2"]),
+        "late_document": "a.pdf",
+    }
+    return {name: value for name, value in given.items() if name == "path" or random.random() < 0.6}
+
+
+def fact(random: Random, kind: FactKind, on: date, last: int) -> dict[str, object]:
+    """Right evidence for a fact; an answer or correction is of any event so far."""
+    status, one = random.choice(list(FacilityStatus)), random.randint(1, last)
+    day = on + random.randrange(-9, 9) * DAY
+    return {
+        FactKind.WORKS: {
+            random.choice(["started_on", "installed_on", "ready_on", "first_heat_on"]): day,
+            "serial": random.choice(["SN-1", "SN-2"]),
+        },
+        FactKind.NOTICE: {"from": on, "to": day, "objection": random.choice([None, "有异议"])},
+        FactKind.OLD_FACILITY: {"facility": "kang", "status": status, "by": "household"},
+        FactKind.FAULT: {"what": "不热"},
+        FactKind.REPAIR: {"fault": one},
+        FactKind.VISIT: {"temperature": random.choice([12, 20.5])},
+        FactKind.SIGNATURE: {"season": "2024-2025", "by": "household"},
+        FactKind.VIOLATION: {"type": "kang_sealed", "by": "101", "what": "封炕"},
+        FactKind.COMPLAINT: {"what": "不热"},
+        FactKind.FINDING: {"what": "不符", "severity": random.choice(["note", "serious"])},
+        FactKind.PAUSE: {"cause": "weather"},
+        FactKind.RESUME: {},
+        FactKind.EXTENSION: {"due_on": day, "requested_by": "101"},
+        FactKind.RESOLVE: {"id": one, "outcome": "resolved"},
+        FactKind.CORRECT: {"id": one, "temperature": 22, "what": "更正"},
+    }[kind]
+
+
+@given(st.randoms(use_true_random=False))
+def test_one_more_event_tells_what_the_whole_history_with_it_tells(random: Random) -> None:
+    events = any_history(random).events
+    facts = folding.fold(CODE, events[:1])
+
+    for number, event in enumerate(events[1:], start=1):
+        assert facts is not None
+        after = folding.then(facts, event)
+
+        assert after == folding.fold(CODE, events[: number + 1])
+        # What was known before is what it was.
+        assert facts == folding.fold(CODE, events[:number])
+        facts = after
 
 
 # The clock
