@@ -342,7 +342,7 @@ def any_history(random: Random) -> Life:
             life.add("amended", on, {"village": "后村", "heating_area": random.choice([70, None])})
         else:
             kind = random.choice(list(FactKind))
-            life.fact(kind, on, recorded, **fact(random, kind, on, len(life.events)))
+            life.add(kind, on, fact(random, kind, on, len(life.events)), recorded=recorded)
     return life
 
 
@@ -367,7 +367,7 @@ def fact(random: Random, kind: FactKind, on: date, last: int) -> dict[str, objec
     """Right evidence for a fact; an answer or correction is of any event so far."""
     status, one = random.choice(list(FacilityStatus)), random.randint(1, last)
     day = on + random.randrange(-9, 9) * DAY
-    return {
+    evidence: dict[FactKind, dict[str, object]] = {
         FactKind.WORKS: {
             random.choice(["started_on", "installed_on", "ready_on", "first_heat_on"]): day,
             "serial": random.choice(["SN-1", "SN-2"]),
@@ -386,7 +386,8 @@ def fact(random: Random, kind: FactKind, on: date, last: int) -> dict[str, objec
         FactKind.EXTENSION: {"due_on": day, "requested_by": "101"},
         FactKind.RESOLVE: {"id": one, "outcome": "resolved"},
         FactKind.CORRECT: {"id": one, "temperature": 22, "what": "更正"},
-    }[kind]
+    }
+    return evidence[kind]
 
 
 @given(st.randoms(use_true_random=False))

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy import Connection, select
@@ -18,14 +19,14 @@ LARGEST = 20 * 1024 * 1024
 _TABLE = AttachmentRow.metadata.tables["attachment"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class File:
     """An attached file with its content."""
 
     name: str
     content: bytes
 
-    @property
+    @cached_property
     def attached(self) -> Attached:
         """Its name and hash, as the journal keeps them."""
         return Attached(self.name, hashlib.sha256(self.content).hexdigest())

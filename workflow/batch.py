@@ -337,7 +337,7 @@ class _HandedIn:
         self._known = _used(connection, list(self._keys.values()))
         hashes = [file.sha256 for row in sheet.rows for file in row.attached]
         self._stored = journal.cases_naming(connection, attachments.stored(connection, hashes))
-        self._desk.read(*(row.code for row in sheet.rows))
+        self._desk.expect([self._order(row) for row in sheet.rows])
 
     def answer(self) -> Batch:
         """Decides every row in the order of the sheet."""
@@ -374,7 +374,7 @@ class _HandedIn:
         moved = self._moved(row)
         if moved is not None:
             return Refused(row, 4, (_conflict_reason(row, moved),), moved)
-        answer = self._desk.take([self._order(row)])[0]
+        answer = self._desk.decide(self._order(row))
         if isinstance(answer, Receipt):
             return answer
         return self._refused(row, answer)

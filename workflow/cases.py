@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 
 from sqlalchemy import Connection, select
@@ -346,18 +346,17 @@ def personal(
     connection: Connection, codes: Sequence[str] | None = None
 ) -> Mapping[str, PersonalData]:
     """The newest version of each household's personal data."""
-    query = select(_PERSONAL).order_by(_PERSONAL.c.case_code, _PERSONAL.c.version)
-    if codes is not None and len(codes) <= 500:
-        query = query.where(_PERSONAL.c.case_code.in_(codes))
-    return {
-        row.case_code: PersonalData(
-            name=row.name,
-            id_number=row.id_number,
-            credit_code=row.credit_code,
-            phone=row.phone,
-            meter=row.meter,
-            address=row.address,
-            remarks=row.remarks,
-        )
-        for row in connection.execute(query)
-    }
+    if codes is None:
+        return {code: PersonalData(*told) for code, *told in connection.execute(_NEWEST)}
+    found: dict[str, PersonalData] = {}
+    for start in range(0, len(codes), _BATCH):
+        part = _NEWEST.where(_PERSONAL.c.case_code.in_(codes[start : start + _BATCH]))
+        found.update((code, PersonalData(*told)) for code, *told in connection.execute(part))
+    return found
+
+
+# The later version of a household comes later, and is the one that stays.
+_NEWEST = select(
+    _PERSONAL.c.case_code, *(_PERSONAL.c[entry.name] for entry in fields(PersonalData))
+).order_by(_PERSONAL.c.case_code, _PERSONAL.c.version)
+_BATCH = 500

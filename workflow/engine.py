@@ -6,7 +6,7 @@ and its papers together, or not at all.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from states import deadlines, guards_permit, lifecycle, machine, season
 from states import evidence as keys
 from states.errors import CaseError
-from states.facts import Attached, CaseFacts, Event, fold
+from states.facts import Attached, CaseFacts, Event, fold, then
 from states.plan import Json, Plan
 from states.question import Question, Surroundings
 from states.vocabulary import FacilityStatus, FactKind, GateKind, Path, Quota, State, Trigger
@@ -32,13 +32,12 @@ _PERMISSION = PermissionRow.metadata.tables["permission"]
 _KEY = KeyRow.metadata.tables["household_key"]
 _PERSONAL = PersonalRow.metadata.tables["personal"]
 _RECEIPT = ReceiptRow.metadata.tables["receipt"]
+_BATCH = 500
 # These look at other cases, so what the desk has in hand must be in the database first.
-_LOOKS_AROUND = (
-    Trigger.PERMIT,
-    Trigger.CHANGE_PATH,
-    Trigger.CLOSE,
-    Trigger.REINSTATE,
-)
+_LOOKS_AROUND = (Trigger.CHANGE_PATH, Trigger.CLOSE, Trigger.REINSTATE)
+# After these the device may be gone: then its serial is free again.
+_RELEASE = (Trigger.REPLACE, Trigger.CHANGE_PATH)
+_ABOUT_A_DEVICE = (*_RELEASE, Trigger.CLOSE, Trigger.COMPLETE, FactKind.WORKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +105,19 @@ class Desk:
         self.drill = register.is_drill(connection)
         self.pen = Pen(connection, self.actor, now, self.plan.hash)
         self.today = local_date(self.pen.now)
-        self._events: dict[str, list[Event]] = {}
         self._facts: dict[str, CaseFacts] = {}
+        self._heads: dict[str, str] = {}
         self._written: dict[str, int] = {}
         # The clocks of each case that was touched as they were before; None where it is new.
         self._touched: dict[str, Running | None] = {}
         self._news: list[dispatch.News] = []
         self._permissions: list[dict[str, object]] = []
-        self._serials: dict[str, str] = {}
+        self._serials = _Serials(connection)
+        self._twins: dict[str, tuple[str, ...]] = {}
+        self._files: dict[str, File] = {}
+        # The request and the event of each idempotency key: used before, or now and not yet kept.
+        self._used: dict[str, tuple[str, int]] = {}
+        self._receipts: list[dict[str, object]] = []
         self._chains_checked = False
         self._closed = quarantine.standing(connection).keys()
         self._gates: Mapping[tuple[str, str, str], date] | None = None
@@ -124,11 +128,21 @@ class Desk:
 
         Raises JournalBroken, which ends the whole transaction.
         """
-        self.read(*(order.code for order in orders))
-        self._load_serials(orders)
-        return [self._take(order) for order in orders]
+        self.expect(orders)
+        return [self.decide(order) for order in orders]
 
-    def _take(self, order: Order) -> Receipt | Refusal:
+    def expect(self, orders: Sequence[Order]) -> None:
+        """Reads at once what `decide` will need for these orders. Raises JournalBroken."""
+        self.read(*(order.code for order in orders))
+        self._used.update(_used(self.connection, [order.key for order in orders if order.key]))
+        serials = [serial for order in orders if (serial := _serial(order.evidence))]
+        held = [order.code for order in orders if order.kind in _ABOUT_A_DEVICE]
+        self._serials.read(serials, held)
+        looking = [order.code for order in orders if order.kind is Trigger.CONFIRM]
+        self._twins.update(_twins(self.connection, looking))
+
+    def decide(self, order: Order) -> Receipt | Refusal:
+        """Decides one order, of those that are expected. Raises JournalBroken."""
         try:
             return self._repeated(order) or self._carry_out(order)
         except JournalBroken:
@@ -138,10 +152,17 @@ class Desk:
 
     def finish(self) -> None:
         """Writes permissions, events and rows; raises Conflict when somebody else was first."""
+        if self._files:
+            attachments.keep(self.connection, self._files.values())
+            self._files = {}
         if self._permissions:
             self.connection.execute(insert(_PERMISSION), self._permissions)
             self._permissions = []
         self.pen.write()
+        self._serials.write()
+        if self._receipts:
+            self.connection.execute(insert(_RECEIPT), self._receipts)
+            self._receipts = []
         if not self._touched:
             return
         new: list[dict[str, object]] = []
@@ -149,7 +170,7 @@ class Desk:
         for code in self._touched:
             facts = self._facts[code]
             row = cases.projection(facts, self.plan)
-            row["head_hash"] = self._events[code][-1].hash
+            row["head_hash"] = self._heads[code]
             was = self._written.get(code)
             if was is None:
                 new.append({**row, "code": code})
@@ -182,9 +203,9 @@ class Desk:
     def clear(self) -> None:
         """Takes every case off the desk once it is written; `read` lays it there again."""
         self.finish()
-        for code in list(self._events):
+        for code in self._facts:
             self.pen.forget(f"case:{code}")
-        self._events, self._facts, self._written = {}, {}, {}
+        self._facts, self._heads, self._written = {}, {}, {}
 
     def put(self, draft: Draft) -> Event:
         """Adds an event of the ledger's own (`registered`, `amended`): it moves no case."""
@@ -196,7 +217,7 @@ class Desk:
 
     def read(self, *codes: str) -> None:
         """Lays these cases on the desk; unknown codes are passed over. Raises JournalBroken."""
-        missing = [code for code in dict.fromkeys(codes) if code not in self._events]
+        missing = [code for code in dict.fromkeys(codes) if code not in self._facts]
         if not missing:
             return
         for code in set(missing) & self._closed:
@@ -208,7 +229,7 @@ class Desk:
                 raise journal.broken(f"case:{code}", events[-1].seq)
             facts = fold(code, events)
             assert facts is not None
-            self._events[code], self._facts[code] = events, facts
+            self._facts[code], self._heads[code] = facts, events[-1].hash
             self._written[code] = facts.version
             self.pen.know(f"case:{code}", Head(events[-1].version, events[-1].hash))
 
@@ -217,27 +238,23 @@ class Desk:
         facts = self._facts.get(code)
         return facts if facts is not None and self.actor.answers_for(facts.unit) else None
 
-    def _load_serials(self, orders: Sequence[Order]) -> None:
-        serials = [s for order in orders if (s := _serial(order.evidence))]
-        for start in range(0, len(serials), 500):
-            query = select(_KEY.c.value, _KEY.c.case_code).where(
-                _KEY.c.kind == "serial", _KEY.c.value.in_(serials[start : start + 500])
-            )
-            for row in self.connection.execute(query):
-                self._serials.setdefault(row.value, row.case_code)
-
     def _surroundings(self, order: Order, facts: CaseFacts, given: keys.Evidence) -> Surroundings:
         serial = _serial(given)
-        holder = self._serials.get(serial) if serial else None
-        looks_for_twins = order.kind in (Trigger.CONFIRM, Trigger.REINSTATE)
+        holder = self._serials.holder(serial) if serial else None
         return Surroundings(
             gate_opened_on=self._gate_opened_on(facts),
             models=self._models_by_path() if order.kind is Trigger.SELECT else {},
-            twins=twins(self.connection, facts.code) if looks_for_twins else (),
+            twins=self._twins_of(order),
             serial_holder=holder if holder != facts.code else None,
             annex_left=self._annex_left(facts, given),
             successor=self._successor(given),
         )
+
+    def _twins_of(self, order: Order) -> tuple[str, ...]:
+        if order.kind not in (Trigger.CONFIRM, Trigger.REINSTATE):
+            return ()
+        known = self._twins.get(order.code)
+        return twins(self.connection, order.code) if known is None else known
 
     def _gate_opened_on(self, facts: CaseFacts) -> date | None:
         if self._gates is None:
@@ -301,9 +318,8 @@ class Desk:
     def _carry_out(self, order: Order) -> Receipt:
         if order.kind in _LOOKS_AROUND:
             self.finish()
-        if order.kind is Trigger.PERMIT and not self._chains_checked:
-            quarantine.check_whole(self.connection)
-            self._chains_checked = True
+        if order.kind is Trigger.PERMIT:
+            self._check_for_permission(order.code)
         question = self.question(order)
         source: State | None = None
         target: State | None = None
@@ -326,28 +342,36 @@ class Desk:
                 order.attached,
             )
         )
-        attachments.keep(self.connection, order.files)
+        self._files.update((file.attached.sha256, file) for file in order.files)
         if order.kind is Trigger.PERMIT:
             self._permissions.append(self._permission(event, question))
         self._apply(event)
         self._keep_keys(order, question)
         if order.key:
-            self.connection.execute(
-                insert(_RECEIPT).values(
-                    key=order.key, request=_request(order, self.actor.login), seq=event.seq
-                )
-            )
+            request = _request(order, self.actor.login)
+            self._used[order.key] = request, event.seq
+            self._receipts.append({"key": order.key, "request": request, "seq": event.seq})
         return self._receipt(event, self._facts[order.code], question.facts)
+
+    def _check_for_permission(self, code: str) -> None:
+        """The whole journal must verify, and what a permission rests on must be in the database.
+
+        Raises JournalBroken.
+        """
+        if not self._chains_checked or code in self._touched:
+            self.finish()
+        if not self._chains_checked:
+            quarantine.check_whole(self.connection)
+            self._chains_checked = True
 
     def _apply(self, event: Event) -> None:
         code = event.stream.removeprefix("case:")
         before = self._facts.get(code)
         if code not in self._touched:
             self._touched[code] = due.running(before, self.plan) if before else None
-        self._events.setdefault(code, []).append(event)
-        facts = fold(code, self._events[code])
+        facts = fold(code, [event]) if before is None else then(before, event)
         assert facts is not None
-        self._facts[code] = facts
+        self._facts[code], self._heads[code] = facts, event.hash
         news = dispatch.news_of(event, before, facts)
         if news is not None:
             self._news.append(news)
@@ -376,31 +400,19 @@ class Desk:
 
     def _keep_keys(self, order: Order, question: Question) -> None:
         code = order.code
+        if order.kind in (Trigger.CLOSE, Trigger.REINSTATE):
+            # Who is whose twin is asked again from now on.
+            self._twins.clear()
         if order.kind is Trigger.CLOSE:
-            self._release_serials(code)
+            self._serials.release(code)
             self.connection.execute(delete(_KEY).where(_KEY.c.case_code == code))
         if order.kind is Trigger.REINSTATE:
             self._restore_keys(code)
         serial = _serial(question.evidence)
-        if serial and self._serials.get(serial) != code:
-            self._release_serials(code)
-            self._serials[serial] = code
-            self.connection.execute(
-                insert(_KEY).values(kind="serial", value=serial, case_code=code)
-            )
-        if (
-            order.kind in (Trigger.REPLACE, Trigger.CHANGE_PATH)
-            and self._facts[code].serial is None
-        ):
-            self._release_serials(code)
-
-    def _release_serials(self, code: str) -> None:
-        """The device has gone: its serial is free for another household."""
-        for value in [value for value, holder in self._serials.items() if holder == code]:
-            del self._serials[value]
-        self.connection.execute(
-            delete(_KEY).where(_KEY.c.case_code == code, _KEY.c.kind == "serial")
-        )
+        if serial:
+            self._serials.take(serial, code)
+        if order.kind in _RELEASE and self._facts[code].serial is None:
+            self._serials.release(code)
 
     def _restore_keys(self, code: str) -> None:
         personal = cases.personal(self.connection, [code])[code]
@@ -411,7 +423,6 @@ class Desk:
     def _receipt(
         self, event: Event, facts: CaseFacts, before: CaseFacts, *, repeated: bool = False
     ) -> Receipt:
-        due_on = cases.projection(facts, self.plan)["due_on"]
         permitted = event.kind == Trigger.PERMIT
         return Receipt(
             code=facts.code,
@@ -422,7 +433,7 @@ class Desk:
             event_hash=event.hash,
             occurred_on=event.occurred_on,
             recorded_at=event.recorded_at,
-            due_on=due_on if isinstance(due_on, date) else None,
+            due_on=deadlines.due(facts, self.plan).due_on,
             repeated=repeated,
             drill=self.drill,
             unverified=guards_permit.unverified_basis(facts, self.plan, event.recorded_on)
@@ -440,17 +451,17 @@ class Desk:
         if order.key is None:
             return None
         self._allowed(order)
-        row = self.connection.execute(select(_RECEIPT).where(_RECEIPT.c.key == order.key)).first()
-        if row is None:
+        if order.key not in self._used:
             return None
-        if row.request != _request(order, self.actor.login):
+        request, seq = self._used[order.key]
+        if request != _request(order, self.actor.login):
             raise Conflict(
                 f"幂等键“{order.key}”已用于另一条命令",
                 place="--key",
                 remedy="换一个键",
                 code="key_reused",
             )
-        events = [event for event in self._events[order.code] if event.seq <= row.seq]
+        events = [event for event in self._facts[order.code].events.values() if event.seq <= seq]
         facts, before = fold(order.code, events), fold(order.code, events[:-1])
         assert facts is not None
         assert before is not None
@@ -525,14 +536,110 @@ def rehearse(database: Database, order: Order, login: str, now: datetime) -> Sta
 
 def twins(connection: Connection, code: str) -> tuple[str, ...]:
     """Other open cases that hold this case's meter or ID."""
-    mine = cases.personal(connection, [code]).get(code)
-    if mine is None:
-        return ()
-    found = set()
-    for kind, value in (("meter", mine.meter), ("id_number", mine.id_number)):
-        query = select(_KEY.c.case_code).where(_KEY.c.kind == kind, _KEY.c.value == value)
-        found |= set(connection.execute(query).scalars()) if value else set()
-    return tuple(sorted(found - {code}))
+    return _twins(connection, [code]).get(code, ())
+
+
+def _twins(connection: Connection, codes: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    papers = cases.personal(connection, codes) if codes else {}
+    meters = _holders(connection, "meter", [paper.meter for paper in papers.values()])
+    ids = _holders(connection, "id_number", [paper.id_number for paper in papers.values()])
+    found = {}
+    for code, paper in papers.items():
+        others = {meters.get(paper.meter), ids.get(paper.id_number)} - {code, None}
+        found[code] = tuple(sorted(other for other in others if other))
+    return found
+
+
+def _holders(connection: Connection, kind: str, values: Sequence[str]) -> dict[str, str]:
+    """The open case that holds each of these values of a kind of key."""
+    found: dict[str, str] = {}
+    for part in _parts([value for value in values if value]):
+        query = select(_KEY.c.value, _KEY.c.case_code).where(
+            _KEY.c.kind == kind, _KEY.c.value.in_(part)
+        )
+        found.update((row.value, row.case_code) for row in connection.execute(query))
+    return found
+
+
+def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many at a time as one statement takes."""
+    for start in range(0, len(values), _BATCH):
+        yield values[start : start + _BATCH]
+
+
+class _Serials:
+    """Which case holds which serial, as the desk decided it; `write` brings the table in line."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._kept: dict[str, str | None] = {}
+        self._holder: dict[str, str | None] = {}
+        self._held: dict[str, set[str]] = {}
+        self._changed: dict[str, None] = {}
+
+    def read(self, serials: Sequence[str], codes: Sequence[str]) -> None:
+        """Reads who holds these serials, and which ones these cases hold."""
+        held: dict[str, str | None] = dict.fromkeys(serials)
+        held.update(_holders(self._connection, "serial", serials))
+        for part in _parts(codes):
+            query = select(_KEY.c.value, _KEY.c.case_code).where(
+                _KEY.c.kind == "serial", _KEY.c.case_code.in_(part)
+            )
+            held.update((row.value, row.case_code) for row in self._connection.execute(query))
+        for serial, code in held.items():
+            if serial not in self._holder:
+                self._kept[serial] = self._holder[serial] = code
+                if code is not None:
+                    self._held.setdefault(code, set()).add(serial)
+
+    def holder(self, serial: str) -> str | None:
+        """The case that holds a serial."""
+        if serial not in self._holder:
+            self.read([serial], [])
+        return self._holder[serial]
+
+    def take(self, serial: str, code: str) -> None:
+        """The serial is this case's from now on, and any other one is not."""
+        if self.holder(serial) != code:
+            self.release(code)
+            self._holder[serial] = code
+            self._held[code] = {serial}
+            self._changed[serial] = None
+
+    def release(self, code: str) -> None:
+        """The device has gone: its serial is free for another household."""
+        for serial in self._held.pop(code, ()):
+            self._holder[serial] = None
+            self._changed[serial] = None
+
+    def write(self) -> None:
+        """Writes what changed since it was read or written last."""
+        free: list[dict[str, object]] = []
+        taken: list[dict[str, object]] = []
+        for serial in self._changed:
+            was, code = self._kept[serial], self._holder[serial]
+            if was is not None and was != code:
+                free.append({"serial": serial})
+            if code is not None and was != code:
+                taken.append({"kind": "serial", "value": serial, "case_code": code})
+            self._kept[serial] = code
+        self._changed = {}
+        if free:
+            self._connection.execute(_FREE, free)
+        if taken:
+            self._connection.execute(insert(_KEY), taken)
+
+
+_FREE = delete(_KEY).where(_KEY.c.kind == "serial", _KEY.c.value == bindparam("serial"))
+
+
+def _used(connection: Connection, wanted: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """The request and the event of each of these idempotency keys that was used before."""
+    found: dict[str, tuple[str, int]] = {}
+    for part in _parts(wanted):
+        query = select(_RECEIPT).where(_RECEIPT.c.key.in_(part))
+        found.update((row.key, (row.request, row.seq)) for row in connection.execute(query))
+    return found
 
 
 def models_by_path(connection: Connection) -> Mapping[Path, frozenset[str]]:
@@ -571,9 +678,9 @@ def annex_left(connection: Connection, facts: CaseFacts, path: Path, plan: Plan)
 
 def _heads(connection: Connection, codes: Sequence[str]) -> dict[str, tuple[int, str]]:
     found = {}
-    for start in range(0, len(codes), 500):
+    for part in _parts(codes):
         query = select(cases.CASE.c.code, cases.CASE.c.version, cases.CASE.c.head_hash).where(
-            cases.CASE.c.code.in_(codes[start : start + 500])
+            cases.CASE.c.code.in_(part)
         )
         for row in connection.execute(query):
             found[row.code] = (row.version, row.head_hash)
