@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from states import deadlines, guards_permit
 from states.facts import GONE_WORDS, ONWARD, Actor, CaseFacts, Event, fold
@@ -109,12 +109,14 @@ def load(
     known_at: datetime | None = None,
     until: date | None = None,
     checked: bool = True,
+    persons: Mapping[str, str] | None = None,
 ) -> dict[str, list[Event]]:
     """The events of these cases; who only reads leaves the chains unchecked.
 
-    `until` leaves out what can tell nothing of that day. Raises JournalBroken.
+    `until` leaves out what can tell nothing of that day. `persons` are those behind the logins,
+    where the caller knows them. Raises JournalBroken.
     """
-    people = register.persons(connection)
+    people = register.persons(connection) if persons is None else persons
     streams = [f"case:{code}" for code in codes]
     found = journal.read_streams(
         connection, streams, people, known_at=known_at, until=until, checked=checked
@@ -350,8 +352,8 @@ def personal(
         return {code: PersonalData(*told) for code, *told in connection.execute(_NEWEST)}
     found: dict[str, PersonalData] = {}
     for start in range(0, len(codes), _BATCH):
-        part = _NEWEST.where(_PERSONAL.c.case_code.in_(codes[start : start + _BATCH]))
-        found.update((code, PersonalData(*told)) for code, *told in connection.execute(part))
+        part = connection.execute(_NEWEST_OF, {"codes": codes[start : start + _BATCH]})
+        found.update((code, PersonalData(*told)) for code, *told in part)
     return found
 
 
@@ -359,4 +361,5 @@ def personal(
 _NEWEST = select(
     _PERSONAL.c.case_code, *(_PERSONAL.c[entry.name] for entry in fields(PersonalData))
 ).order_by(_PERSONAL.c.case_code, _PERSONAL.c.version)
+_NEWEST_OF = _NEWEST.where(_PERSONAL.c.case_code.in_(bindparam("codes", expanding=True)))
 _BATCH = 500

@@ -122,6 +122,11 @@ _PUT = _NEW.on_conflict_do_update(
     index_elements=["case_code", "name"],
     set_={name: _NEW.excluded[name] for name in ("unit", "due_on", "next_rung_on")},
 )
+_FLAGS_OF = (
+    select(FLAG.c.case_code, FLAG.c.deadline, FLAG.c.status)
+    .where(FLAG.c.case_code.in_(bindparam("codes", expanding=True)))
+    .distinct()
+)
 _SET_FLAG = (
     update(FLAG)
     .where(
@@ -148,12 +153,8 @@ def _flags_follow(connection: Connection, became: Mapping[tuple[str, str], str])
     notices: list[dict[str, object]] = []
     codes = sorted({code for code, _ in became})
     for start in range(0, len(codes), _BATCH):
-        query = (
-            select(FLAG.c.case_code, FLAG.c.deadline, FLAG.c.status)
-            .where(FLAG.c.case_code.in_(codes[start : start + _BATCH]))
-            .distinct()
-        )
-        for code, deadline, was in connection.execute(query):
+        rows = connection.execute(_FLAGS_OF, {"codes": codes[start : start + _BATCH]})
+        for code, deadline, was in rows:
             becomes = became.get((code, deadline))
             if becomes is None or was == SUPERSEDED or (was == RAISED) is (becomes == RAISED):
                 continue

@@ -101,7 +101,9 @@ class Desk:
     def __init__(self, connection: Connection, login: str, now: datetime) -> None:
         self.connection = connection
         self.plan = register.plan_to_act_on(connection)
-        self.actor = register.writer(connection, login)
+        officers = register.checked(connection)
+        self.actor = register.acting(login, officers.get(login))
+        self._persons = {one.login: one.person for one in officers.values()}
         self.drill = register.is_drill(connection)
         self.pen = Pen(connection, self.actor, now, self.plan.hash)
         self.today = local_date(self.pen.now)
@@ -120,7 +122,7 @@ class Desk:
         self._receipts: list[dict[str, object]] = []
         self._chains_checked = False
         self._closed = quarantine.standing(connection).keys()
-        self._gates: Mapping[tuple[str, str, str], date] | None = None
+        self._gates: dict[str, Mapping[tuple[str, GateKind], date]] = {}
         self._models: Mapping[Path, frozenset[str]] | None = None
 
     def take(self, orders: Sequence[Order]) -> list[Receipt | Refusal]:
@@ -156,12 +158,12 @@ class Desk:
             attachments.keep(self.connection, self._files.values())
             self._files = {}
         if self._permissions:
-            self.connection.execute(insert(_PERMISSION), self._permissions)
+            self.connection.execute(_PERMIT, self._permissions)
             self._permissions = []
         self.pen.write()
         self._serials.write()
         if self._receipts:
-            self.connection.execute(insert(_RECEIPT), self._receipts)
+            self.connection.execute(_KEEP, self._receipts)
             self._receipts = []
         if not self._touched:
             return
@@ -178,7 +180,7 @@ class Desk:
                 moved.append({**row, "of": code, "was": was})
             self._written[code] = facts.version
         if new:
-            self.connection.execute(insert(cases.CASE), new)
+            self.connection.execute(_REGISTER, new)
         if moved and self.connection.execute(_UPDATE, moved).rowcount != len(moved):
             raise Conflict("有户在此期间已被他人办理", remedy="重新查看后再办；没有写入任何内容")
         self._dispatch()
@@ -222,7 +224,7 @@ class Desk:
             return
         for code in set(missing) & self._closed:
             quarantine.require_open(self.connection, code)
-        found = cases.load(self.connection, missing)
+        found = cases.load(self.connection, missing, persons=self._persons)
         rows = _heads(self.connection, list(found))
         for code, events in found.items():
             if rows.get(code) != (events[-1].version, events[-1].hash):
@@ -257,13 +259,13 @@ class Desk:
         return twins(self.connection, order.code) if known is None else known
 
     def _gate_opened_on(self, facts: CaseFacts) -> date | None:
-        if self._gates is None:
-            gates = register.gates(self.connection)
-            self._gates = {(g.unit, g.village, str(g.kind)): g.opened_on for g in gates}
         kind = self.plan.path_rule(facts.path).gate
         if kind is GateKind.NONE:
             return None
-        return self._gates.get((facts.unit, facts.village, str(kind)))
+        if facts.unit not in self._gates:
+            gates = register.gates(self.connection, facts.unit)
+            self._gates[facts.unit] = {(g.village, g.kind): g.opened_on for g in gates}
+        return self._gates[facts.unit].get((facts.village, kind))
 
     def _models_by_path(self) -> Mapping[Path, frozenset[str]]:
         if self._models is None:
@@ -485,6 +487,7 @@ _PROJECTED = (
     "facility_gone",
     "head_hash",
 )
+_PERMIT, _KEEP, _REGISTER = insert(_PERMISSION), insert(_RECEIPT), insert(cases.CASE)
 # Compare-and-set: the row moves only from the version that was read.
 _UPDATE = (
     update(cases.CASE)
@@ -554,11 +557,18 @@ def _holders(connection: Connection, kind: str, values: Sequence[str]) -> dict[s
     """The open case that holds each of these values of a kind of key."""
     found: dict[str, str] = {}
     for part in _parts([value for value in values if value]):
-        query = select(_KEY.c.value, _KEY.c.case_code).where(
-            _KEY.c.kind == kind, _KEY.c.value.in_(part)
-        )
-        found.update((row.value, row.case_code) for row in connection.execute(query))
+        rows = connection.execute(_HOLDING, {"of_kind": kind, "values": part})
+        found.update((value, code) for value, code in rows)
     return found
+
+
+_PAIRS = select(_KEY.c.value, _KEY.c.case_code)
+_HOLDING = _PAIRS.where(
+    _KEY.c.kind == bindparam("of_kind"), _KEY.c.value.in_(bindparam("values", expanding=True))
+)
+_HELD = _PAIRS.where(
+    _KEY.c.kind == "serial", _KEY.c.case_code.in_(bindparam("codes", expanding=True))
+)
 
 
 def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -582,10 +592,8 @@ class _Serials:
         held: dict[str, str | None] = dict.fromkeys(serials)
         held.update(_holders(self._connection, "serial", serials))
         for part in _parts(codes):
-            query = select(_KEY.c.value, _KEY.c.case_code).where(
-                _KEY.c.kind == "serial", _KEY.c.case_code.in_(part)
-            )
-            held.update((row.value, row.case_code) for row in self._connection.execute(query))
+            rows = self._connection.execute(_HELD, {"codes": part})
+            held.update((value, code) for value, code in rows)
         for serial, code in held.items():
             if serial not in self._holder:
                 self._kept[serial] = self._holder[serial] = code
@@ -627,9 +635,10 @@ class _Serials:
         if free:
             self._connection.execute(_FREE, free)
         if taken:
-            self._connection.execute(insert(_KEY), taken)
+            self._connection.execute(_TAKE, taken)
 
 
+_TAKE = insert(_KEY)
 _FREE = delete(_KEY).where(_KEY.c.kind == "serial", _KEY.c.value == bindparam("serial"))
 
 
@@ -637,9 +646,12 @@ def _used(connection: Connection, wanted: Sequence[str]) -> dict[str, tuple[str,
     """The request and the event of each of these idempotency keys that was used before."""
     found: dict[str, tuple[str, int]] = {}
     for part in _parts(wanted):
-        query = select(_RECEIPT).where(_RECEIPT.c.key.in_(part))
-        found.update((row.key, (row.request, row.seq)) for row in connection.execute(query))
+        rows = connection.execute(_USED, {"keys": part})
+        found.update((row.key, (row.request, row.seq)) for row in rows)
     return found
+
+
+_USED = select(_RECEIPT).where(_RECEIPT.c.key.in_(bindparam("keys", expanding=True)))
 
 
 def models_by_path(connection: Connection) -> Mapping[Path, frozenset[str]]:
@@ -679,12 +691,14 @@ def annex_left(connection: Connection, facts: CaseFacts, path: Path, plan: Plan)
 def _heads(connection: Connection, codes: Sequence[str]) -> dict[str, tuple[int, str]]:
     found = {}
     for part in _parts(codes):
-        query = select(cases.CASE.c.code, cases.CASE.c.version, cases.CASE.c.head_hash).where(
-            cases.CASE.c.code.in_(part)
-        )
-        for row in connection.execute(query):
-            found[row.code] = (row.version, row.head_hash)
+        for code, version, hash_ in connection.execute(_HEADS, {"codes": part}):
+            found[code] = version, hash_
     return found
+
+
+_HEADS = select(cases.CASE.c.code, cases.CASE.c.version, cases.CASE.c.head_hash).where(
+    cases.CASE.c.code.in_(bindparam("codes", expanding=True))
+)
 
 
 def _serial(evidence: keys.Evidence) -> str | None:

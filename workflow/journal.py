@@ -12,7 +12,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Connection, and_, case, func, insert, or_, select, true
+from sqlalchemy import (
+    Connection,
+    Executable,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from states.facts import BESIDE, ONWARD, Actor, Attached, Event
@@ -173,27 +184,30 @@ class Pen:
             self._rows = []
 
 
+_LAST = select(_TABLE.c.seq, _TABLE.c.recorded_at).order_by(_TABLE.c.seq.desc()).limit(1)
+_HEAD = (
+    select(_TABLE.c.version, _TABLE.c.hash)
+    .where(_TABLE.c.stream == bindparam("stream"))
+    .order_by(_TABLE.c.version.desc())
+    .limit(1)
+)
+
+
 def last_entry(connection: Connection) -> tuple[int, datetime | None]:
     """Seq and instant of the last event; 0 and None in an empty journal."""
-    row = connection.execute(
-        select(_TABLE.c.seq, _TABLE.c.recorded_at).order_by(_TABLE.c.seq.desc()).limit(1)
-    ).first()
+    row = connection.execute(_LAST).first()
     return (row.seq, row.recorded_at) if row else (0, None)
 
 
 def head_of(connection: Connection, stream: str) -> Head:
     """Where a stream ends."""
-    row = connection.execute(
-        select(_TABLE.c.version, _TABLE.c.hash)
-        .where(_TABLE.c.stream == stream)
-        .order_by(_TABLE.c.version.desc())
-        .limit(1)
-    ).first()
+    row = connection.execute(_HEAD, {"stream": stream}).first()
     return Head(row.version, row.hash) if row else Head()
 
 
 # The journal is read by its bytes; the columns beside them are for finding and for the triggers.
-_READ = select(_TABLE.c.seq, _TABLE.c.stream, _TABLE.c.hash, _TABLE.c.body)
+_READ = select(_TABLE.c.seq, _TABLE.c.stream, _TABLE.c.hash, _TABLE.c.body).order_by(_TABLE.c.seq)
+_READ_STREAMS = _READ.where(_TABLE.c.stream.in_(bindparam("streams", expanding=True)))
 _BATCH = 500
 
 
@@ -217,13 +231,14 @@ def read_streams(
     found: dict[str, list[Event]] = {stream: [] for stream in streams}
     unreadable: set[str] = set()
     for start in range(0, len(streams), _BATCH):
-        part: ColumnElement[bool] = _TABLE.c.stream.in_(streams[start : start + _BATCH])
+        query, part = _READ_STREAMS, streams[start : start + _BATCH]
         if until is not None and not checked:
             # A correction counts from its recording, whatever day it gives what it rights.
             righted = select(_TABLE.c.stream).where(_TABLE.c.kind == FactKind.CORRECT)
             tells = _TABLE.c.occurred_on <= until, _TABLE.c.kind == "registered"
-            part = and_(part, or_(*tells, _TABLE.c.stream.in_(righted)))
-        for event in _events(connection, part, persons, unreadable, checked=checked):
+            query = query.where(or_(*tells, _TABLE.c.stream.in_(righted)))
+        named = {"streams": part}
+        for event in _events(connection, query, named, persons, unreadable, checked=checked):
             if known_at is None or event.recorded_at <= known_at:
                 found[event.stream].append(event)
     return {stream: events for stream, events in found.items() if stream not in unreadable}
@@ -239,8 +254,8 @@ def read_cases(
     """Every case's code and events, checked as by `read_streams`. Raises JournalBroken."""
     found: dict[str, list[Event]] = {}
     unreadable: set[str] = set()
-    part = _TABLE.c.stream.like("case:%")
-    for event in _events(connection, part, persons, unreadable, checked=checked):
+    query = _READ.where(_TABLE.c.stream.like("case:%"))
+    for event in _events(connection, query, {}, persons, unreadable, checked=checked):
         if known_at is None or event.recorded_at <= known_at:
             found.setdefault(event.stream, []).append(event)
     for stream, events in found.items():
@@ -334,16 +349,16 @@ def cases_saying(connection: Connection, kinds: Iterable[str], words: Iterable[s
 
 def _events(
     connection: Connection,
-    part: ColumnElement[bool],
+    query: Executable,
+    parameters: Mapping[str, Sequence[str]],
     persons: Mapping[str, str],
     unreadable: set[str],
     *,
     checked: bool,
 ) -> Iterator[Event]:
-    """The events of a part; `unreadable` takes in the quarantined streams that are passed over."""
+    """The events of a query; `unreadable` takes in the quarantined streams that are passed over."""
     heads: dict[str, Head] = {}
-    rows = connection.execute(_READ.where(part).order_by(_TABLE.c.seq))
-    for seq, stream, hash_, body in rows:
+    for seq, stream, hash_, body in connection.execute(query, parameters):
         if checked and digest(body) != hash_:
             raise broken(stream, seq)
         try:
@@ -411,16 +426,29 @@ def _way_out(stream: str) -> str:
     )
 
 
+_BODIES = (
+    select(_TABLE.c.body).where(_TABLE.c.stream == bindparam("stream")).order_by(_TABLE.c.version)
+)
+_BODIES_OF_KINDS = _BODIES.where(_TABLE.c.kind.in_(bindparam("kinds", expanding=True)))
+
+
+def bodies(connection: Connection, stream: str, kinds: Sequence[str] = ()) -> tuple[bytes, ...]:
+    """The bytes of one stream's events in order, of these kinds or all.
+
+    What is made of them need not be made again as long as they are the same.
+    """
+    if kinds:
+        found = connection.execute(_BODIES_OF_KINDS, {"stream": stream, "kinds": kinds})
+    else:
+        found = connection.execute(_BODIES, {"stream": stream})
+    return tuple(found.scalars())
+
+
 def events_of(
-    connection: Connection, stream: str, kinds: Iterable[str] = ()
+    connection: Connection, stream: str, kinds: Sequence[str] = ()
 ) -> Iterator[Mapping[str, Json]]:
     """The documents of one stream in order, of these kinds or all."""
-    query = select(_TABLE.c.body).where(_TABLE.c.stream == stream).order_by(_TABLE.c.version)
-    wanted = tuple(kinds)
-    if wanted:
-        query = query.where(_TABLE.c.kind.in_(wanted))
-    for body in connection.execute(query).scalars():
-        yield json.loads(body)
+    yield from map(json.loads, bodies(connection, stream, kinds))
 
 
 @dataclass(frozen=True, slots=True)

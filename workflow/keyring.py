@@ -9,9 +9,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from states.errors import Reason, StepRefused
 from states.facts import Actor
@@ -38,9 +39,12 @@ class OfficerKey:
     revoked_seq: int | None
 
 
+_ALL = select(KEY).order_by(KEY.c.added_seq)
+
+
 def all_keys(connection: Connection) -> tuple[OfficerKey, ...]:
     """Every key that was ever registered, in the order of registration."""
-    rows = connection.execute(select(KEY).order_by(KEY.c.added_seq))
+    rows = connection.execute(_ALL)
     return tuple(
         OfficerKey(
             row.login,
@@ -152,9 +156,16 @@ class Hand:
 
 def policy(connection: Connection, plan: str) -> frozenset[str]:
     """What the plan of this hash wants signed: `accept`, `permit`, `revoke`, or `all`."""
-    document = connection.execute(select(_PLAN.c.document).where(_PLAN.c.hash == plan)).scalar()
-    rules = json.loads(document)["rules"] if document else {}
-    return frozenset(rules.get("signatures", {}).get("value", ()))
+    document = connection.execute(_DOCUMENT, {"plan": plan}).scalar()
+    return _signed(document) if document else frozenset()
+
+
+_DOCUMENT = select(_PLAN.c.document).where(_PLAN.c.hash == bindparam("plan"))
+
+
+@lru_cache(maxsize=8)
+def _signed(document: str) -> frozenset[str]:
+    return frozenset(json.loads(document)["rules"].get("signatures", {}).get("value", ()))
 
 
 def _any_key(connection: Connection) -> bool:

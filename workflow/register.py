@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 
 from states import plan as plans
@@ -111,6 +111,9 @@ def put_in_force(connection: Connection, plan: Plan, seq: int) -> None:
     )
 
 
+# What is made of the county's own streams is made once, and again when one of their bytes changed.
+
+
 def is_drill(connection: Connection) -> bool:
     """Whether the database was begun as a drill, for ever."""
     genesis = next(journal.events_of(connection, "database"))
@@ -118,12 +121,12 @@ def is_drill(connection: Connection) -> bool:
     return isinstance(evidence, dict) and evidence["drill"] is True
 
 
+_IN_FORCE = select(_PLAN.c.document).order_by(_PLAN.c.seq.desc()).limit(1)
+
+
 def plan_in_force(connection: Connection) -> Plan:
     """The last plan that was adopted, its working days counted by the county's calendar."""
-    document = connection.execute(
-        select(_PLAN.c.document).order_by(_PLAN.c.seq.desc()).limit(1)
-    ).scalar_one()
-    return _parsed(document).counting_by(calendar(connection))
+    return _counting(connection.execute(_IN_FORCE).scalar_one(), calendar(connection))
 
 
 def plan_known_at(connection: Connection, known_at: datetime | None) -> Plan:
@@ -149,7 +152,7 @@ def plan_known_at(connection: Connection, known_at: datetime | None) -> Plan:
 def plan_of(connection: Connection, hash_: str) -> Plan:
     """The plan of this hash, that is or was in force."""
     query = select(_PLAN.c.document).where(_PLAN.c.hash == hash_)
-    return _parsed(connection.execute(query).scalar_one()).counting_by(calendar(connection))
+    return _counting(connection.execute(query).scalar_one(), calendar(connection))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +184,13 @@ def entered_holidays(connection: Connection) -> tuple[Entry, ...]:
 
     Raises JournalBroken for an entry that is none.
     """
+    return _entered(journal.bodies(connection, "calendar"))
+
+
+@lru_cache(maxsize=8)
+def _entered(bodies: tuple[bytes, ...]) -> tuple[Entry, ...]:
     found = []
-    for event in journal.events_of(connection, "calendar"):
+    for event in map(json.loads, bodies):
         evidence = event["evidence"]
         try:
             holidays = holidays_of(evidence if isinstance(evidence, dict) else {}, "calendar")
@@ -221,11 +229,7 @@ def plan_to_act_on(connection: Connection) -> Plan:
     Raises JournalBroken: by a plan that somebody put into the table nothing is decided.
     """
     plan = plan_in_force(connection)
-    adopted = list(journal.events_of(connection, "plan", ["plan_adopted"]))[-1]["evidence"]
-    assert isinstance(adopted, dict)
-    document = adopted["document"]
-    assert isinstance(document, dict)
-    if journal.canonical(document).decode() != plan.canonical:
+    if _adopted(journal.bodies(connection, "plan", ["plan_adopted"])[-1]) != plan.canonical:
         raise JournalBroken(
             "计划表中的计划不是日志所登记的计划，已停止办理",
             place="plan",
@@ -234,54 +238,94 @@ def plan_to_act_on(connection: Connection) -> Plan:
     return plan
 
 
+@lru_cache(maxsize=8)
+def _adopted(body: bytes) -> str:
+    """The canonical document of the plan that an event adopted."""
+    adopted = json.loads(body)["evidence"]
+    assert isinstance(adopted, dict)
+    document = adopted["document"]
+    assert isinstance(document, dict)
+    return journal.canonical(document).decode()
+
+
 @cache
 def _parsed(document: str) -> Plan:
     return plans.from_json(json.loads(document))
 
 
+@lru_cache(maxsize=8)
+def _counting(document: str, by: Calendar) -> Plan:
+    return _parsed(document).counting_by(by)
+
+
+_OFFICERS = select(
+    *(_OFFICER.c[name] for name in ("login", "name", "person", "role", "unit", "active"))
+).order_by(_OFFICER.c.login)
+_ONE = _OFFICERS.where(_OFFICER.c.login == bindparam("login"))
+_PERSONS = select(_OFFICER.c.login, _OFFICER.c.person)
+
+
 def officers(connection: Connection) -> tuple[Officer, ...]:
     """The register, in the order of logins."""
-    rows = connection.execute(select(_OFFICER).order_by(_OFFICER.c.login))
+    rows = connection.execute(_OFFICERS)
     return tuple(
-        Officer(row.login, row.name, row.person, Role(row.role), row.unit, row.active)
-        for row in rows
+        Officer(login, name, person, Role(role), unit, active)
+        for login, name, person, role, unit, active in rows
     )
 
 
 def persons(connection: Connection) -> Mapping[str, str]:
     """The person behind each login, disabled ones too."""
-    rows = connection.execute(select(_OFFICER.c.login, _OFFICER.c.person))
-    return {row.login: row.person for row in rows}
+    return {row.login: row.person for row in connection.execute(_PERSONS)}
 
 
 def actor(connection: Connection, login: str) -> Actor:
     """The officer who acts under this login. Raises NotPermitted when unknown or disabled."""
-    row = connection.execute(select(_OFFICER).where(_OFFICER.c.login == login)).first()
-    if row is None or not row.active:
+    row = connection.execute(_ONE, {"login": login}).first()
+    if row is None:
+        return acting(login, None)
+    found = Officer(row.login, row.name, row.person, Role(row.role), row.unit, row.active)
+    return acting(login, found)
+
+
+def acting(login: str, officer: Officer | None) -> Actor:
+    """The officer who acts under a login that was looked up. Raises NotPermitted as `actor`."""
+    if officer is None or not officer.active:
         raise NotPermitted(
             f"没有可用的人员账号“{login}”",
             place="--as",
             remedy="核对账号；由县清洁取暖办用 xianli officer add 登记",
         )
-    return Actor(row.login, row.person, row.name, Role(row.role), row.unit)
+    return Actor(officer.login, officer.person, officer.name, officer.role, officer.unit)
 
 
 def writer(connection: Connection, login: str) -> Actor:
     """The officer who writes under this login.
 
-    Raises JournalBroken like `check_register`, NotPermitted like `actor`.
+    Raises JournalBroken like `checked`, NotPermitted like `actor`.
     """
-    check_register(connection)
-    return actor(connection, login)
+    return acting(login, checked(connection).get(login))
 
 
-def check_register(connection: Connection) -> None:
-    """Raises JournalBroken when the officers' register is not what the journal makes of it.
+def checked(connection: Connection) -> Mapping[str, Officer]:
+    """The officers by login, as table and journal tell alike. Raises JournalBroken.
 
     By a role, a unit or a person that somebody put into the table nothing is decided.
     """
+    told = _told(journal.bodies(connection, "officers", ["officer_added", "officer_disabled"]))
+    if {officer.login: officer for officer in officers(connection)} != told:
+        raise JournalBroken(
+            "人员名册与日志不符，已停止办理",
+            place="officers",
+            remedy="运行 xianli audit verify，并报县清洁取暖办和审计人员",
+        )
+    return told
+
+
+@lru_cache(maxsize=8)
+def _told(bodies: tuple[bytes, ...]) -> Mapping[str, Officer]:
     told: dict[str, Officer] = {}
-    for event in journal.events_of(connection, "officers", ["officer_added", "officer_disabled"]):
+    for event in map(json.loads, bodies):
         evidence = event["evidence"]
         assert isinstance(evidence, dict)
         login, unit = str(evidence["login"]), evidence.get("unit")
@@ -296,12 +340,7 @@ def check_register(connection: Connection) -> None:
             None if unit is None else str(unit),
             True,
         )
-    if {officer.login: officer for officer in officers(connection)} != told:
-        raise JournalBroken(
-            "人员名册与日志不符，已停止办理",
-            place="officers",
-            remedy="运行 xianli audit verify，并报县清洁取暖办和审计人员",
-        )
+    return told
 
 
 def require_county(who: Actor) -> None:
@@ -512,9 +551,16 @@ def open_gate(pen: Pen, gate: Gate, attachments: Sequence[Attached]) -> None:
     )
 
 
-def gates(connection: Connection) -> tuple[Gate, ...]:
-    """Every opened network, by unit and village."""
-    rows = connection.execute(select(_GATE).order_by(_GATE.c.unit, _GATE.c.village, _GATE.c.kind))
+_GATES = select(_GATE).order_by(_GATE.c.unit, _GATE.c.village, _GATE.c.kind)
+_GATES_OF = _GATES.where(_GATE.c.unit == bindparam("unit"))
+
+
+def gates(connection: Connection, unit: str | None = None) -> tuple[Gate, ...]:
+    """Every opened network, or those of a unit, by unit and village."""
+    if unit is None:
+        rows = connection.execute(_GATES)
+    else:
+        rows = connection.execute(_GATES_OF, {"unit": unit})
     return tuple(Gate(row.unit, row.village, GateKind(row.kind), row.opened_on) for row in rows)
 
 
@@ -549,7 +595,10 @@ def import_catalogue(pen: Pen, models: Sequence[Model]) -> int:
     return len(new)
 
 
+_MODELS = select(_CATALOGUE).order_by(_CATALOGUE.c.path, _CATALOGUE.c.model)
+
+
 def catalogue(connection: Connection) -> tuple[Model, ...]:
     """The 中标设备清单."""
-    rows = connection.execute(select(_CATALOGUE).order_by(_CATALOGUE.c.path, _CATALOGUE.c.model))
+    rows = connection.execute(_MODELS)
     return tuple(Model(row.model, row.brand, Path(row.path), row.lot) for row in rows)
