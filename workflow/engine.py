@@ -100,11 +100,9 @@ class Desk:
 
     def __init__(self, connection: Connection, login: str, now: datetime) -> None:
         self.connection = connection
-        self.plan = register.plan_to_act_on(connection)
-        officers = register.checked(connection)
-        self.actor = register.acting(login, officers.get(login))
-        self._persons = {one.login: one.person for one in officers.values()}
-        self.drill = register.is_drill(connection)
+        office = register.office(connection)
+        self.plan, self.drill, self._persons = office.plan, office.drill, office.persons
+        self.actor = register.acting(login, office.officers.get(login))
         self.pen = Pen(connection, self.actor, now, self.plan.hash)
         self.today = local_date(self.pen.now)
         self._facts: dict[str, CaseFacts] = {}
@@ -122,7 +120,7 @@ class Desk:
         self._receipts: list[dict[str, object]] = []
         self._chains_checked = False
         self._closed = quarantine.standing(connection).keys()
-        self._gates: dict[str, Mapping[tuple[str, GateKind], date]] = {}
+        self._gates: dict[tuple[str, str, GateKind], date | None] = {}
         self._models: Mapping[Path, frozenset[str]] | None = None
 
     def take(self, orders: Sequence[Order]) -> list[Receipt | Refusal]:
@@ -244,7 +242,7 @@ class Desk:
         serial = _serial(given)
         holder = self._serials.holder(serial) if serial else None
         return Surroundings(
-            gate_opened_on=self._gate_opened_on(facts),
+            gate_opened_on=self._gate_opened_on(facts) if order.kind is Trigger.COMPLETE else None,
             models=self._models_by_path() if order.kind is Trigger.SELECT else {},
             twins=self._twins_of(order),
             serial_holder=holder if holder != facts.code else None,
@@ -262,10 +260,10 @@ class Desk:
         kind = self.plan.path_rule(facts.path).gate
         if kind is GateKind.NONE:
             return None
-        if facts.unit not in self._gates:
-            gates = register.gates(self.connection, facts.unit)
-            self._gates[facts.unit] = {(g.village, g.kind): g.opened_on for g in gates}
-        return self._gates[facts.unit].get((facts.village, kind))
+        gate = facts.unit, facts.village, kind
+        if gate not in self._gates:
+            self._gates[gate] = register.opened_on(self.connection, *gate)
+        return self._gates[gate]
 
     def _models_by_path(self) -> Mapping[Path, frozenset[str]]:
         if self._models is None:

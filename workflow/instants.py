@@ -1,10 +1,13 @@
 """An instant as the journal writes it: text that every database sorts alike."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
+# What is written in one transaction was recorded at one instant.
+@lru_cache(maxsize=64)
 def instant_text(instant: datetime) -> str:
     """An aware instant as the journal writes it, in UTC with microseconds."""
     return instant.astimezone(UTC).strftime(FORMAT)

@@ -61,21 +61,16 @@ def standing(connection: Connection) -> Mapping[str, Quarantine]:
 
 
 def _all(connection: Connection) -> list[Quarantine]:
-    rows = connection.execute(
-        select(_JOURNAL.c.seq, _JOURNAL.c.version)
-        .where(_JOURNAL.c.stream == STREAM)
-        .order_by(_JOURNAL.c.version)
-    )
     found = []
-    for row, event in zip(rows, journal.events_of(connection, STREAM), strict=True):
-        told = event["evidence"]
+    for entry in journal.numbered(connection, STREAM):
+        event, told = entry.document, entry.document["evidence"]
         assert isinstance(told, dict)
         missing = told["missing"]
         assert isinstance(missing, list)
         found.append(
             Quarantine(
                 code=str(told["code"]),
-                seq=row.seq,
+                seq=entry.seq,
                 actor=str(event["actor"]),
                 role=Role(str(event["role"])),
                 reason=str(event["reason"]),

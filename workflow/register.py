@@ -65,6 +65,8 @@ class Model:
     lot: str
 
 
+_ADOPTED, _HOLIDAYS = "plan_adopted", "holidays_entered"
+_REGISTERING = ("officer_added", "officer_disabled")
 # Who issues letters: the program itself. It is in no register and can write nothing else.
 SYSTEM = Actor("system", "system", "系统", Role.SYSTEM)
 
@@ -116,8 +118,11 @@ def put_in_force(connection: Connection, plan: Plan, seq: int) -> None:
 
 def is_drill(connection: Connection) -> bool:
     """Whether the database was begun as a drill, for ever."""
-    genesis = next(journal.events_of(connection, "database"))
-    evidence = genesis["evidence"]
+    return _begun_as_drill(journal.bodies(connection, "database")[0])
+
+
+def _begun_as_drill(genesis: bytes) -> bool:
+    evidence = json.loads(genesis)["evidence"]
     return isinstance(evidence, dict) and evidence["drill"] is True
 
 
@@ -170,13 +175,12 @@ def calendar(connection: Connection, known_at: datetime | None = None) -> Calend
     With `known_at` those it had entered by that instant.
     """
     until = None if known_at is None else instant_text(known_at)
-    return Calendar(
-        tuple(
-            entry.holidays
-            for entry in entered_holidays(connection)
-            if until is None or entry.recorded_at <= until
-        )
-    )
+    entered = entered_holidays(connection)
+    return _calendar(tuple(e for e in entered if until is None or e.recorded_at <= until))
+
+
+def _calendar(entered: tuple[Entry, ...]) -> Calendar:
+    return Calendar(tuple(entry.holidays for entry in entered))
 
 
 def entered_holidays(connection: Connection) -> tuple[Entry, ...]:
@@ -216,9 +220,7 @@ def enter_holidays(pen: Pen, holidays: Holidays, files: Sequence[Attached]) -> i
         "off": [day.isoformat() for day in sorted(holidays.off)],
         "working": [day.isoformat() for day in sorted(holidays.working)],
     }
-    event = pen.add(
-        Draft("calendar", "holidays_entered", today_of(pen), evidence, attachments=tuple(files))
-    )
+    event = pen.add(Draft("calendar", _HOLIDAYS, today_of(pen), evidence, attachments=tuple(files)))
     pen.write()
     return event.seq
 
@@ -228,8 +230,11 @@ def plan_to_act_on(connection: Connection) -> Plan:
 
     Raises JournalBroken: by a plan that somebody put into the table nothing is decided.
     """
-    plan = plan_in_force(connection)
-    if _adopted(journal.bodies(connection, "plan", ["plan_adopted"])[-1]) != plan.canonical:
+    return _to_act_on(plan_in_force(connection), journal.bodies(connection, "plan", [_ADOPTED]))
+
+
+def _to_act_on(plan: Plan, adopted: tuple[bytes, ...]) -> Plan:
+    if _canonical(adopted[-1]) != plan.canonical:
         raise JournalBroken(
             "计划表中的计划不是日志所登记的计划，已停止办理",
             place="plan",
@@ -239,8 +244,8 @@ def plan_to_act_on(connection: Connection) -> Plan:
 
 
 @lru_cache(maxsize=8)
-def _adopted(body: bytes) -> str:
-    """The canonical document of the plan that an event adopted."""
+def _canonical(body: bytes) -> str:
+    """The plan that an event adopted, as canonical JSON."""
     adopted = json.loads(body)["evidence"]
     assert isinstance(adopted, dict)
     document = adopted["document"]
@@ -312,7 +317,11 @@ def checked(connection: Connection) -> Mapping[str, Officer]:
 
     By a role, a unit or a person that somebody put into the table nothing is decided.
     """
-    told = _told(journal.bodies(connection, "officers", ["officer_added", "officer_disabled"]))
+    return _checked(connection, journal.bodies(connection, "officers", _REGISTERING))
+
+
+def _checked(connection: Connection, bodies: tuple[bytes, ...]) -> Mapping[str, Officer]:
+    told = _told(bodies)
     if {officer.login: officer for officer in officers(connection)} != told:
         raise JournalBroken(
             "人员名册与日志不符，已停止办理",
@@ -341,6 +350,39 @@ def _told(bodies: tuple[bytes, ...]) -> Mapping[str, Officer]:
             True,
         )
     return told
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What is acted by: the plan in force, the officers by login, whether it is a drill."""
+
+    plan: Plan
+    officers: Mapping[str, Officer]
+    drill: bool
+
+    @property
+    def persons(self) -> Mapping[str, str]:
+        """The person behind each login, disabled ones too."""
+        return {login: officer.person for login, officer in self.officers.items()}
+
+
+_OFFICE = ("database", "plan", "officers", "calendar")
+_DECIDING = ("init", _ADOPTED, *_REGISTERING, _HOLIDAYS)
+
+
+def office(connection: Connection) -> Office:
+    """The office as it stands, read at once and table and journal compared.
+
+    Raises JournalBroken as `plan_to_act_on` and `checked` do.
+    """
+    told = journal.several(connection, _OFFICE, _DECIDING)
+    calendar_ = _calendar(_entered(told["calendar"]))
+    plan = _counting(connection.execute(_IN_FORCE).scalar_one(), calendar_)
+    return Office(
+        _to_act_on(plan, told["plan"]),
+        _checked(connection, told["officers"]),
+        _begun_as_drill(told["database"][0]),
+    )
 
 
 def require_county(who: Actor) -> None:
@@ -552,15 +594,21 @@ def open_gate(pen: Pen, gate: Gate, attachments: Sequence[Attached]) -> None:
 
 
 _GATES = select(_GATE).order_by(_GATE.c.unit, _GATE.c.village, _GATE.c.kind)
-_GATES_OF = _GATES.where(_GATE.c.unit == bindparam("unit"))
+_OPENED = select(_GATE.c.opened_on).where(
+    *(_GATE.c[name] == bindparam(f"of_{name}") for name in ("unit", "village", "kind"))
+)
 
 
-def gates(connection: Connection, unit: str | None = None) -> tuple[Gate, ...]:
-    """Every opened network, or those of a unit, by unit and village."""
-    if unit is None:
-        rows = connection.execute(_GATES)
-    else:
-        rows = connection.execute(_GATES_OF, {"unit": unit})
+def opened_on(connection: Connection, unit: str, village: str, kind: GateKind) -> date | None:
+    """The day on which a village's network opened; None where it has not."""
+    wanted = {"of_unit": unit, "of_village": village, "of_kind": kind}
+    found: date | None = connection.execute(_OPENED, wanted).scalar()
+    return found
+
+
+def gates(connection: Connection) -> tuple[Gate, ...]:
+    """Every opened network, by unit and village."""
+    rows = connection.execute(_GATES)
     return tuple(Gate(row.unit, row.village, GateKind(row.kind), row.opened_on) for row in rows)
 
 
