@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
 from functools import cache
-from typing import ClassVar, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import ClassVar, NamedTuple, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from states.errors import UsageFault
 from states.plan import Json
@@ -657,14 +657,31 @@ def _degrees(text: str) -> float:
 def to_json(evidence: Evidence) -> dict[str, Json]:
     """What the journal keeps: the keys that were given, dates and composite values as text."""
     kept: dict[str, Json] = {}
-    for entry in fields(evidence):
-        value = getattr(evidence, entry.name)
+    for entry in _ENTRIES[type(evidence)]:
+        value = getattr(evidence, entry.attribute)
         if value is None or value == ():
             continue
-        if entry.name == "values" and isinstance(evidence, Correct):
+        if entry.attribute == "values" and isinstance(evidence, Correct):
             continue
-        kept[entry.name.rstrip("_")] = _json_value(value)
+        kept[entry.name] = _json_value(value)
     return kept
+
+
+class _Entry(NamedTuple):
+    """A field of an evidence class: what `fields` says of it, asked once."""
+
+    name: str
+    attribute: str
+    identifier: bool
+
+
+_ENTRIES: Mapping[type[Evidence], tuple[_Entry, ...]] = {
+    model: tuple(
+        _Entry(entry.name.rstrip("_"), entry.name, "identifier" in entry.metadata)
+        for entry in fields(model)
+    )
+    for model in MODELS.values()
+}
 
 
 def _json_value(value: object) -> Json:
@@ -680,13 +697,13 @@ def _json_value(value: object) -> Json:
 
 def texts(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Every free text of the evidence with its key: what must not hold personal numbers."""
-    for entry in fields(evidence):
-        value = getattr(evidence, entry.name)
-        if "identifier" in entry.metadata or value is None:
+    for entry in _ENTRIES[type(evidence)]:
+        value = getattr(evidence, entry.attribute)
+        if entry.identifier or value is None:
             continue
-        if entry.name == "values" and isinstance(evidence, Correct):
+        if entry.attribute == "values" and isinstance(evidence, Correct):
             yield from evidence.values
             continue
         for inner in value if isinstance(value, tuple) else (value,):
-            if not isinstance(inner, Word | date | int | float):
-                yield entry.name.rstrip("_"), str(inner)
+            if not isinstance(inner, (Word, date, int, float)):
+                yield entry.name, str(inner)

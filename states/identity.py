@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import date
+from functools import lru_cache
 
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)  # GB 11643-1999, table B.1
 CHECK_CHARACTERS = "10X98765432"  # by the weighted sum modulo 11
@@ -124,6 +125,8 @@ def is_masked(text: str) -> bool:
     return "*" in text or "＊" in text
 
 
+# The same few words stand in the papers of thousands of households.
+@lru_cache(maxsize=8192)
 def holds_personal_number(text: str) -> bool:
     """Whether free text holds an ID number or a mobile phone number.
 

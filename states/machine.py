@@ -1,14 +1,16 @@
 """The state machine: `transitions`, built once from the table in `states.lifecycle`.
 
-The machine decides and moves a throw-away model; nothing is written here. `auto_transitions` is
-off, so there is no `to_<state>()` past the guards, and a refusal always carries every reason.
+The machine is asked once for each kind of step from each state: where it leads, and what must hold.
+Nothing is written here. `auto_transitions` is off, so there is no `to_<state>()` past the guards,
+and a refusal always carries every reason.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 
-from transitions import EventData, Machine, MachineError
+from transitions import Machine
 
 from states import evidence as keys
 from states import guards_permit, lifecycle, season
@@ -43,26 +45,14 @@ class Answer:
         return not self.reasons
 
 
-class _Walk:
-    """The model that `transitions` moves for one question."""
+@dataclass(frozen=True, slots=True)
+class _AllPass:
+    """The condition of a transition: that every one of these guards passes."""
 
-    __slots__ = ("question", "reasons", "state")
+    guards: tuple[Guard, ...]
 
-    def __init__(self, question: Question) -> None:
-        # Plain text: the machine takes a member of an enum for something else.
-        self.state = str(question.facts.state)
-        self.question = question
-        self.reasons: tuple[Reason, ...] = ()
-
-
-def _condition(guards: Sequence[Guard]) -> Callable[[EventData], bool]:
-    def all_guards_pass(event: EventData) -> bool:
-        walk = event.model
-        assert isinstance(walk, _Walk)
-        walk.reasons = _unmet(guards, walk.question)
-        return not walk.reasons
-
-    return all_guards_pass
+    def __call__(self, question: Question) -> bool:
+        return not _unmet(self.guards, question)
 
 
 def _unmet(guards: Sequence[Guard], question: Question) -> tuple[Reason, ...]:
@@ -79,14 +69,13 @@ def build(steps: Sequence[lifecycle.Step] = lifecycle.STEPS) -> Machine:
                 "trigger": str(step.trigger),
                 "source": str(source),
                 "dest": str(target),
-                "conditions": [_condition((*lifecycle.EVERY_STEP, *step.guards))],
+                "conditions": [_AllPass((*lifecycle.EVERY_STEP, *step.guards))],
             }
             for step in steps
             for source, target in step.moves.items()
         ],
         initial=None,
         auto_transitions=False,
-        send_event=True,
     )
 
 
@@ -99,14 +88,32 @@ def decide(trigger: Trigger, question: Question, machine: Machine = _MACHINE) ->
     Raises StepRefused with all reasons.
     """
     source = question.facts.state
-    walk = _Walk(question)
-    try:
-        moved = machine.events[str(trigger)].trigger(walk)
-    except MachineError:
-        raise _refusal(trigger, question.facts, (_wrong_state(trigger, question),)) from None
-    if not moved:
-        raise _refusal(trigger, question.facts, walk.reasons)
-    return Move(trigger, source, State(walk.state))
+    way = _way(machine, trigger, source)
+    if way is None:
+        raise _refusal(trigger, question.facts, (_wrong_state(trigger, question),))
+    reasons = _unmet(way.guards, question)
+    if reasons:
+        raise _refusal(trigger, question.facts, reasons)
+    return Move(trigger, source, way.target)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What the machine knows of a kind of step from one state."""
+
+    target: State
+    guards: tuple[Guard, ...]
+
+
+@cache
+def _way(machine: Machine, trigger: Trigger, source: State) -> _Way | None:
+    found = machine.events[str(trigger)].transitions.get(str(source))
+    if not found:
+        return None
+    [transition] = found
+    [condition] = transition.conditions
+    assert isinstance(condition.func, _AllPass)
+    return _Way(State(str(transition.dest)), condition.func.guards)
 
 
 def check_fact(kind: FactKind, question: Question) -> None:

@@ -84,20 +84,19 @@ def lacking(
     who: Role = Role.UNIT_OFFICER,
 ) -> Reason | None:
     """A reason naming those keys of `what` that the evidence has not, by their Chinese names."""
-    by_key = {key.name: key for key in _keys_of(question)}
-    missing = [
-        name for name in what if getattr(question.evidence, by_key[name].attribute) in (None, ())
-    ]
+    attributes = _ATTRIBUTES[type(question.evidence)]
+    missing = [name for name in what if getattr(question.evidence, attributes[name]) in (None, ())]
     if not missing:
         return None
     wanted = "、".join(f"{what[name]}（{name}）" for name in missing)
     return Reason(guard, clause, f"缺少{wanted}", tuple(missing), who, question.today)
 
 
-def _keys_of(question: Question) -> list[keys.Key]:
-    model = type(question.evidence)
-    kind = next(kind for kind, known in keys.MODELS.items() if known is model)
-    return list(keys.keys(kind).values())
+# The attribute in which the evidence of each class has each key.
+_ATTRIBUTES: Mapping[type[Evidence], Mapping[str, str]] = {
+    model: {key.name: key.attribute for key in keys.keys(kind).values()}
+    for kind, model in keys.MODELS.items()
+}
 
 
 def unattached(question: Question, key: str, names: tuple[str, ...]) -> Reason:

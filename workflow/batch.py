@@ -20,7 +20,7 @@ from states.plan import Json, Plan
 from states.question import DESIGN_TABLE
 from states.vocabulary import Facility, FactKind, State, Trigger, Word
 from states.workdays import local_minute
-from workflow import attachments, batch_sheet, cases, journal, register, spreadsheet
+from workflow import attachments, batch_sheet, bulk, cases, journal, register, spreadsheet
 from workflow.batch_sheet import BatchSheet, Kind, Problem, SheetRow, Waiting
 from workflow.cases import Clocks, Position
 from workflow.db import Database
@@ -255,7 +255,7 @@ def preview(
     """
     sheet = _read(database, path, login)
     # The very same way as `apply`, taken back at the end: the two cannot disagree.
-    with database.rehearsal() as connection:
+    with bulk.many_objects(), database.rehearsal() as connection:
         return _HandedIn(connection, sheet, login, now, progress).answer()
 
 
@@ -277,7 +277,7 @@ def apply(
     sheet = _read(database, path, login)
     found: list[Batch] = []
     try:
-        with database.transaction() as connection:
+        with bulk.many_objects(), database.transaction() as connection:
             handed_in = _HandedIn(connection, sheet, login, now, progress)
             answer = handed_in.answer()
             found.append(answer)

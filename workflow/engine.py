@@ -20,7 +20,7 @@ from states.plan import Json, Plan
 from states.question import Question, Surroundings
 from states.vocabulary import FacilityStatus, FactKind, GateKind, Path, Quota, State, Trigger
 from states.workdays import local_date
-from workflow import attachments, cases, dispatch, due, journal, quarantine, register
+from workflow import attachments, bulk, cases, dispatch, due, journal, quarantine, register
 from workflow.attachments import File
 from workflow.db import Database
 from workflow.due import Change, Running
@@ -515,7 +515,7 @@ def carry_out(
 
     Raises NotPermitted for the login, Conflict, JournalBroken: then nothing was written.
     """
-    with database.transaction() as connection:
+    with bulk.many_objects(), database.transaction() as connection:
         desk = Desk(connection, login, now)
         found = desk.take(orders)
         desk.finish()

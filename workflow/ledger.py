@@ -21,7 +21,7 @@ from states.facts import Actor, CaseFacts, fold
 from states.identity import PersonalData
 from states.plan import Json
 from states.vocabulary import Area, Kind, Path, Quota, State
-from workflow import cases, journal, ledger_file, privacy, register, spreadsheet
+from workflow import bulk, cases, journal, ledger_file, privacy, register, spreadsheet
 from workflow.db import Database
 from workflow.engine import Desk
 from workflow.errors import BadFile, Conflict, NotPermitted
@@ -150,7 +150,20 @@ def import_file(
         who = register.actor(connection, login)
     if who.role not in privacy.HANDLERS:
         raise NotPermitted("导入台账由责任单位或县清洁取暖办办理", remedy="请有权的账号导入")
-    read = ledger_file.read(path, plan)
+    with bulk.many_objects():
+        return _import(database, ledger_file.read(path, plan), who, now, progress, dry_run=dry_run)
+
+
+def _import(
+    database: Database,
+    read: LedgerFile,
+    who: Actor,
+    now: datetime,
+    progress: Progress | None,
+    *,
+    dry_run: bool,
+) -> Import:
+    login = who.login
     if dry_run:
         with database.reading() as connection:
             return _Importing(Desk(connection, login, now), read, who).result(dry_run=True)
