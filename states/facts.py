@@ -321,7 +321,10 @@ class CaseFacts:
     @property
     def facility_gone(self) -> bool:
         """Whether an old facility is removed or sealed, or an open violation says so."""
-        if any(record.status in GONE for record in self.facility_status.values()):
+        # What no word ever said of any cannot be the last word on one.
+        if any(record.status in GONE for record in self.facilities) and any(
+            record.status in GONE for record in self.facility_status.values()
+        ):
             return True
         return any(matter.type in SEALING for matter in self.open_matters)
 

@@ -120,7 +120,8 @@ class Desk:
         self._receipts: list[dict[str, object]] = []
         self._chains_checked = False
         self._closed = quarantine.standing(connection).keys()
-        self._gates: dict[tuple[str, str, GateKind], date | None] = {}
+        self._gates: dict[tuple[str, str, GateKind], date] = {}
+        self._places: set[tuple[str, str]] = set()
         self._models: Mapping[Path, frozenset[str]] | None = None
 
     def take(self, orders: Sequence[Order]) -> list[Receipt | Refusal]:
@@ -138,6 +139,7 @@ class Desk:
         serials = [serial for order in orders if (serial := _serial(order.evidence))]
         held = [order.code for order in orders if order.kind in _ABOUT_A_DEVICE]
         self._serials.read(serials, held)
+        self._read_gates([order.code for order in orders if order.kind is Trigger.COMPLETE])
         looking = [order.code for order in orders if order.kind is Trigger.CONFIRM]
         self._twins.update(_twins(self.connection, looking))
 
@@ -260,10 +262,17 @@ class Desk:
         kind = self.plan.path_rule(facts.path).gate
         if kind is GateKind.NONE:
             return None
-        gate = facts.unit, facts.village, kind
-        if gate not in self._gates:
-            self._gates[gate] = register.opened_on(self.connection, *gate)
-        return self._gates[gate]
+        self._read_gates([facts.code])
+        return self._gates.get((facts.unit, facts.village, kind))
+
+    def _read_gates(self, codes: Sequence[str]) -> None:
+        """Reads which networks have come to the villages of these cases."""
+        found = [facts for code in codes if (facts := self._facts.get(code))]
+        places = {(facts.unit, facts.village) for facts in found} - self._places
+        if places:
+            gates = register.gates(self.connection, places)
+            self._gates.update(((g.unit, g.village, g.kind), g.opened_on) for g in gates)
+            self._places |= places
 
     def _models_by_path(self) -> Mapping[Path, frozenset[str]]:
         if self._models is None:
@@ -526,7 +535,7 @@ def rehearse(database: Database, order: Order, login: str, now: datetime) -> Sta
     """The state the order would lead to, written nowhere. Raises what `advance` would."""
     with database.reading() as connection:
         desk = Desk(connection, login, now)
-        desk.read(order.code)
+        desk.expect([order])
         question = desk.question(order)
         if isinstance(order.kind, Trigger):
             return machine.decide(order.kind, question).target

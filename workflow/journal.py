@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import chain
 
 from sqlalchemy import (
     Connection,
@@ -357,8 +358,9 @@ def _events(
     checked: bool,
 ) -> Iterator[Event]:
     """The events of a query; `unreadable` takes in the quarantined streams that are passed over."""
-    heads: dict[str, Head] = {}
-    for seq, stream, hash_, body in connection.execute(query, parameters):
+    heads: dict[str, Event] = {}
+    parts = connection.execute(query, parameters).partitions(_BATCH)
+    for seq, stream, hash_, body in chain.from_iterable(parts):
         if checked and digest(body) != hash_:
             raise broken(stream, seq)
         try:
@@ -369,10 +371,11 @@ def _events(
                 continue
             raise broken(stream, seq) from error
         if checked:
-            head = heads.get(stream, Head())
-            if event.previous != head.hash or event.version != head.version + 1:
+            head = heads.get(stream)
+            follows = (head.hash, head.version + 1) if head else (None, 1)
+            if (event.previous, event.version) != follows:
                 raise broken(stream, seq)
-            heads[stream] = Head(event.version, event.hash)
+            heads[stream] = event
         yield event
 
 
@@ -382,7 +385,8 @@ _ROLES = {str(role): role for role in Role}
 
 
 def _event(seq: int, stream: str, hash_: str, body: bytes, persons: Mapping[str, str]) -> Event:
-    document = json.loads(body)
+    # Tampering can leave a text where bytes belong.
+    document = json.loads(body if isinstance(body, str) else body.decode())
     if document["stream"] != stream:
         raise broken(stream, seq)
     return Event(

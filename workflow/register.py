@@ -4,7 +4,7 @@ Each is a stream of the journal with a table projected from it. All changes go t
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cache, lru_cache
@@ -593,22 +593,26 @@ def open_gate(pen: Pen, gate: Gate, attachments: Sequence[Attached]) -> None:
     )
 
 
+_MANY = 500
 _GATES = select(_GATE).order_by(_GATE.c.unit, _GATE.c.village, _GATE.c.kind)
-_OPENED = select(_GATE.c.opened_on).where(
-    *(_GATE.c[name] == bindparam(f"of_{name}") for name in ("unit", "village", "kind"))
+_GATES_OF = _GATES.where(
+    _GATE.c.unit.in_(bindparam("units", expanding=True)),
+    _GATE.c.village.in_(bindparam("villages", expanding=True)),
 )
 
 
-def opened_on(connection: Connection, unit: str, village: str, kind: GateKind) -> date | None:
-    """The day on which a village's network opened; None where it has not."""
-    wanted = {"of_unit": unit, "of_village": village, "of_kind": kind}
-    found: date | None = connection.execute(_OPENED, wanted).scalar()
-    return found
+def gates(
+    connection: Connection, places: Collection[tuple[str, str]] | None = None
+) -> tuple[Gate, ...]:
+    """Every opened network, by unit and village; with `places`, at least those of these villages.
 
-
-def gates(connection: Connection) -> tuple[Gate, ...]:
-    """Every opened network, by unit and village."""
-    rows = connection.execute(_GATES)
+    A place is a unit and a village of its.
+    """
+    if places is None or len(places) > _MANY:
+        rows = connection.execute(_GATES)
+    else:
+        units, villages = {unit for unit, _ in places}, {village for _, village in places}
+        rows = connection.execute(_GATES_OF, {"units": [*units], "villages": [*villages]})
     return tuple(Gate(row.unit, row.village, GateKind(row.kind), row.opened_on) for row in rows)
 
 
