@@ -1337,12 +1337,16 @@ def check(
 
     加 --notify 办一轮提醒：系统自己的事，不必写 --as；有没办成的，退出码为 4 或 6。
     """
-    from workflow import answers_daily, dispatch, forecast, outbox, overdue, quarantine, register
+    from workflow import answers_daily, forecast, overdue, quarantine, register
 
     if notify and (as_of is not None or known_at is not None):
         raise click.UsageError("--notify 按今天办，不能与 --as-of、--known-at 同用")
     database = desk.database()
-    done = dispatch.round_(database, desk.instant(database)) if notify else None
+    done = None
+    if notify:
+        from workflow import dispatch
+
+        done = dispatch.round_(database, desk.instant(database))
     clocks = _clocks(desk, database, as_of, known_at, outlook=True)
     units = _visible(desk.reader(database), _units(desk, database, unit))
     today = desk.day(database).today
@@ -1357,7 +1361,7 @@ def check(
             quarantined=quarantine.codes(connection),
         )
         document["service_warning"] = None
-        if outbox.is_served(connection):
+        if overdue.is_served(connection):
             # Only here: the service's library takes a tenth of a second to load.
             from workflow import scheduler as service
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from states import deadlines, guards_permit
 from states.facts import GONE_WORDS, ONWARD, Actor, CaseFacts, Event, fold
@@ -15,10 +15,11 @@ from states.vocabulary import Area, FactKind, Kind, Path, Quota, State, Trigger
 from workflow import journal, register
 from workflow.errors import JournalBroken, NotPermitted
 from workflow.journal import Line
-from workflow.models import CaseRow, PersonalRow
+from workflow.models import CaseRow, KeyRow, PersonalRow
 
 CASE = CaseRow.metadata.tables["household_case"]
 _MARKS = [CASE.c[name] for name in ("code", "unit", "village", "path", "kind", "area", "quota")]
+_KEY = KeyRow.metadata.tables["household_key"]
 _PERSONAL = PersonalRow.metadata.tables["personal"]
 # What can be late: the steps that meet a deadline, and answers.
 _IN_TIME = (*LEAD_TRIGGERS, FactKind.RESOLVE)
@@ -361,3 +362,41 @@ def personal(
         )
         for row in connection.execute(query)
     }
+
+
+def twins(connection: Connection, code: str) -> tuple[str, ...]:
+    """Other open cases that hold this case's meter or ID."""
+    mine = personal(connection, [code]).get(code)
+    if mine is None:
+        return ()
+    found = set()
+    for kind, value in (("meter", mine.meter), ("id_number", mine.id_number)):
+        query = select(_KEY.c.case_code).where(_KEY.c.kind == kind, _KEY.c.value == value)
+        found |= set(connection.execute(query).scalars()) if value else set()
+    return tuple(sorted(found - {code}))
+
+
+def annex_left(connection: Connection, facts: CaseFacts, path: Path, plan: Plan) -> int | None:
+    """How many more planned cases of the path the unit's annex has room for, this one left out."""
+    unit = plan.unit(facts.unit)
+    tasks = unit.tasks if unit else ()
+    task = next((t for t in tasks if t.covers(path, facts.kind, facts.area)), None)
+    if task is None:
+        return 0
+    case = CASE.c
+    query = (
+        select(func.count())
+        .select_from(CASE)
+        .where(
+            case.unit == facts.unit,
+            case.path == path,
+            case.quota == Quota.PLANNED,
+            case.state != State.CLOSED,
+            case.code != facts.code,
+        )
+    )
+    if task.kind is not None:
+        query = query.where(case.kind == task.kind)
+    if task.area is not None:
+        query = query.where(case.area == task.area)
+    return task.households - connection.execute(query).scalar_one()

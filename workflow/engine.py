@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from states import deadlines, guards_permit, lifecycle, machine, season
 from states import evidence as keys
 from states.errors import CaseError
 from states.facts import Attached, CaseFacts, Event, fold
-from states.plan import Json, Plan
+from states.plan import Json
 from states.question import Question, Surroundings
-from states.vocabulary import FacilityStatus, FactKind, GateKind, Path, Quota, State, Trigger
+from states.vocabulary import FacilityStatus, FactKind, GateKind, Path, State, Trigger
 from states.workdays import local_date
 from workflow import attachments, cases, dispatch, due, journal, quarantine, register
 from workflow.attachments import File
@@ -233,7 +233,7 @@ class Desk:
         return Surroundings(
             gate_opened_on=self._gate_opened_on(facts),
             models=self._models_by_path() if order.kind is Trigger.SELECT else {},
-            twins=twins(self.connection, facts.code) if looks_for_twins else (),
+            twins=cases.twins(self.connection, facts.code) if looks_for_twins else (),
             serial_holder=holder if holder != facts.code else None,
             annex_left=self._annex_left(facts, given),
             successor=self._successor(given),
@@ -250,14 +250,14 @@ class Desk:
 
     def _models_by_path(self) -> Mapping[Path, frozenset[str]]:
         if self._models is None:
-            self._models = models_by_path(self.connection)
+            self._models = register.models_by_path(self.connection)
         return self._models
 
     def _annex_left(self, facts: CaseFacts, given: keys.Evidence) -> int | None:
         if not isinstance(given, keys.ChangePath | keys.Reinstate):
             return None
         path = given.path if isinstance(given, keys.ChangePath) and given.path else facts.path
-        return annex_left(self.connection, facts, path, self.plan)
+        return cases.annex_left(self.connection, facts, path, self.plan)
 
     def _successor(self, given: keys.Evidence) -> State | None:
         if not isinstance(given, keys.Close) or given.replaced_by is None:
@@ -521,52 +521,6 @@ def rehearse(database: Database, order: Order, login: str, now: datetime) -> Sta
         _fact_evidence(question)
         machine.check_fact(order.kind, question)
         return question.facts.state
-
-
-def twins(connection: Connection, code: str) -> tuple[str, ...]:
-    """Other open cases that hold this case's meter or ID."""
-    mine = cases.personal(connection, [code]).get(code)
-    if mine is None:
-        return ()
-    found = set()
-    for kind, value in (("meter", mine.meter), ("id_number", mine.id_number)):
-        query = select(_KEY.c.case_code).where(_KEY.c.kind == kind, _KEY.c.value == value)
-        found |= set(connection.execute(query).scalars()) if value else set()
-    return tuple(sorted(found - {code}))
-
-
-def models_by_path(connection: Connection) -> Mapping[Path, frozenset[str]]:
-    """The catalogue's models by path."""
-    models: dict[Path, set[str]] = {}
-    for model in register.catalogue(connection):
-        models.setdefault(model.path, set()).add(model.model)
-    return {path: frozenset(names) for path, names in models.items()}
-
-
-def annex_left(connection: Connection, facts: CaseFacts, path: Path, plan: Plan) -> int | None:
-    """How many more planned cases of the path the unit's annex has room for, this one left out."""
-    unit = plan.unit(facts.unit)
-    tasks = unit.tasks if unit else ()
-    task = next((t for t in tasks if t.covers(path, facts.kind, facts.area)), None)
-    if task is None:
-        return 0
-    case = cases.CASE.c
-    query = (
-        select(func.count())
-        .select_from(cases.CASE)
-        .where(
-            case.unit == facts.unit,
-            case.path == path,
-            case.quota == Quota.PLANNED,
-            case.state != State.CLOSED,
-            case.code != facts.code,
-        )
-    )
-    if task.kind is not None:
-        query = query.where(case.kind == task.kind)
-    if task.area is not None:
-        query = query.where(case.area == task.area)
-    return task.households - connection.execute(query).scalar_one()
 
 
 def _heads(connection: Connection, codes: Sequence[str]) -> dict[str, tuple[int, str]]:

@@ -553,3 +553,11 @@ def catalogue(connection: Connection) -> tuple[Model, ...]:
     """The 中标设备清单."""
     rows = connection.execute(select(_CATALOGUE).order_by(_CATALOGUE.c.path, _CATALOGUE.c.model))
     return tuple(Model(row.model, row.brand, Path(row.path), row.lot) for row in rows)
+
+
+def models_by_path(connection: Connection) -> Mapping[Path, frozenset[str]]:
+    """The catalogue's models by path."""
+    models: dict[Path, set[str]] = {}
+    for model in catalogue(connection):
+        models.setdefault(model.path, set()).add(model.model)
+    return {path: frozenset(names) for path, names in models.items()}
