@@ -52,7 +52,7 @@ MODEL = "KFR-35"
 NAMES = ("王建国", "李桂兰", "张福贵", "欧阳明", "刘秀英", "陈军", "赵玉梅")
 # What is handled in one transaction, as a batch of an officer would be.
 CHUNK = 5_000
-VILLAGES = 50
+VILLAGES, IN_VILLAGE = 50, 40
 _KEY = KeyRow.metadata.tables["household_key"]
 _PERSONAL = PersonalRow.metadata.tables["personal"]
 
@@ -88,7 +88,8 @@ def found(url: str, folder: FilePath, size: int) -> Database:
         attachments.keep(connection, [certificate])
         for unit in plan.units:
             kind = plan.path_rule(unit.tasks[0].path).gate
-            for number in range(VILLAGES):
+            # As many villages as the households lie in.
+            for number in range(min(VILLAGES, size // IN_VILLAGE + 1)):
                 gate = Gate(unit.code, village(number), kind, FOUNDED)
                 registers.open_gate(pen, gate, [certificate.attached])
         pen.write()
@@ -144,7 +145,7 @@ def household(unit: Unit, task: Task, number: int) -> LedgerRow:
         code=None,
         version=None,
         unit=unit.code,
-        village=village(number // 40),
+        village=village(number // IN_VILLAGE),
         path=task.path,
         kind=task.kind or Kind.RESIDENTIAL,
         area=task.area or Area.RURAL,

@@ -160,8 +160,21 @@ def _commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
+class _Where:
+    """Whether work that is to be apart really is."""
+
+    together = False
+
+
+def all_together() -> None:
+    """From now on everything is done in this process: quickly, to see that it runs."""
+    _Where.together = True
+
+
 def apart(work: Callable[Asked, Answer], *given: Asked.args, **named: Asked.kwargs) -> Answer:
     """Does some work in a new process, so that memory and imports are its own alone."""
+    if _Where.together:
+        return work(*given, **named)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(work, *given, **named).result()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import imports
 import measure
+import pages
 import reading
 import steps
 import sweeping
@@ -75,6 +76,11 @@ def w5(asked: Asked) -> Iterator[Figure]:
         yield imports.measure(asked.place(f"w5-{rows}"), rows, asked.reps)
 
 
+def w7(asked: Asked) -> Iterator[Figure]:
+    """What people look at."""
+    yield from pages.measure(asked.place("w7"), asked.reps, small=asked.small)
+
+
 def w8(asked: Asked) -> Iterator[Figure]:
     """The county on a past day."""
     for size in asked.at(3966, 100_000, small=40):
@@ -93,6 +99,7 @@ WORKLOADS: Mapping[str, Callable[[Asked], Iterator[Figure]]] = {
     "W3": w3,
     "W4": w4,
     "W5": w5,
+    "W7": w7,
     "W8": w8,
     "W9": w9,
 }
@@ -108,6 +115,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--folder", type=Path, help="where to make databases, and keep them")
     parser.add_argument("--out", type=Path, help="a file for the JSON lines, appended to")
     given = parser.parse_args(arguments)
+    if given.small:
+        measure.all_together()
     with tempfile.TemporaryDirectory(prefix="xianli-benchmarks-") as temporary:
         folder = given.folder or Path(temporary)
         asked = Asked(folder, given.small, given.reps, tuple(given.size))
