@@ -240,7 +240,7 @@ class PostgresqlHand(Hand):
     def _names(self, table: str) -> tuple[str, ...]:
         query = (
             "SELECT column_name FROM information_schema.columns"
-            " WHERE table_schema = 'public' AND table_name = %s ORDER BY ordinal_position"
+            " WHERE table_schema = current_schema() AND table_name = %s ORDER BY ordinal_position"
         )
         return tuple(str(name) for (name,) in self._source.execute(query, (table,)))
 
@@ -289,7 +289,7 @@ class PostgresqlHand(Hand):
                     cursor.executemany(update, change.updated)
 
     def differences(self) -> list[str]:
-        query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        query = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
         tables = [str(name) for (name,) in self._source.execute(query).fetchall()]
         return [table for table in tables if self._rows(table)]
 

@@ -31,7 +31,7 @@ from states.vocabulary import (
     Supply,
     Trigger,
 )
-from workflow import attachments, db, journal, setup
+from workflow import access, attachments, db, journal, setup
 from workflow import register as registers
 from workflow.attachments import File
 from workflow.db import Database
@@ -67,7 +67,10 @@ def plan_text(factor: int) -> str:
 
 
 def found(url: str, folder: FilePath, size: int) -> Database:
-    """A drill with room for so many households: plan, officers, catalogue and gates."""
+    """A drill with room for so many households: plan, officers, catalogue and gates.
+
+    On a server every officer gets a login of the database, too.
+    """
     plan_file = folder / "plan.toml"
     plan_file.write_text(plan_text(-(-size // TASK)), encoding="utf-8")
     now = journal.noon(FOUNDED)
@@ -80,6 +83,8 @@ def found(url: str, folder: FilePath, size: int) -> Database:
         pen = Pen(connection, registers.writer(connection, COUNTY), now, plan.hash)
         for login, role, code in officers(plan):
             registers.add_officer(pen, registers.Officer(login, "经办", login, role, code, True))
+            if database.shared:
+                access.enrol(connection, login, None)
         paths = {task.path for unit in plan.units for task in unit.tasks}
         registers.import_catalogue(
             pen, [Model(MODEL, "晋暖", path, "A1") for path in sorted(paths)]

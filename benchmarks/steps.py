@@ -117,9 +117,11 @@ def single_on_server(folder: Path, size: int, lives: int) -> Figure:
         cases = counties.add(database, size)
         with database.reading() as connection:
             plan = register.plan_in_force(connection)
+        url = database.url
         database.close()
-        copy = postgres.new(address, url)
-        race = Race(db.connect(url), by_hand.PostgresqlHand(url, copy), None)
+        copy = postgres.copy(address, url)
+        hand = by_hand.PostgresqlHand(postgres.plain(url), postgres.plain(copy))
+        race = Race(db.connect(url), hand, None)
         return _single(race, f"PostgreSQL {version}", cases, lives, plan, None)
 
 
