@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import commands
 import imports
 import measure
 import pages
@@ -76,6 +77,12 @@ def w5(asked: Asked) -> Iterator[Figure]:
         yield imports.measure(asked.place(f"w5-{rows}"), rows, asked.reps)
 
 
+def w6(asked: Asked) -> Iterator[Figure]:
+    """Whole commands from shell to shell."""
+    for size in asked.at(3966, small=40):
+        yield from commands.measure(asked.place(f"w6-{size}"), size, asked.reps)
+
+
 def w7(asked: Asked) -> Iterator[Figure]:
     """What people look at."""
     yield from pages.measure(asked.place("w7"), asked.reps, small=asked.small)
@@ -99,6 +106,7 @@ WORKLOADS: Mapping[str, Callable[[Asked], Iterator[Figure]]] = {
     "W3": w3,
     "W4": w4,
     "W5": w5,
+    "W6": w6,
     "W7": w7,
     "W8": w8,
     "W9": w9,
