@@ -1563,8 +1563,7 @@ def db_backup(desk: Desk, file: Path, force: bool) -> None:
 
     database = desk.county()
     spreadsheet.refuse_existing(file, force=force)
-    backup.copy_to(database.file, file)
-    document = answers_database.backed_up(file)
+    document = answers_database.backed_up(backup.save(database, file, desk.server()))
     desk.answer(document, lambda screen: screen.backed_up(document))
 
 
@@ -1574,8 +1573,8 @@ def db_upgrade(desk: Desk) -> None:
     """把旧版本程序的数据库升级到本程序的版本：先备份，再一次做完，中断了仍是原来的。"""
     from workflow import answers_database, db, settings, upgrade
 
-    beside = settings.load(desk.config, db.file_of(desk.url).parent, os.environ)
-    done = upgrade.upgrade(desk.url, beside.times.backup_folder, datetime.now(UTC))
+    given = settings.load(desk.config, db.home_of(desk.url), os.environ)
+    done = upgrade.upgrade(desk.url, given.times.backup_folder, datetime.now(UTC), given.server)
     document = answers_database.upgraded(done)
     desk.answer(document, lambda screen: screen.upgraded(document))
 

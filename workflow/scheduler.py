@@ -156,10 +156,8 @@ def _check_journal(room: Room) -> str:
 
 
 def _back_up(room: Room) -> str:
-    if room.database.shared:
-        return "服务器的备份由它自己做（pg_dump），见 docs/operations.md"
-    times = room.settings.times
-    copy = backup.backup(room.database, times.backup_folder, room.clock(), times.keep)
+    given, times = room.settings, room.settings.times
+    copy = backup.backup(room.database, times.backup_folder, room.clock(), times.keep, given.server)
     return f"备份到 {copy}"
 
 
