@@ -36,7 +36,7 @@ def older(place: County, file: Path, revision: str) -> Path:
 
 def older_in_server(place: County, url: str, revision: str) -> None:
     """The same in an empty database of a server."""
-    made = db.connect(url, new=True)
+    made = db.connect(url, new=True, plan=place.database.plan)
     with place.database.reading() as reading, made.transaction() as writing:
         migrations.upgrade(writing, revision)
         triggers.drop(writing)

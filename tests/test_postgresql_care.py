@@ -301,7 +301,7 @@ def test_an_upgrade_that_lost_a_guard_is_taken_back(
 
 
 # Every how many statements a process dies: each in the soak run, a sample here.
-STEP = int(os.environ.get("XIANLI_KILL_STEP", "23"))
+STEP = int(os.environ.get("XIANLI_KILL_STEP", "67"))
 
 
 @pytest.mark.crash

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 from sqlalchemy import Connection, func, inspect, select, table
 
 from states.errors import UsageFault
-from workflow import triggers
+from workflow import access, triggers
 from workflow.errors import BadFile
 from workflow.operation import BINARIES, Server
 
@@ -55,8 +55,10 @@ def write(connection: Connection, part: Path, server: Server) -> Contents:
     """Writes the schema behind a reading connection into a file, and reads all of it back.
 
     What is in the file is what the connection sees: both stand on one snapshot. Raises UsageFault
-    where the programs are not there, BadFile when the file is not whole.
+    where the programs are not there, BadFile when the file is not whole, and what `access.as_owner`
+    does: only the owner sees every row.
     """
+    access.as_owner(connection)
     # Longer than it is idle here, the server would end the transaction that holds the snapshot.
     connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
     schema = schema_of(connection)
@@ -66,6 +68,7 @@ def write(connection: Connection, part: Path, server: Server) -> Contents:
         server,
         "pg_dump",
         "--format=custom",
+        f"--role={access.OWNER}",
         f"--snapshot={snapshot}",
         f'--schema="{schema}"',
         f"--file={part}",

@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from workflow import backup, db, due, migrations, register, triggers
+from workflow import access, backup, db, due, migrations, register, triggers
 from workflow.db import Database
 from workflow.errors import JournalBroken
 from workflow.models import metadata
@@ -52,16 +52,23 @@ def bring_up(database: Database) -> int:
     Raises JournalBroken; then nothing was changed.
     """
     with database.transaction() as connection:
-        if database.shared:
-            # It takes as long as there are rows; waiting for others is still limited.
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-        journal = _journal(connection)
-        migrations.upgrade(connection)
-        clocks = due.rebuild(connection, register.plan_in_force(connection))
-        if _journal(connection) != journal:
-            raise _not_right("日志的内容变了")
-        for fault in schema_faults(connection):
-            raise _not_right(fault)
+        return bring_up_within(connection)
+
+
+def bring_up_within(connection: Connection) -> int:
+    """The same in a transaction that the caller ends."""
+    if connection.dialect.name == "postgresql":
+        # It takes as long as there are rows; waiting for others is still limited.
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        # The owner sees every row.
+        access.as_owner(connection)
+    journal = _journal(connection)
+    migrations.upgrade(connection)
+    clocks = due.rebuild(connection, register.plan_in_force(connection))
+    if _journal(connection) != journal:
+        raise _not_right("日志的内容变了")
+    for fault in schema_faults(connection):
+        raise _not_right(fault)
     return clocks
 
 
