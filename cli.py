@@ -1583,14 +1583,30 @@ def db_upgrade(desk: Desk) -> None:
 @click.argument("file", type=FILE)
 @click.option("--receipt", "receipts", multiple=True, type=FILE, help="见证人保存的回执，可重复")
 @click.option("--accept-loss", is_flag=True, help="备份里没有的登记会丢失，仍要恢复")
+@click.option(
+    "--old", metavar="URL", help="服务器上：将被它代替的现有数据库，用来数清备份里缺哪些登记"
+)
 @pass_desk
-def db_restore(desk: Desk, file: Path, receipts: Sequence[Path], accept_loss: bool) -> None:
-    """用备份 FILE 代替数据库：先核验备份、对照见证回执，现有的另存一份，再一次换好。"""
+def db_restore(
+    desk: Desk, file: Path, receipts: Sequence[Path], accept_loss: bool, old: str | None
+) -> None:
+    """用备份 FILE 代替数据库：先核验备份、对照见证回执，现有的另存一份，再一次换好。
+
+    服务器上的备份恢复到还没有这个计划的库里（由数据库管理员办理）：全部核验通过才能打开。
+    """
     from workflow import answers_database, restore
     from workflow import checkpoint as checkpoints
 
     given = [checkpoints.read_receipt(one) for one in receipts]
-    done = restore.restore(file, desk.url, given, accept_loss=accept_loss, now=datetime.now(UTC))
+    done = restore.restore(
+        file,
+        desk.url,
+        given,
+        accept_loss=accept_loss,
+        now=datetime.now(UTC),
+        old=old,
+        server=desk.server(),
+    )
     document = answers_database.restored(done)
     desk.answer(document, lambda screen: screen.restored(document))
 
@@ -1622,7 +1638,12 @@ def db_doctor(desk: Desk) -> None:
     from workflow import answers_database, doctor
 
     database = desk.county()
-    found = doctor.examine(database, desk.settings(database), desk.viewing_instant(database))
+    found = doctor.examine(
+        database,
+        desk.settings(database),
+        desk.viewing_instant(database),
+        lambda: datetime.now(UTC),
+    )
     document = answers_database.examined(found)
     desk.answer(document, lambda screen: screen.examined(document))
     if not document["healthy"]:

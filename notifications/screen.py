@@ -833,6 +833,13 @@ class Screen(Daily, Audit):
             "room": "磁盘",
             "wal": "WAL",
             "backups": "备份",
+            "encryption": "加密",
+            "collation": "排序",
+            "access": "访问控制",
+            "server_clock": "两边时钟",
+            "connections": "连接数",
+            "transactions": "事务",
+            "programs": "备份程序",
         }
         rows = [
             (

@@ -12,19 +12,36 @@ from functools import partial
 from pathlib import Path
 
 import county
+import psycopg
 import pytest
 import server
 from county import CODE, TOWN, County
 from older import REVISIONS, older_in_server
+from proofs import witnessed
 from sqlalchemy import Connection, Engine, event
 
 import cli
 from states.errors import UsageFault
 from states.vocabulary import Trigger
-from workflow import audit, backup, db, dump, migrations, scheduler, settings, upgrade
+from workflow import (
+    audit,
+    backup,
+    db,
+    doctor,
+    doctor_server,
+    dump,
+    migrations,
+    restore,
+    scheduler,
+    settings,
+    upgrade,
+)
 from workflow.backup import Saved
-from workflow.errors import BadFile, JournalBroken
+from workflow.errors import BadFile, Conflict, JournalBroken
+from workflow.health import Check, Health
+from workflow.note import Receipt
 from workflow.operation import BINARIES, Server
+from workflow.weigh import Restored
 
 pytestmark = pytest.mark.server
 NOW = datetime(2026, 3, 1, 1, 2, 3, tzinfo=UTC)
@@ -357,6 +374,353 @@ def in_a_child(work: Callable[[], object], dies_at: int) -> bool:
     _, status = os.waitpid(child, 0)
     assert status in (0, signal.SIGKILL)
     return status == 0
+
+
+# Restore ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(place: County, tmp_path: Path, tools: Server) -> Path:
+    """A backup of the county as it stands."""
+    return backup.save(place.database, tmp_path / "copy.dump", tools).file
+
+
+def put_back(
+    copy: Path, url: str, *receipts: Receipt, accept_loss: bool = False, old: str | None = None
+) -> Restored:
+    return restore.restore(
+        copy, url, receipts, accept_loss=accept_loss, now=NOW, old=old, server=server.tools()
+    )
+
+
+def is_free(url: str) -> bool:
+    """Nothing of ours is there, nor of a restoring that went wrong."""
+    schemas = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 1"
+    with psycopg.connect(url) as connection:
+        found = [name for (name,) in connection.execute(schemas)]
+    return found == ["information_schema", "public"]
+
+
+def test_a_backup_is_put_into_a_new_database_and_work_goes_on(
+    place: County, copy: Path, url: str
+) -> None:
+    done = put_back(copy, url, old=place.url)
+
+    assert (done.lost, done.upgraded, done.cases) == (0, False, len(county.CODES))
+    assert done.events == end(place)[0]
+    assert rows_in(url) == county.every_row(place)
+    along = county.open_at(url)
+    along.carry_out([county.confirm(TOWN[1])], "wang", LATER)
+    with along.database.reading() as connection:
+        assert audit.verification(connection).findings == ()
+        assert upgrade.schema_faults(connection) == []
+    along.database.close()
+
+
+def test_where_the_plan_has_its_database_nothing_is_put(place: County, copy: Path) -> None:
+    before = county.every_row(place)
+
+    with pytest.raises(UsageFault, match="这里已有计划 tiny 的数据库"):
+        put_back(copy, place.url, accept_loss=True)
+
+    assert county.every_row(place) == before
+
+
+def test_beside_the_old_one_under_another_name_it_takes_its_place(
+    place: County, copy: Path
+) -> None:
+    place.sql('ALTER SCHEMA tiny RENAME TO "tiny_old"')
+
+    done = put_back(copy, place.url)
+
+    assert done.events == end(place)[0]
+
+
+def test_registrations_are_not_lost_unsaid(place: County, copy: Path, url: str) -> None:
+    place.carry_out([county.confirm(code) for code in TOWN[1:3]], "wang", LATER)
+
+    with pytest.raises(Conflict, match="有 2 条不在备份里") as refused:
+        put_back(copy, url, old=place.url)
+
+    assert refused.value.code == "would_lose"
+    assert is_free(url)
+    assert put_back(copy, url, old=place.url, accept_loss=True).lost == 2
+
+
+def test_what_the_witness_saw_is_not_lost_unsaid(
+    place: County, copy: Path, url: str, tmp_path: Path
+) -> None:
+    place.carry_out([county.confirm(TOWN[1])], "wang", LATER)
+    receipt = witnessed(place, tmp_path)
+
+    with pytest.raises(Conflict, match="已有见证人见过"):
+        put_back(copy, url, receipt)
+
+    assert is_free(url)
+    assert put_back(copy, url, receipt, accept_loss=True).witnessed == receipt.checkpoint.size
+
+
+def test_another_history_than_the_witness_saw_is_never_put_back(
+    place: County, url: str, tmp_path: Path, tools: Server
+) -> None:
+    fork = county.open_at(server.new(_alone(place)))
+    fork.carry_out([county.confirm(TOWN[2])], "wang", LATER)
+    forked = backup.save(fork.database, tmp_path / "fork.dump", tools).file
+    place.carry_out([county.confirm(TOWN[1])], "wang", LATER)
+    receipt = witnessed(place, tmp_path)
+
+    with pytest.raises(JournalBroken, match="不是见证人所见"):
+        put_back(forked, url, receipt, accept_loss=True)
+
+    assert is_free(url)
+    fork.database.close()
+
+
+def _alone(place: County) -> str:
+    place.database.close()
+    return place.url
+
+
+def test_a_backup_that_was_tampered_with_is_refused(
+    place: County, url: str, tmp_path: Path, tools: Server
+) -> None:
+    place.sql(
+        "ALTER TABLE journal DISABLE TRIGGER USER; "
+        "UPDATE journal SET actor = 'nobody' WHERE seq = 5; "
+        "ALTER TABLE journal ENABLE TRIGGER USER"
+    )
+    copy = backup.save(place.database, tmp_path / "copy.dump", tools).file
+
+    with pytest.raises(JournalBroken, match="核验不通过"):
+        put_back(copy, url, accept_loss=True)
+
+    assert is_free(url)
+
+
+def test_a_backup_of_an_earlier_version_is_brought_up_to_date(
+    grown: County, url: str, tmp_path: Path, tools: Server
+) -> None:
+    master = server.new()
+    older_in_server(grown, master, "0001")
+    old = db.connect(master, older=True)
+    copy = backup.save(old, tmp_path / "copy.dump", tools).file
+    old.close()
+
+    done = put_back(copy, url)
+
+    assert done.upgraded
+    assert rows_in(url)["journal"] == county.every_row(grown)["journal"]
+    server.drop(master)
+
+
+def test_a_backup_of_a_newer_program_is_refused(
+    place: County, url: str, tmp_path: Path, tools: Server
+) -> None:
+    place.sql("UPDATE alembic_version SET version_num = '9999'")
+    copy = backup.save(place.database, tmp_path / "copy.dump", tools).file
+
+    with pytest.raises(BadFile, match="新版本（9999）"):
+        put_back(copy, url)
+
+    assert is_free(url)
+
+
+def test_files_and_servers_do_not_take_each_others_backups(
+    place: County, copy: Path, url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").mkdir()
+    file = county.fresh(tmp_path / "file", shared=False).file
+
+    with pytest.raises(UsageFault, match="不是 PostgreSQL 的备份"):
+        put_back(file, url)
+    with pytest.raises(UsageFault, match="只能恢复到服务器"):
+        put_back(copy, str(tmp_path / "new.db"))
+    with pytest.raises(UsageFault, match="--old 只用于恢复到服务器"):
+        put_back(file, str(tmp_path / "new.db"), old=place.url)
+
+
+@pytest.mark.crash
+def test_a_restoring_that_was_killed_is_the_whole_backup_or_nothing_that_opens(
+    place: County, copy: Path
+) -> None:
+    """A real process dies by SIGKILL before its n-th statement; whoever comes next finishes it."""
+    whole, free, outcomes = county.every_row(place), server.new(), []
+    for number in itertools.count(1, STEP):
+        url = server.new(free)
+        lived = in_a_child(partial(put_back, copy, url), number)
+        try:
+            assert rows_in(url) == whole
+            outcomes.append(True)
+        except BadFile:
+            outcomes.append(False)
+            assert put_back(copy, url).events == len(whole["journal"])
+        server.drop(url)
+        if lived:
+            break
+
+    server.drop(free)
+    assert outcomes[-1]
+    assert outcomes.count(False) > 2
+
+
+# Doctor -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def durable() -> Iterator[None]:
+    """What the tests' server has off for speed, on."""
+    names = ("fsync", "full_page_writes", "synchronous_commit")
+    with psycopg.connect(server.address(), autocommit=True) as connection:
+        for name in names:
+            connection.execute(f"ALTER SYSTEM SET {name} = on".encode())
+        connection.execute("SELECT pg_reload_conf()")
+        yield
+        for name in names:
+            connection.execute(f"ALTER SYSTEM SET {name} = off".encode())
+        connection.execute("SELECT pg_reload_conf()")
+
+
+def examined(
+    place: County, folder: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> dict[str, Check]:
+    file = folder / "xianli.toml"
+    file.write_text(f'[postgresql]\nbin = "{server.tools().binaries}"\n', encoding="utf-8")
+    given = settings.load(file, folder, os.environ)
+    return {
+        check.name: check
+        for check in doctor.examine(place.database, given, county.noon(LATER), clock)
+    }
+
+
+def health_of(place: County, folder: Path, name: str) -> tuple[Health, str]:
+    found = examined(place, folder)[name]
+    assert found.remedy or found.health is Health.GOOD
+    return found.health, found.message
+
+
+def test_a_sound_server_has_no_faults_and_nothing_is_changed(
+    place: County, tmp_path: Path, durable: None
+) -> None:
+    before = county.every_row(place)
+
+    found = examined(place, tmp_path)
+
+    assert {name: c.message for name, c in found.items() if c.health is Health.FAULT} == {}
+    warned = {name for name, check in found.items() if check.health is Health.WARNING}
+    assert warned == {"witness", "backups"}
+    assert all(check.remedy for check in found.values() if check.health is not Health.GOOD)
+    assert county.every_row(place) == before
+
+
+def test_a_server_that_forgets_at_a_power_cut_is_a_fault(place: County, tmp_path: Path) -> None:
+    place.database.close()
+    name = place.url.partition("?")[0].rpartition("/")[2]
+    place.sql(f"ALTER DATABASE {name} SET synchronous_commit = off")
+
+    health, told = health_of(place, tmp_path, "settings")
+
+    assert health is Health.FAULT
+    assert "synchronous_commit" in told
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("DROP POLICY journal_select ON journal", "journal 缺策略 journal_select"),
+        ("CREATE POLICY all_of_it ON personal USING (true)", "personal 多出策略 all_of_it"),
+        ("ALTER TABLE gate DISABLE ROW LEVEL SECURITY", "gate 没有启用行级安全"),
+        ("ALTER TABLE gate OWNER TO postgres", "gate 不归 xianli_owner"),
+    ],
+)
+def test_rows_that_are_open_to_others_are_a_fault(
+    place: County, tmp_path: Path, statement: str, told: str
+) -> None:
+    place.sql(statement)
+
+    health, message = health_of(place, tmp_path, "access")
+
+    assert health is Health.FAULT
+    assert told in message
+
+
+def test_a_guard_that_is_gone_is_a_fault(place: County, tmp_path: Path) -> None:
+    place.sql("DROP TRIGGER journal_no_delete ON journal")
+
+    health, message = health_of(place, tmp_path, "schema")
+
+    assert health is Health.FAULT
+    assert "journal_no_delete" in message
+
+
+def test_a_page_that_cannot_be_read_is_a_fault(place: County, tmp_path: Path) -> None:
+    """The file of a table is damaged before the server has looked at it."""
+    place.database.close()
+    name = f"x{os.getpid()}_damaged"
+    source = place.url.partition("?")[0].rpartition("/")[2]
+    with psycopg.connect(server.address(), autocommit=True) as connection:
+        made = f"CREATE DATABASE {name} TEMPLATE {source} STRATEGY FILE_COPY"
+        connection.execute(made.encode())
+        where = connection.execute(
+            "SELECT current_setting('data_directory') || '/base/' || oid FROM pg_database "
+            "WHERE datname = %s",
+            [name],
+        ).fetchone()
+    [(node,)] = place.sql("SELECT pg_relation_filenode('household_key')")
+    assert where is not None
+    file = Path(where[0]) / str(node)
+    file.write_bytes(b"\x05" * file.stat().st_size)
+    damaged = county.open_at(place.url.replace(source, name))
+
+    health, message = health_of(damaged, tmp_path, "integrity")
+
+    damaged.database.close()
+    server.drop(damaged.url)
+    assert health is Health.FAULT
+    assert "invalid page" in message
+
+
+@pytest.mark.parametrize(
+    ("apart", "health"),
+    [(0, Health.GOOD), (-20, Health.WARNING), (20, Health.WARNING), (-300, Health.FAULT)],
+)
+def test_clocks_that_differ_are_told(
+    place: County, tmp_path: Path, apart: int, health: Health
+) -> None:
+    found = examined(place, tmp_path, lambda: datetime.now(UTC) + timedelta(seconds=apart))
+
+    assert found["server_clock"].health is health
+
+
+def test_a_transaction_that_nobody_ends_is_told(
+    place: County, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor_server, "_LONG", timedelta(0))
+    with place.database.reading():
+        health, message = health_of(place, tmp_path, "transactions")
+
+    assert health is Health.WARNING
+    assert "1 个事务" in message
+
+
+def test_the_newest_dump_is_read_to_its_end(place: County, tmp_path: Path, tools: Server) -> None:
+    copy = backup.backup(place.database, tmp_path / "backups", datetime.now(UTC), 3, tools)
+
+    assert health_of(place, tmp_path, "backups")[0] is Health.GOOD
+    copy.write_bytes(copy.read_bytes()[:-400])
+    health, message = health_of(place, tmp_path, "backups")
+    assert health is Health.FAULT
+    assert "写后被改过" in message
+
+
+def test_without_the_programs_it_is_told_that_no_backup_can_be_taken(
+    place: County, tmp_path: Path
+) -> None:
+    given = settings.load(None, tmp_path, {BINARIES: str(tmp_path)})
+    found = doctor.examine(place.database, given, county.noon(LATER), lambda: datetime.now(UTC))
+    [check] = (one for one in found if one.name == "programs")
+
+    assert check.health is Health.WARNING
+    assert "postgresql-client-" in (check.remedy or "")
 
 
 def run(place: County, *arguments: object, login: str = "zhang") -> int:

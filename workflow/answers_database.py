@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workflow import answers
-from workflow.doctor import Health
+from workflow.health import Health
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from states.plan import Json
     from workflow.answers import Document
     from workflow.backup import Saved
-    from workflow.doctor import Check as HealthCheck
+    from workflow.health import Check as HealthCheck
     from workflow.moving import Moved as MovedHouse
-    from workflow.restore import Restored
     from workflow.upgrade import Upgraded
+    from workflow.weigh import Restored
 
 
 def backed_up(saved: Saved) -> Document:

@@ -367,9 +367,14 @@ def _check_version(database: Database, place: str, *, older: bool) -> None:
             code="older_database",
         )
     if version > HEAD:
-        raise BadFile(
-            f"{place} 是新版本（{version}）的数据库，本程序只认识到 {HEAD}；没有改动它",
-            place=place,
-            remedy="换用新版本的程序；数据库不能降级",
-            code="newer_database",
-        )
+        raise newer(version, place)
+
+
+def newer(version: str, place: str) -> BadFile:
+    """What who comes with a newer version is told."""
+    return BadFile(
+        f"{place} 是新版本（{version}）的数据库，本程序只认识到 {HEAD}；没有改动它",
+        place=place,
+        remedy="换用新版本的程序；数据库不能降级",
+        code="newer_database",
+    )

@@ -27,6 +27,8 @@ SUFFIX = ".dump"
 VERSIONS = "alembic_version"
 _MAGIC = b"PGDMP"
 _COPY = re.compile(rb'COPY ("[^"]+"|\w+)\.("[^"]+"|\w+) \((.*)\) FROM stdin;\n')
+# `3501; 0 16437 TABLE DATA tiny journal owner`: the kind is in capitals, the rest is not.
+_LISTED = re.compile(r"\d+; \d+ \d+ ([A-Z]+(?: [A-Z]+)*) ")
 _NUMBER = re.compile(r"(\d+)(?:\.\d+)?")
 
 
@@ -46,9 +48,14 @@ class Contents:
 
 
 def is_dump(file: Path) -> bool:
-    """Whether a file begins as pg_dump's custom format does."""
-    with file.open("rb") as opened:
-        return opened.read(len(_MAGIC)) == _MAGIC
+    """Whether a file begins as pg_dump's custom format does. Raises BadFile."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(_MAGIC)) == _MAGIC
+    except OSError as error:
+        raise BadFile(
+            f"备份读不出来：{error.strerror}", place=str(file), remedy="检查文件的权限"
+        ) from error
 
 
 def write(connection: Connection, part: Path, server: Server) -> Contents:
@@ -90,7 +97,7 @@ def contents(connection: Connection, file: Path, server: Server) -> Contents:
 
     Raises UsageFault where pg_restore is not there, BadFile for what is no whole dump of ours.
     """
-    listed = _run(connection, server, "pg_restore", "--list", str(file)).decode()
+    guards = (line for line in listed(connection, file, server) if "TRIGGER" in kind_of(line))
     rows: dict[str, int] = {}
     version, schema, seq, head = "", "", 0, None
     with _piped(connection, server, "pg_restore", "--data-only", "--file=-", str(file)) as pipe:
@@ -107,8 +114,41 @@ def contents(connection: Connection, file: Path, server: Server) -> Contents:
                         seq, head = int(values[place["seq"]]), values[place["hash"]].decode()
     if "journal" not in rows or not version:
         raise BadFile("这份文件不是先立的备份", place=str(file), remedy="核对文件名")
-    guards = re.findall(r"^\d+; \d+ \d+ TRIGGER \S+ \S+ (\S+) ", listed, re.MULTILINE)
-    return Contents(schema, version, rows, seq, head, frozenset(guards))
+    names = frozenset(line.split(" ")[-2] for line in guards)
+    return Contents(schema, version, rows, seq, head, names)
+
+
+def listed(connection: Connection, file: Path, server: Server) -> list[str]:
+    """The lines of a dump's list, one for each thing in it."""
+    told = _run(connection, server, "pg_restore", "--list", str(file)).decode()
+    return [line for line in told.splitlines() if line[:1].isdigit()]
+
+
+def kind_of(line: str) -> str:
+    """What kind of thing a line of the list is: `TABLE DATA`, `TRIGGER` …"""
+    found = _LISTED.match(line)
+    return found[1] if found else ""
+
+
+def play(connection: Connection, file: Path, choice: Path, server: Server) -> None:
+    """Writes the chosen lines' things into the connection's database, all or nothing.
+
+    They belong to the owner. Raises UsageFault where pg_restore is not there, BadFile.
+    """
+    database = connection.exec_driver_sql("SELECT current_database()").scalar_one()
+    name = str(database).replace("\\", "\\\\").replace("'", "\\'")
+    _run(
+        connection,
+        server,
+        "pg_restore",
+        "--single-transaction",
+        "--exit-on-error",
+        "--no-owner",
+        f"--role={access.OWNER}",
+        f"--use-list={choice}",
+        f"--dbname=dbname='{name}'",
+        str(file),
+    )
 
 
 def _copies(
@@ -147,7 +187,7 @@ def _piped(
     connection: Connection, server: Server, name: str, *arguments: str
 ) -> Iterator[IO[bytes]]:
     """What a program prints; at the end, that it ended well. Raises UsageFault, BadFile."""
-    command = [str(_program(connection, server, name)), *arguments]
+    command = [str(program(connection, server, name)), *arguments]
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(
@@ -176,7 +216,7 @@ def _piped(
         )
 
 
-def _program(connection: Connection, server: Server, name: str) -> Path:
+def program(connection: Connection, server: Server, name: str) -> Path:
     """The program's file, which must be no older than the server. Raises UsageFault."""
     path = str(server.binaries) if server.binaries else server.environment.get("PATH")
     found = shutil.which(name, path=path)
@@ -212,19 +252,23 @@ def _major(told: str) -> int:
     return int(number[1]) if number else 0
 
 
-def _environment(connection: Connection, server: Server) -> dict[str, str]:
-    """How they reach the same database as this connection, with the same proofs."""
+def parameters(connection: Connection) -> dict[str, str]:
+    """How this connection reaches its database, by libpq's environment variables."""
     raw: psycopg.Connection | None = connection.connection.driver_connection
     assert raw is not None
-    ours = {
+    found = {
         option.envvar.decode(): option.val.decode()
         for option in raw.pgconn.info
         if option.envvar and option.val is not None and option.val != option.compiled
     }
-    # Our own settings and time limits are not theirs.
-    ours.pop("PGOPTIONS", None)
+    # Our own settings and time limits are nobody else's.
+    found.pop("PGOPTIONS", None)
+    return found
+
+
+def _environment(connection: Connection, server: Server) -> dict[str, str]:
     # What they say is told to people by us, so it must not be in a language that depends.
-    return {**server.environment, **ours, "LC_ALL": "C"}
+    return {**server.environment, **parameters(connection), "LC_ALL": "C"}
 
 
 def _not_whole(part: Path, why: str) -> BadFile:
