@@ -1,9 +1,10 @@
 """Other libraries at the same durable work, each as its own users would write it at their best.
 
-A peer keeps households with a state, a version and a deadline, and an event for every step and
-fact with the same evidence as ours. None of them has our guards, a hash chain, personal data,
-attached files or running clocks to keep: what they write is less than what we write. All work on
-SQLite with WAL and `synchronous = FULL`.
+A peer keeps households with a state, a version and the day of the next rung, an event for every
+step and fact with the same evidence as ours, and the attached files, all in one transaction. None
+of them has our guards, a hash chain, signatures, personal data, keys that no two households may
+share, or running clocks to keep: they do and write less than we do. All work on SQLite with WAL and
+`synchronous = FULL`.
 """
 
 from abc import ABC, abstractmethod
@@ -44,19 +45,21 @@ class Act:
     day: date
     actor: str
     evidence: str
+    files: tuple[tuple[str, bytes], ...] = ()
 
 
 def act_of(order: Order, day: date, login: str) -> Act:
     """The order as a peer is told it."""
     evidence = journal.canonical(keys.to_json(order.evidence)).decode()
-    return Act(order.code, order.kind, day, login, evidence)
+    files = tuple((file.attached.sha256, file.content) for file in order.files)
+    return Act(order.code, order.kind, day, login, evidence, files)
 
 
 class Peer(ABC):
     """One library; `open` makes a new file."""
 
     name: str
-    # Whether it has tables that can be asked what is due.
+    # Whether a sweep would be more than the floor's own SQL.
     sweeps = True
 
     @abstractmethod
@@ -126,7 +129,7 @@ def installed() -> list[Peer]:
 class Field:
     """All peers beside us in one run, each with its clock."""
 
-    def __init__(self, folder: Path, *, sweeping: bool = False) -> None:
+    def __init__(self, folder: Path, *, sweeping: bool) -> None:
         self._peers = [peer for peer in installed() if peer.sweeps or not sweeping]
         self.clocks = {peer.name: Clock() for peer in self._peers}
         folder.mkdir(parents=True, exist_ok=True)
@@ -180,7 +183,7 @@ class Field:
 
 @contextmanager
 def field_of(folder: Path, *, sweeping: bool = False) -> Iterator[Field]:
-    """All peers, closed at the end."""
+    """All peers (that sweep), closed at the end."""
     field = Field(folder, sweeping=sweeping)
     try:
         yield field

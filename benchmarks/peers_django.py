@@ -81,6 +81,16 @@ class DjangoEvent(models.Model):
     evidence = models.TextField()
 
 
+class DjangoFile(models.Model):
+    """An attached file."""
+
+    class Meta:
+        app_label = _LABEL
+
+    sha256 = models.CharField(max_length=64, primary_key=True)
+    content = models.BinaryField()
+
+
 class DjangoFlag(models.Model):
     """A rung that was reached."""
 
@@ -112,7 +122,7 @@ class Django(Peer):
     def open(self, file: Path) -> None:
         connections.databases["default"]["NAME"] = str(file)
         with connection.schema_editor() as editor:
-            for model in (DjangoCase, DjangoEvent, DjangoFlag, DjangoNotice):
+            for model in (DjangoCase, DjangoEvent, DjangoFile, DjangoFlag, DjangoNotice):
                 editor.create_model(model)
 
     def register(self, codes: Sequence[str], rungs: Mapping[str, date]) -> None:
@@ -127,6 +137,8 @@ class Django(Peer):
             event = _take(case, act)
             case.save(update_fields=["state", "version"])
             event.save(force_insert=True)
+            if act.files:
+                DjangoFile.objects.bulk_create(_files(act))
 
     def act_all(self, acts: Sequence[Act]) -> None:
         with transaction.atomic():
@@ -136,6 +148,7 @@ class Django(Peer):
                 found |= DjangoCase.objects.in_bulk(codes)
             events = [_take(found[act.code], act) for act in acts]
             DjangoEvent.objects.bulk_create(events)
+            DjangoFile.objects.bulk_create([file for act in acts for file in _files(act)])
             DjangoCase.objects.bulk_update(found.values(), ["state", "version"], batch_size=_PART)
 
     def sweep(self, today: date, next_on: date) -> int:
@@ -173,6 +186,10 @@ class Django(Peer):
 
     def close(self) -> None:
         connection.close()
+
+
+def _files(act: Act) -> list[DjangoFile]:
+    return [DjangoFile(sha256=sha256, content=content) for sha256, content in act.files]
 
 
 def _take(case: DjangoCase, act: Act) -> DjangoEvent:

@@ -1,7 +1,8 @@
 """eventsourcing: one aggregate a household, its events in the library's own SQLite recorder.
 
-Aggregates stay in the library's cache between steps, as in a service that runs for long. There is
-no table that could be asked what is due, so it does no sweep.
+Aggregates stay in the library's cache between steps, as in a service that runs for long. What can
+be asked by SQL, the households' rows and the files, is kept by a recorder of our own in the same
+transaction, as the library's manual has it. A sweep it has none: by hand it would be the floor.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,10 +12,43 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor
 from peers import FIRST, ROUTE, Act, Peer
 
 CACHED = 2_000_000
 _PAGE = 2_000
+_TABLES = (
+    "CREATE TABLE household (code TEXT PRIMARY KEY, state TEXT, version INTEGER)",
+    "CREATE TABLE file (sha256 TEXT PRIMARY KEY, content BLOB)",
+)
+_PUT = (
+    "INSERT INTO household VALUES (?, ?, ?) ON CONFLICT (code)"
+    " DO UPDATE SET state = excluded.state, version = excluded.version"
+)
+Row = tuple[object, ...]
+
+
+class Recorder(SQLiteApplicationRecorder):
+    """Keeps the households' rows and the files beside the events, in the same transaction."""
+
+    def construct_create_table_statements(self) -> list[str]:
+        return [*super().construct_create_table_statements(), *_TABLES]
+
+    def _insert_events(
+        self,
+        c: SQLiteCursor,
+        stored_events: Sequence[StoredEvent],
+        *,
+        households: Sequence[Row] = (),
+        files: Sequence[Row] = (),
+        **other: object,
+    ) -> Sequence[int]:
+        found: Sequence[int] = super()._insert_events(c, stored_events, **other)
+        c.executemany(_PUT, households)
+        if files:
+            c.executemany("INSERT INTO file VALUES (?, ?)", files)
+        return found
 
 
 class Household(Aggregate):
@@ -56,6 +90,7 @@ class Eventsourcing(Peer):
             env={
                 "PERSISTENCE_MODULE": "eventsourcing.sqlite",
                 "SQLITE_DBNAME": str(file),
+                "APPLICATION_RECORDER_TOPIC": "peers_eventsourcing:Recorder",
                 "AGGREGATE_CACHE_MAXSIZE": str(CACHED),
                 "AGGREGATE_CACHE_FASTFORWARD": "n",
                 "DEEPCOPY_FROM_AGGREGATE_CACHE": "n",
@@ -63,12 +98,11 @@ class Eventsourcing(Peer):
         )
 
     def register(self, codes: Sequence[str], rungs: Mapping[str, date]) -> None:
-        self._app.save(*(Household(code=code) for code in codes))
+        rows = [(code, str(FIRST), 1) for code in codes]
+        self._app.save(*(Household(code=code) for code in codes), households=rows)
 
     def act(self, act: Act) -> None:
-        household = self._app.repository.get(Household.create_id(act.code))
-        household.take(act)
-        self._app.save(household)
+        self.act_all([act])
 
     def act_all(self, acts: Sequence[Act]) -> None:
         households = {
@@ -76,7 +110,11 @@ class Eventsourcing(Peer):
         }
         for act in acts:
             households[act.code].take(act)
-        self._app.save(*households.values())
+        self._app.save(
+            *households.values(),
+            households=[(one.code, one.state, one.version) for one in households.values()],
+            files=[file for act in acts for file in act.files],
+        )
 
     def sweep(self, today: date, next_on: date) -> int:
         raise NotImplementedError
@@ -93,6 +131,11 @@ class Eventsourcing(Peer):
                 found[stored.originator_id] = household
                 number += stored.originator_version > 1
             start = page[-1].id
+        with self._app.recorder.datastore.transaction(commit=False) as cursor:
+            cursor.execute("SELECT code, state FROM household")
+            for row in cursor.fetchall():
+                if found[Household.create_id(row["code"])].state != row["state"]:
+                    raise SystemExit(f"{row['code']} is in {row['state']}")
         return number
 
     def close(self) -> None:

@@ -46,6 +46,13 @@ class PeerEvent(_Table, table=True):
     evidence: str
 
 
+class PeerFile(_Table, table=True):
+    """An attached file."""
+
+    sha256: str = Field(primary_key=True)
+    content: bytes
+
+
 class PeerFlag(_Table, table=True):
     """A rung that was reached."""
 
@@ -125,6 +132,7 @@ class Plain(Peer):
                     evidence=act.evidence,
                 )
             )
+            session.add_all(PeerFile(sha256=sha256, content=body) for sha256, body in act.files)
             session.commit()
 
     def act_all(self, acts: Sequence[Act]) -> None:
@@ -143,6 +151,11 @@ class Plain(Peer):
                 target = self._move(source, act.kind)
                 events.append(_event(act, source, target, version + 1))
                 moved.append({"code": act.code, "state": target, "version": version + 1})
+            files = [
+                {"sha256": sha256, "content": body} for act in acts for sha256, body in act.files
+            ]
+            if files:
+                session.execute(insert(PeerFile), files)
             session.execute(insert(PeerEvent), events)
             session.execute(update(PeerCase), moved)
             session.commit()
