@@ -140,11 +140,11 @@ class Office:
         _process([PROGRAM, "--db", str(self.file), "audit", "verify"])
 
 
-def measure(folder: Path, size: int, reps: int) -> Iterator[Figure]:
-    """W6 in a county of this size."""
+def measure(folder: Path, size: int, number: int) -> Iterator[Figure]:
+    """W6 in a county of this size, each command so many times."""
     office, turns = Office(folder, size), Turns()
     # The first turn only warms up.
-    for turn, case in enumerate(office.cases[: reps * TURNS + 1]):
+    for turn, case in enumerate(office.cases[: number + 1]):
         counts = turn > 0
         python = [sys.executable, "-c"]
         turns.run("--help", OURS, [PROGRAM, "--help"], counts=counts)

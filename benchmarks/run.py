@@ -80,7 +80,8 @@ def w5(asked: Asked) -> Iterator[Figure]:
 def w6(asked: Asked) -> Iterator[Figure]:
     """Whole commands from shell to shell."""
     for size in asked.at(3966, small=40):
-        yield from commands.measure(asked.place(f"w6-{size}"), size, asked.reps)
+        number = 1 if asked.small else asked.reps * commands.TURNS
+        yield from commands.measure(asked.place(f"w6-{size}"), size, number)
 
 
 def w7(asked: Asked) -> Iterator[Figure]:
