@@ -31,14 +31,13 @@ from states.vocabulary import (
     Supply,
     Trigger,
 )
-from workflow import access, attachments, db, journal, setup
+from workflow import access, attachments, db, journal, setup, tables
 from workflow import register as registers
 from workflow.attachments import File
 from workflow.db import Database
 from workflow.engine import Desk, Order
 from workflow.journal import Draft, Head, Pen
 from workflow.ledger_file import LedgerRow
-from workflow.models import KeyRow, PersonalRow
 from workflow.register import Gate, Model
 
 TASK = 3966
@@ -53,8 +52,8 @@ NAMES = ("王建国", "李桂兰", "张福贵", "欧阳明", "刘秀英", "陈�
 # What is handled in one transaction, as a batch of an officer would be.
 CHUNK = 5_000
 VILLAGES, IN_VILLAGE = 50, 40
-_KEY = KeyRow.metadata.tables["household_key"]
-_PERSONAL = PersonalRow.metadata.tables["personal"]
+_KEY = tables.HOUSEHOLD_KEY
+_PERSONAL = tables.PERSONAL
 
 
 @cache

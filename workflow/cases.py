@@ -12,15 +12,14 @@ from states.facts import GONE_WORDS, ONWARD, Actor, CaseFacts, Event, fold
 from states.identity import PersonalData
 from states.plan import LEAD_TRIGGERS, Plan
 from states.vocabulary import Area, FactKind, Kind, Path, Quota, State, Trigger
-from workflow import journal, register
+from workflow import journal, register, tables
 from workflow.errors import JournalBroken, NotPermitted
 from workflow.journal import Line
-from workflow.models import CaseRow, KeyRow, PersonalRow
 
-CASE = CaseRow.metadata.tables["household_case"]
+CASE = tables.HOUSEHOLD_CASE
 _MARKS = [CASE.c[name] for name in ("code", "unit", "village", "path", "kind", "area", "quota")]
-_KEY = KeyRow.metadata.tables["household_key"]
-_PERSONAL = PersonalRow.metadata.tables["personal"]
+_KEY = tables.HOUSEHOLD_KEY
+_PERSONAL = tables.PERSONAL
 # What can be late: the steps that meet a deadline, and answers.
 _IN_TIME = (*LEAD_TRIGGERS, FactKind.RESOLVE)
 

@@ -20,18 +20,17 @@ from states.plan import Json
 from states.question import Question, Surroundings
 from states.vocabulary import FacilityStatus, FactKind, GateKind, Path, State, Trigger
 from states.workdays import local_date
-from workflow import attachments, cases, dispatch, due, journal, quarantine, register
+from workflow import attachments, cases, dispatch, due, journal, quarantine, register, tables
 from workflow.attachments import File
 from workflow.db import Database
 from workflow.due import Change, Running
 from workflow.errors import Conflict, JournalBroken
 from workflow.journal import Draft, Head, Pen
-from workflow.models import KeyRow, PermissionRow, PersonalRow, ReceiptRow
 
-_PERMISSION = PermissionRow.metadata.tables["permission"]
-_KEY = KeyRow.metadata.tables["household_key"]
-_PERSONAL = PersonalRow.metadata.tables["personal"]
-_RECEIPT = ReceiptRow.metadata.tables["receipt"]
+_PERMISSION = tables.PERMISSION
+_KEY = tables.HOUSEHOLD_KEY
+_PERSONAL = tables.PERSONAL
+_RECEIPT = tables.RECEIPT
 # These look at other cases, so what the desk has in hand must be in the database first.
 _LOOKS_AROUND = (
     Trigger.PERMIT,

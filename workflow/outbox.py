@@ -16,9 +16,8 @@ from notifications import channels, notices, render
 from notifications.channels import Channel, Letter, NotDelivered, Refused, Unreachable
 from notifications.notices import NoticeKind
 from states.workdays import local_date
-from workflow import register
+from workflow import register, tables
 from workflow.db import Database
-from workflow.models import JournalRow, MessageRow
 from workflow.register import Officer
 from workflow.settings import Reach, Settings
 
@@ -36,8 +35,8 @@ BACK_OFF = (
 TRIES = len(BACK_OFF) + 1
 ONE_MINUTE = timedelta(minutes=1)
 DRILL = "演练"
-_MESSAGE = MessageRow.metadata.tables["message"]
-_JOURNAL = JournalRow.metadata.tables["journal"]
+_MESSAGE = tables.MESSAGE
+_JOURNAL = tables.JOURNAL
 Clock = Callable[[], datetime]
 
 

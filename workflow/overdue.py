@@ -12,11 +12,10 @@ from states.facts import Actor, CaseFacts, fold
 from states.plan import Plan
 from states.question import Question, Surroundings
 from states.vocabulary import FactKind, GateKind, Role, State, Trigger
-from workflow import cases, journal, register
+from workflow import cases, journal, register, tables
 from workflow.cases import Clocks, Position
-from workflow.models import JobRow
 
-_JOB = JobRow.metadata.tables["job"]
+_JOB = tables.JOB
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,11 +34,11 @@ from workflow import (
     quarantine,
     register,
     site,
+    tables,
 )
 from workflow.cases import Clocks
 from workflow.db import Database
 from workflow.errors import Conflict, JournalBroken
-from workflow.models import JobRow, LeaseRow
 from workflow.outbox import Clock, Queue
 from workflow.settings import Settings
 from workflow.toml_file import At
@@ -50,8 +50,8 @@ ONE_DAY = timedelta(days=1)
 LEAST_GRACE = timedelta(hours=1)
 NAME = "scheduler"
 ZONE = ZoneInfo("Asia/Shanghai")
-_LEASE = LeaseRow.metadata.tables["lease"]
-_JOB = JobRow.metadata.tables["job"]
+_LEASE = tables.LEASE
+_JOB = tables.JOB
 Say = Callable[[str], None]
 
 

@@ -11,12 +11,11 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from states.errors import UsageFault
-from workflow import audit, checkpoint, journal, note, upgrade
+from workflow import audit, checkpoint, journal, note, tables, upgrade
 from workflow.errors import BadFile, Conflict, JournalBroken
-from workflow.models import JournalRow
 from workflow.note import Receipt
 
-_JOURNAL = JournalRow.metadata.tables["journal"]
+_JOURNAL = tables.JOURNAL
 # The first version that keeps receipts.
 _RECEIPTS_SINCE = "0003"
 
