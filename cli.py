@@ -1337,12 +1337,16 @@ def check(
 
     加 --notify 办一轮提醒：系统自己的事，不必写 --as；有没办成的，退出码为 4 或 6。
     """
-    from workflow import answers_daily, dispatch, forecast, outbox, overdue, quarantine, register
+    from workflow import answers_daily, forecast, overdue, quarantine, register
 
     if notify and (as_of is not None or known_at is not None):
         raise click.UsageError("--notify 按今天办，不能与 --as-of、--known-at 同用")
     database = desk.database()
-    done = dispatch.round_(database, desk.instant(database)) if notify else None
+    done = None
+    if notify:
+        from workflow import dispatch
+
+        done = dispatch.round_(database, desk.instant(database))
     clocks = _clocks(desk, database, as_of, known_at, outlook=True)
     units = _visible(desk.reader(database), _units(desk, database, unit))
     today = desk.day(database).today
@@ -1357,7 +1361,7 @@ def check(
             quarantined=quarantine.codes(connection),
         )
         document["service_warning"] = None
-        if outbox.is_served(connection):
+        if overdue.is_served(connection):
             # Only here: the service's library takes a tenth of a second to load.
             from workflow import scheduler as service
 
@@ -1559,8 +1563,7 @@ def db_backup(desk: Desk, file: Path, force: bool) -> None:
 
     database = desk.county()
     spreadsheet.refuse_existing(file, force=force)
-    backup.copy_to(database.file, file)
-    document = answers_database.backed_up(file)
+    document = answers_database.backed_up(backup.save(database, file, desk.server()))
     desk.answer(document, lambda screen: screen.backed_up(document))
 
 
@@ -1570,8 +1573,8 @@ def db_upgrade(desk: Desk) -> None:
     """把旧版本程序的数据库升级到本程序的版本：先备份，再一次做完，中断了仍是原来的。"""
     from workflow import answers_database, db, settings, upgrade
 
-    beside = settings.load(desk.config, db.file_of(desk.url).parent, os.environ)
-    done = upgrade.upgrade(desk.url, beside.times.backup_folder, datetime.now(UTC))
+    given = settings.load(desk.config, db.home_of(desk.url), os.environ)
+    done = upgrade.upgrade(desk.url, given.times.backup_folder, datetime.now(UTC), given.server)
     document = answers_database.upgraded(done)
     desk.answer(document, lambda screen: screen.upgraded(document))
 
@@ -1580,14 +1583,30 @@ def db_upgrade(desk: Desk) -> None:
 @click.argument("file", type=FILE)
 @click.option("--receipt", "receipts", multiple=True, type=FILE, help="见证人保存的回执，可重复")
 @click.option("--accept-loss", is_flag=True, help="备份里没有的登记会丢失，仍要恢复")
+@click.option(
+    "--old", metavar="URL", help="服务器上：将被它代替的现有数据库，用来数清备份里缺哪些登记"
+)
 @pass_desk
-def db_restore(desk: Desk, file: Path, receipts: Sequence[Path], accept_loss: bool) -> None:
-    """用备份 FILE 代替数据库：先核验备份、对照见证回执，现有的另存一份，再一次换好。"""
+def db_restore(
+    desk: Desk, file: Path, receipts: Sequence[Path], accept_loss: bool, old: str | None
+) -> None:
+    """用备份 FILE 代替数据库：先核验备份、对照见证回执，现有的另存一份，再一次换好。
+
+    服务器上的备份恢复到还没有这个计划的库里（由数据库管理员办理）：全部核验通过才能打开。
+    """
     from workflow import answers_database, restore
     from workflow import checkpoint as checkpoints
 
     given = [checkpoints.read_receipt(one) for one in receipts]
-    done = restore.restore(file, desk.url, given, accept_loss=accept_loss, now=datetime.now(UTC))
+    done = restore.restore(
+        file,
+        desk.url,
+        given,
+        accept_loss=accept_loss,
+        now=datetime.now(UTC),
+        old=old,
+        server=desk.server(),
+    )
     document = answers_database.restored(done)
     desk.answer(document, lambda screen: screen.restored(document))
 
@@ -1619,7 +1638,12 @@ def db_doctor(desk: Desk) -> None:
     from workflow import answers_database, doctor
 
     database = desk.county()
-    found = doctor.examine(database, desk.settings(database), desk.viewing_instant(database))
+    found = doctor.examine(
+        database,
+        desk.settings(database),
+        desk.viewing_instant(database),
+        lambda: datetime.now(UTC),
+    )
     document = answers_database.examined(found)
     desk.answer(document, lambda screen: screen.examined(document))
     if not document["healthy"]:
@@ -2461,6 +2485,8 @@ def main() -> None:
     # A command reads many rows and ends: looking them all through for cycles again and again took a
     # fifth of the time of `check`. What there is to collect is still collected, less often.
     gc.set_threshold(100_000, 20, 100)
+    # Else pydantic looks through every installed package for plugins before it reads the plan.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     for stream in (sys.stdout, sys.stderr):
         # Old terminals speak GBK: what they cannot show becomes a question mark, never a crash.
         if hasattr(stream, "reconfigure"):

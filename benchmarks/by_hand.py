@@ -8,7 +8,7 @@ from the copy. At the end both databases hold the same rows, and `differences` p
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -142,6 +142,21 @@ def _statements(table: str, change: Change, mark: str) -> tuple[str, str, str]:
     )
 
 
+def statements(changes: Changes) -> Iterator[tuple[str, list[Row]]]:
+    """The changes as SQL for SQLite, each with its rows."""
+    for table, change in changes.items():
+        insert, delete, update = _statements(table, change, "?")
+        yield from (
+            (statement, rows)
+            for statement, rows in (
+                (delete, change.deleted),
+                (insert, change.inserted),
+                (update, change.updated),
+            )
+            if rows
+        )
+
+
 class SqliteHand(Hand):
     """By the sqlite3 module, with the settings that the program works with."""
 
@@ -187,15 +202,8 @@ class SqliteHand(Hand):
         self._target.execute("COMMIT")
 
     def _put(self, changes: Changes) -> None:
-        target = self._target
-        for table, change in changes.items():
-            insert, delete, update = _statements(table, change, "?")
-            if change.deleted:
-                target.executemany(delete, change.deleted)
-            if change.inserted:
-                target.executemany(insert, change.inserted)
-            if change.updated:
-                target.executemany(update, change.updated)
+        for statement, rows in statements(changes):
+            self._target.executemany(statement, rows)
 
     def differences(self) -> list[str]:
         [(file,)] = self._target.execute("SELECT file FROM pragma_database_list").fetchall()
@@ -240,7 +248,7 @@ class PostgresqlHand(Hand):
     def _names(self, table: str) -> tuple[str, ...]:
         query = (
             "SELECT column_name FROM information_schema.columns"
-            " WHERE table_schema = 'public' AND table_name = %s ORDER BY ordinal_position"
+            " WHERE table_schema = current_schema() AND table_name = %s ORDER BY ordinal_position"
         )
         return tuple(str(name) for (name,) in self._source.execute(query, (table,)))
 
@@ -289,7 +297,7 @@ class PostgresqlHand(Hand):
                     cursor.executemany(update, change.updated)
 
     def differences(self) -> list[str]:
-        query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        query = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
         tables = [str(name) for (name,) in self._source.execute(query).fetchall()]
         return [table for table in tables if self._rows(table)]
 

@@ -31,14 +31,13 @@ from states.vocabulary import (
     Supply,
     Trigger,
 )
-from workflow import attachments, db, journal, setup
+from workflow import access, attachments, db, journal, setup, tables
 from workflow import register as registers
 from workflow.attachments import File
 from workflow.db import Database
 from workflow.engine import Desk, Order
 from workflow.journal import Draft, Head, Pen
 from workflow.ledger_file import LedgerRow
-from workflow.models import KeyRow, PersonalRow
 from workflow.register import Gate, Model
 
 TASK = 3966
@@ -52,9 +51,9 @@ MODEL = "KFR-35"
 NAMES = ("王建国", "李桂兰", "张福贵", "欧阳明", "刘秀英", "陈军", "赵玉梅")
 # What is handled in one transaction, as a batch of an officer would be.
 CHUNK = 5_000
-VILLAGES = 50
-_KEY = KeyRow.metadata.tables["household_key"]
-_PERSONAL = PersonalRow.metadata.tables["personal"]
+VILLAGES, IN_VILLAGE = 50, 40
+_KEY = tables.HOUSEHOLD_KEY
+_PERSONAL = tables.PERSONAL
 
 
 @cache
@@ -67,7 +66,10 @@ def plan_text(factor: int) -> str:
 
 
 def found(url: str, folder: FilePath, size: int) -> Database:
-    """A drill with room for so many households: plan, officers, catalogue and gates."""
+    """A drill with room for so many households: plan, officers, catalogue and gates.
+
+    On a server every officer gets a login of the database, too.
+    """
     plan_file = folder / "plan.toml"
     plan_file.write_text(plan_text(-(-size // TASK)), encoding="utf-8")
     now = journal.noon(FOUNDED)
@@ -80,6 +82,8 @@ def found(url: str, folder: FilePath, size: int) -> Database:
         pen = Pen(connection, registers.writer(connection, COUNTY), now, plan.hash)
         for login, role, code in officers(plan):
             registers.add_officer(pen, registers.Officer(login, "经办", login, role, code, True))
+            if database.shared:
+                access.enrol(connection, login, None)
         paths = {task.path for unit in plan.units for task in unit.tasks}
         registers.import_catalogue(
             pen, [Model(MODEL, "晋暖", path, "A1") for path in sorted(paths)]
@@ -88,7 +92,8 @@ def found(url: str, folder: FilePath, size: int) -> Database:
         attachments.keep(connection, [certificate])
         for unit in plan.units:
             kind = plan.path_rule(unit.tasks[0].path).gate
-            for number in range(VILLAGES):
+            # As many villages as the households lie in.
+            for number in range(min(VILLAGES, size // IN_VILLAGE + 1)):
                 gate = Gate(unit.code, village(number), kind, FOUNDED)
                 registers.open_gate(pen, gate, [certificate.attached])
         pen.write()
@@ -144,7 +149,7 @@ def household(unit: Unit, task: Task, number: int) -> LedgerRow:
         code=None,
         version=None,
         unit=unit.code,
-        village=village(number // 40),
+        village=village(number // IN_VILLAGE),
         path=task.path,
         kind=task.kind or Kind.RESIDENTIAL,
         area=task.area or Area.RURAL,

@@ -68,7 +68,7 @@ class Figure:
     """One workload at one size: what each took, beside the floor of the same run.
 
     `took` has `OURS`, and where there is one `FLOOR`; the peers go by their names, and `missing`
-    are those not installed. `rate` is what the whole is divided by to tell of one `unit`.
+    are those not installed. The whole divided by `pieces` is what one `unit` took.
     """
 
     workload: str
@@ -80,7 +80,6 @@ class Figure:
     peak_mib: int | None = None
     verified: bool | None = None
     missing: tuple[str, ...] = ()
-    note: str = ""
     more: Mapping[str, object] = field(default_factory=dict)
 
     def ratio(self, who: str = OURS) -> tuple[float, float] | None:
@@ -160,8 +159,21 @@ def _commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
+class _Where:
+    """Whether work that is to be apart really is."""
+
+    together = False
+
+
+def all_together() -> None:
+    """From now on everything is done in this process: quickly, to see that it runs."""
+    _Where.together = True
+
+
 def apart(work: Callable[Asked, Answer], *given: Asked.args, **named: Asked.kwargs) -> Answer:
     """Does some work in a new process, so that memory and imports are its own alone."""
+    if _Where.together:
+        return work(*given, **named)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(work, *given, **named).result()
 

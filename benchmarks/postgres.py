@@ -13,6 +13,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
+from workflow import access, db
+
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 _NUMBERS = count(1)
 
@@ -45,13 +47,36 @@ def require_durable(address: str) -> str:
     return str(row[0]) if row else "unknown"
 
 
-def new(address: str, template: str | None = None) -> str:
-    """The address of a new database, empty or a copy of another."""
+def new(address: str) -> str:
+    """The address of a new database, set up for officers."""
+    url = _created(address, "template0")
+    database = db.server_of(url)
+    with database.transaction() as connection:
+        access.setup(connection, None, None)
+    database.close()
+    return url
+
+
+def copy(address: str, url: str) -> str:
+    """The address of a copy of a database that nobody is connected to."""
+    source = make_url(url)
+    copied = make_url(_created(address, str(source.database)))
+    return copied.update_query_dict(dict(source.query)).render_as_string(hide_password=False)
+
+
+def _created(address: str, template: str) -> str:
     name = f"bench{os.getpid()}_{next(_NUMBERS)}"
     statement = sql.SQL(
         "CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
     )
-    source = make_url(template).database if template else "template0"
     with psycopg.connect(address, autocommit=True) as connection:
-        connection.execute(statement.format(sql.Identifier(name), sql.Identifier(str(source))))
+        connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
     return make_url(address).set(database=name).render_as_string(hide_password=False)
+
+
+def plain(url: str) -> str:
+    """The address as psycopg takes it: the plan's tables are found by `search_path`."""
+    address = make_url(url)
+    bare = address.difference_update_query(["plan"])
+    path = f'-csearch_path="{address.query["plan"]}"'
+    return bare.update_query_dict({"options": path}).render_as_string(hide_password=False)

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import commands
 import imports
 import measure
+import pages
 import reading
 import steps
 import sweeping
@@ -75,6 +77,18 @@ def w5(asked: Asked) -> Iterator[Figure]:
         yield imports.measure(asked.place(f"w5-{rows}"), rows, asked.reps)
 
 
+def w6(asked: Asked) -> Iterator[Figure]:
+    """Whole commands from shell to shell."""
+    for size in asked.at(3966, small=40):
+        number = 1 if asked.small else asked.reps * commands.TURNS
+        yield from commands.measure(asked.place(f"w6-{size}"), size, number)
+
+
+def w7(asked: Asked) -> Iterator[Figure]:
+    """What people look at."""
+    yield from pages.measure(asked.place("w7"), asked.reps, small=asked.small)
+
+
 def w8(asked: Asked) -> Iterator[Figure]:
     """The county on a past day."""
     for size in asked.at(3966, 100_000, small=40):
@@ -93,6 +107,8 @@ WORKLOADS: Mapping[str, Callable[[Asked], Iterator[Figure]]] = {
     "W3": w3,
     "W4": w4,
     "W5": w5,
+    "W6": w6,
+    "W7": w7,
     "W8": w8,
     "W9": w9,
 }
@@ -108,6 +124,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--folder", type=Path, help="where to make databases, and keep them")
     parser.add_argument("--out", type=Path, help="a file for the JSON lines, appended to")
     given = parser.parse_args(arguments)
+    if given.small:
+        measure.all_together()
     with tempfile.TemporaryDirectory(prefix="xianli-benchmarks-") as temporary:
         folder = given.folder or Path(temporary)
         asked = Asked(folder, given.small, given.reps, tuple(given.size))

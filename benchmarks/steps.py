@@ -12,10 +12,12 @@ from pathlib import Path
 
 import by_hand
 import counties
+import peers
 import postgres
 from by_hand import Hand
 from counties import Case, Stage
 from measure import FLOOR, OURS, Clock, Figure, Took, peak
+from peers import Field
 
 from states.plan import Plan
 from workflow import audit, db, engine, journal, register
@@ -26,9 +28,10 @@ from workflow.engine import Order, Receipt
 class Race:
     """One database worked on by the engine, its copy by hand, in turns."""
 
-    def __init__(self, database: Database, hand: Hand) -> None:
+    def __init__(self, database: Database, hand: Hand, field: Field | None) -> None:
         self._database = database
         self._hand = hand
+        self._field = field
         self.ours: dict[Stage, Clock] = {}
         self.floor: dict[Stage, Clock] = {}
 
@@ -48,6 +51,9 @@ class Race:
         changes = self._hand.changes(before, self._hand.look(codes, hashes), seq)
         with floor.running():
             self._hand.write(changes)
+        if self._field is not None:
+            acts = [peers.act_of(order, stage.day, login) for order in orders]
+            self._field.act(acts, single=single)
 
     def finish(self) -> None:
         """Raises SystemExit unless both databases hold the same and the journal verifies."""
@@ -85,18 +91,20 @@ def county(folder: Path, size: int, room: int = 0) -> tuple[Database, list[Case]
         return database, cases, register.plan_in_force(connection)
 
 
-def on_files(database: Database, folder: Path) -> Race:
-    """The race on this file and a copy of it."""
+def on_files(database: Database, folder: Path, field: Field) -> Race:
+    """The race on this file and a copy of it, with the peers beside them."""
     database.close()
     shutil.copy(database.file, folder / "hand.db")
-    return Race(database, by_hand.SqliteHand(database.file, folder / "hand.db"))
+    return Race(database, by_hand.SqliteHand(database.file, folder / "hand.db"), field)
 
 
 def single(folder: Path, size: int, lives: int) -> Figure:
     """W1 on a file: some of the county's households, step by step, each step its own commit."""
     database, cases, plan = county(folder, size)
-    race = on_files(database, folder)
-    return _single(race, "SQLite", cases, lives, plan)
+    with peers.field_of(folder / "peers") as field:
+        field.register([case.code for case in cases], {})
+        race = on_files(database, folder, field)
+        return _single(race, "SQLite", cases, lives, plan, field)
 
 
 def single_on_server(folder: Path, size: int, lives: int) -> Figure:
@@ -109,19 +117,31 @@ def single_on_server(folder: Path, size: int, lives: int) -> Figure:
         cases = counties.add(database, size)
         with database.reading() as connection:
             plan = register.plan_in_force(connection)
+        url = database.url
         database.close()
-        copy = postgres.new(address, url)
-        race = Race(db.connect(url), by_hand.PostgresqlHand(url, copy))
-        return _single(race, f"PostgreSQL {version}", cases, lives, plan)
+        copy = postgres.copy(address, url)
+        hand = by_hand.PostgresqlHand(postgres.plain(url), postgres.plain(copy))
+        race = Race(db.connect(url), hand, None)
+        return _single(race, f"PostgreSQL {version}", cases, lives, plan, None)
 
 
-def _single(race: Race, variant: str, cases: Sequence[Case], lives: int, plan: Plan) -> Figure:
+def _single(
+    race: Race,
+    variant: str,
+    cases: Sequence[Case],
+    lives: int,
+    plan: Plan,
+    field: Field | None,
+) -> Figure:
     for stage in counties.STAGES:
         for case in cases[: lives + 1]:
             order = counties.order(case, stage, plan)
             race.run(stage, stage.who(case), [order], single=True)
         # The first household warms caches and statements on both sides, and does not count.
         del race.ours[stage].took[0], race.floor[stage].took[0]
+        if field is not None:
+            for clock in field.clocks.values():
+                del clock.took[-lives - 1]
     race.finish()
     ours, floor = race.ours, race.floor
     every = Clock([took for clock in ours.values() for took in clock.took])
@@ -132,9 +152,10 @@ def _single(race: Race, variant: str, cases: Sequence[Case], lives: int, plan: P
         len(cases),
         "step",
         1,
-        {OURS: every.median(), FLOOR: by_hand_.median()},
-        peak(),
+        {OURS: every.median(), FLOOR: by_hand_.median(), **(field.medians() if field else {})},
+        None if field else peak(),
         verified=True,
+        missing=peers.missing() if field else (),
         more={"by_kind": _by_kind(ours, floor), "steps": len(every.took)},
     )
 
@@ -159,17 +180,22 @@ def _micro(took: Took) -> dict[str, int]:
 def bulk(folder: Path, size: int, reps: int) -> Figure:
     """W2: all households of the county, stage by stage, in batches; the last county is kept."""
     ours, floor = Clock(), Clock()
+    beside: dict[str, Clock] = {}
     stages: dict[str, object] = {}
     events = 0
     for rep in range(reps):
         place = folder / f"{rep}"
         database, cases, plan = county(place, size)
-        race = on_files(database, place)
-        events = 0
-        for stage in counties.STAGES:
-            for login, orders in counties.batches(cases, stage, plan):
-                race.run(stage, login, orders, single=False)
-                events += len(orders)
+        with peers.field_of(place / "peers") as field:
+            field.register([case.code for case in cases], {})
+            race = on_files(database, place, field)
+            events = 0
+            for stage in counties.STAGES:
+                for login, orders in counties.batches(cases, stage, plan):
+                    race.run(stage, login, orders, single=False)
+                    events += len(orders)
+            for name, clock in field.clocks.items():
+                beside.setdefault(name, Clock()).took.append(clock.total())
         stages = {
             f"{stage.kind}@{stage.day}": {
                 "ours_s": round(race.ours[stage].total().wall, 3),
@@ -191,9 +217,13 @@ def bulk(folder: Path, size: int, reps: int) -> Figure:
         size,
         "event",
         events,
-        {OURS: ours.median(), FLOOR: floor.median()},
-        peak(),
+        {
+            OURS: ours.median(),
+            FLOOR: floor.median(),
+            **{name: clock.median() for name, clock in beside.items()},
+        },
         verified=True,
+        missing=peers.missing(),
         more={"events": events, "reps": reps, "by_kind": stages},
     )
 

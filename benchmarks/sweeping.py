@@ -12,9 +12,10 @@ from pathlib import Path
 
 import by_hand
 import counties
+import peers
 import steps
 import verifying
-from measure import FLOOR, OURS, Clock, Figure, apart, peak
+from measure import FLOOR, OURS, Clock, Figure, Took, apart, peak
 
 from states import evidence as keys
 from states.vocabulary import FactKind
@@ -26,6 +27,7 @@ ONE_IN = 100
 COMPLAINED = date(2023, 6, 1)
 # The answer is due on 06-16; on each of these days it reaches its next rung.
 DAYS = (date(2023, 6, 3), date(2023, 6, 9), date(2023, 6, 13), date(2023, 6, 15))
+LAST = date(2023, 6, 17)
 AGAIN = 20
 
 
@@ -51,6 +53,16 @@ def make(folder: Path, size: int) -> list[str]:
     database.close()
     shutil.copy(file, folder / "hand.db")
     return codes
+
+
+def beside(folder: Path, size: int, due: int, reps: int) -> dict[str, Took]:
+    """The peers that sweep, with as many households and as many due on the same days."""
+    with peers.field_of(folder / "peers", sweeping=True) as field:
+        rungs = {f"{number * ONE_IN:07d}": DAYS[0] for number in range(due)}
+        field.register((f"{number:07d}" for number in range(size)), rungs)
+        for day, next_on in zip(DAYS[:reps], (*DAYS[1:], LAST), strict=False):
+            field.sweep(day, next_on, due)
+        return field.medians()
 
 
 def turns(folder: Path, codes: list[str], reps: int) -> tuple[Clock, Clock, Clock, int, int]:
@@ -92,8 +104,18 @@ def measure(folder: Path, size: int, reps: int) -> tuple[Figure, Figure]:
     apart(verifying.ours, folder / "county.db")
     more = {"due": len(codes), "rows_written": rows, "reps": len(swept.took)}
     took = {OURS: swept.median(), FLOOR: hand.median()}
+    took |= apart(beside, folder, size, len(codes), reps)
     first = Figure(
-        "W3", "SQLite, 1 % due", size, "due", len(codes), took, peak_mib, verified=True, more=more
+        "W3",
+        "SQLite, 1 % due",
+        size,
+        "due",
+        len(codes),
+        took,
+        peak_mib,
+        verified=True,
+        missing=peers.missing(),
+        more=more,
     )
     took = {OURS: again.median()}
     second = Figure("W3", "SQLite, nothing new", size, "sweep", 1, took, peak_mib, verified=True)

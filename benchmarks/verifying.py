@@ -10,15 +10,23 @@ from pathlib import Path
 
 import counties
 import multiply
+import peers
 import steps
+from counties import Case
 from measure import FLOOR, OURS, Clock, Figure, Took, apart, peak
 
+from states import plan as plans
+from states.vocabulary import Area, Kind
+from states.vocabulary import Path as HeatingPath
 from workflow import audit, db, register
 
 # Households that live their life through the engine before they are multiplied.
 FEW = 400
 # One event for the registration, nine for the life.
 EVENTS = 1 + len(counties.STAGES)
+# More than this takes the peers too long to make.
+MOST = 100_000
+_LIKE = (HeatingPath.COAL_TO_ELECTRIC, Kind.RESIDENTIAL, Area.RURAL)
 
 
 def lives(folder: Path, size: int) -> Path:
@@ -73,25 +81,49 @@ def ours(file: Path) -> tuple[Took, int, int]:
     return clock.took[0], found.events, peak()
 
 
+def beside(folder: Path, households: int, reps: int) -> dict[str, Took]:
+    """The peers reading as many events of as many households again."""
+    cases = [Case(f"{number:07d}", "103", *_LIKE) for number in range(households)]
+    plan = plans.from_toml(counties.plan_text(1), "plan.toml")
+    with peers.field_of(folder / "peers") as field:
+        field.register([case.code for case in cases], {})
+        for stage in counties.STAGES:
+            for login, orders in counties.batches(cases, stage, plan):
+                field.act([peers.act_of(order, stage.day, login) for order in orders], single=False)
+        for clock in field.clocks.values():
+            clock.took.clear()
+        for _ in range(reps):
+            field.replay(households * len(counties.STAGES))
+        return field.medians()
+
+
 def measure(folder: Path, events: int, reps: int) -> Figure:
     """A journal of about so many events, verified again and again."""
-    file = apart(lives, folder, events // EVENTS)
+    households = events // EVENTS
+    file = apart(lives, folder, households)
     hand, audited = Clock(), Clock()
     found = peak_mib = 0
     for _ in range(reps):
         hand.took.append(apart(by_hand, file))
         took, found, peak_mib = apart(ours, file)
         audited.took.append(took)
+    medians = {OURS: audited.median(), FLOOR: hand.median()}
+    if events <= MOST:
+        # They hold no events of gates, officers and registrations: told of as many as ours.
+        scale = found / (households * len(counties.STAGES))
+        for name, one in apart(beside, folder, households, reps).items():
+            medians[name] = Took(one.wall * scale, one.cpu * scale)
     return Figure(
         "W4",
         "SQLite",
         found,
         "event",
         found,
-        {OURS: audited.median(), FLOOR: hand.median()},
+        medians,
         peak_mib,
         verified=True,
-        more={"households": events // EVENTS, "reps": reps, "file_mib": size_of(file)},
+        missing=peers.missing(),
+        more={"households": households, "reps": reps, "file_mib": size_of(file)},
     )
 
 

@@ -770,8 +770,10 @@ class Screen(Daily, Audit):
 
     def backed_up(self, found: Answer) -> str:
         """`db backup`."""
+        size = f"{found['bytes']} 字节，已查过完好，只有本账号可读"
         return (
-            f"已备份到 {clean(found['file'])}（{found['bytes']} 字节，已查过完好，只有本账号可读）"
+            f"已备份到 {clean(found['file'])}（{size}）\n"
+            f"各表共 {found['rows']} 行；日志到第 {found['seq']} 条，哈希 {found['head'] or '-'}"
         )
 
     def upgraded(self, found: Answer) -> str:
@@ -831,6 +833,13 @@ class Screen(Daily, Audit):
             "room": "磁盘",
             "wal": "WAL",
             "backups": "备份",
+            "encryption": "加密",
+            "collation": "排序",
+            "access": "访问控制",
+            "server_clock": "两边时钟",
+            "connections": "连接数",
+            "transactions": "事务",
+            "programs": "备份程序",
         }
         rows = [
             (

@@ -5,8 +5,10 @@ from contextlib import closing
 from pathlib import Path
 
 from county import County
+from sqlalchemy import insert, inspect, select
 
-from workflow import db, migrations
+from workflow import db, migrations, triggers
+from workflow.models import metadata
 
 REVISIONS = ("0001", "0002")
 
@@ -30,3 +32,20 @@ def older(place: County, file: Path, revision: str) -> Path:
             plain.execute(f'INSERT INTO "{name}" ({columns}) {held}')
         plain.commit()
     return file
+
+
+def older_in_server(place: County, url: str, revision: str) -> None:
+    """The same in an empty database of a server."""
+    made = db.connect(url, new=True, plan=place.database.plan)
+    with place.database.reading() as reading, made.transaction() as writing:
+        migrations.upgrade(writing, revision)
+        triggers.drop(writing)
+        looked = inspect(writing)
+        for name in sorted(set(looked.get_table_names()) & set(metadata.tables)):
+            told = {column["name"] for column in looked.get_columns(name)}
+            whole = metadata.tables[name]
+            rows = reading.execute(select(*(c for c in whole.columns if c.name in told))).mappings()
+            if held := [dict(row) for row in rows]:
+                writing.execute(insert(whole), held)
+        triggers.create(writing)
+    made.close()

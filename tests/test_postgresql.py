@@ -19,7 +19,6 @@ from county import CODE, CODES, PERMITTED, TOWN, County
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 
-import cli
 from states.errors import CaseError, StepRefused, UsageFault
 from states.vocabulary import FactKind, State, Trigger
 from workflow import (
@@ -29,8 +28,6 @@ from workflow import (
     journal,
     moving,
     postgresql,
-    scheduler,
-    settings,
     triggers,
     upgrade,
 )
@@ -500,19 +497,3 @@ def test_a_server_elsewhere_must_show_its_certificate(url: str, mode: str | None
     given = postgresql.encryption(make_url(url))
 
     assert given.get("sslmode") == mode
-
-
-def test_files_have_their_own_commands(place: County, capsys: pytest.CaptureFixture[str]) -> None:
-    status = cli.run(["--db", place.url, "--as", "zhang", "db", "backup", "copy.db"])
-
-    assert status == 2
-    assert "只用于 SQLite" in capsys.readouterr().err
-
-
-def test_the_services_backup_of_a_server_is_the_servers_own(place: County) -> None:
-    given = settings.load(None, place.database.home, {})
-    now = county.noon(LATER)
-    room = scheduler.Room(place.database, given, lambda: now, lambda: False)
-    (job,) = (one for one in scheduler.jobs(given) if one.name == "backup")
-
-    assert "pg_dump" in job.run(room)

@@ -12,7 +12,7 @@ import pytest
 from county import CODE, County
 
 from workflow import backup, doctor, settings
-from workflow.doctor import Check, Health
+from workflow.health import Check, Health
 
 NOW = datetime.now(UTC)
 NOON = county.noon(date(2023, 6, 20))
@@ -28,7 +28,7 @@ def place(tmp_path: Path) -> County:
 
 def examined(place: County, now: datetime = NOON) -> Mapping[str, Check]:
     given = settings.load(None, place.database.home, {})
-    return {check.name: check for check in doctor.examine(place.database, given, now)}
+    return {check.name: check for check in doctor.examine(place.database, given, now, lambda: NOW)}
 
 
 def test_a_sound_database_has_no_faults(place: County) -> None:

@@ -15,14 +15,15 @@ import county
 import pytest
 from county import CODE, TOWN, County
 from older import older
+from proofs import witnessed
 
 from states.errors import CaseError, UsageFault
 from states.vocabulary import State
-from workflow import audit, backup, checkpoint, restore, witness
+from workflow import audit, backup, restore
 from workflow.cases import Clocks
 from workflow.errors import Conflict, JournalBroken
 from workflow.note import Receipt
-from workflow.restore import Restored
+from workflow.weigh import Restored
 
 NOW = datetime(2026, 3, 1, 1, 2, 3, tzinfo=UTC)
 LATER = date(2023, 6, 20)
@@ -333,13 +334,3 @@ class _Dying(sqlite3.Connection):
 def backup_at(place: County, file: Path) -> Path:
     backup.copy_to(place.file, file)
     return file
-
-
-def witnessed(place: County, folder: Path) -> Receipt:
-    """What an outside witness answers to a checkpoint of the county as it stands."""
-    made = checkpoint.make(place.database, county.noon(LATER))
-    with place.database.reading() as connection:
-        text = checkpoint.request(connection, made.checkpoint, 0).text
-    (folder / "to-witness.txt").write_text(text, encoding="utf-8")
-    done = witness.witness(folder / "to-witness.txt", folder / "state", "xinzhou", NOW)
-    return done.receipt

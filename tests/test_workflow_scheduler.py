@@ -22,10 +22,9 @@ from postoffice import MORNING, configured, messages, queue
 
 import cli
 from states.errors import UsageFault
-from workflow import scheduler
+from workflow import scheduler, tables
 from workflow.db import Database, connect
 from workflow.errors import Conflict
-from workflow.models import JobRow, LeaseRow
 from workflow.scheduler import BEAT, LEASE, ZONE, Job, Room, Standing
 
 HERE = Path(__file__).parent
@@ -209,10 +208,7 @@ def test_whatever_a_job_raises_is_recorded_and_kept_from_the_others(room: Room) 
 
     assert well == [False, False, True]
     with room.database.reading() as connection:
-        rows = {
-            row["name"]: row
-            for row in connection.execute(JobRow.metadata.tables["job"].select()).mappings()
-        }
+        rows = {row["name"]: row for row in connection.execute(tables.JOB.select()).mappings()}
     assert "ZeroDivisionError" in rows["a"]["outcome"]
     assert rows["b"]["outcome"] == "数据库忙"
     assert rows["c"]["outcome"] == "做了"
@@ -228,7 +224,7 @@ def test_a_job_that_fails_keeps_the_day_on_which_it_last_went_well(
     scheduler.run_job(room, job("x", fails), None, nothing)
 
     with room.database.reading() as connection:
-        row = connection.execute(JobRow.metadata.tables["job"].select()).mappings().one()
+        row = connection.execute(tables.JOB.select()).mappings().one()
     assert (row["succeeded_at"], row["finished_at"]) == (MORNING, MORNING + DAY)
 
 
@@ -429,9 +425,8 @@ def test_of_two_services_one_leads_and_when_it_is_killed_the_other_takes_over(
             with database.transaction() as connection:
                 # As if the dead one had not delivered for an hour: this, and only this, is missed.
                 connection.execute(
-                    JobRow.metadata.tables["job"]
-                    .update()
-                    .where(JobRow.metadata.tables["job"].c.name == "deliver")
+                    tables.JOB.update()
+                    .where(tables.JOB.c.name == "deliver")
                     .values(succeeded_at=datetime.now(UTC) - HOUR)
                 )
             other.wait_for("由本进程主持")
@@ -457,7 +452,7 @@ def test_a_service_killed_in_the_middle_catches_up_when_it_starts_again(
     now = datetime.now(UTC)
     with database.transaction() as connection:
         connection.execute(
-            JobRow.metadata.tables["job"].insert(),
+            tables.JOB.insert(),
             [
                 # Begun and never ended; and done within this day.
                 {"name": "backup", "started_at": now - DAY, "succeeded_at": now - 9 * DAY},
@@ -465,7 +460,7 @@ def test_a_service_killed_in_the_middle_catches_up_when_it_starts_again(
             ],
         )
         connection.execute(
-            LeaseRow.metadata.tables["lease"].insert(),
+            tables.LEASE.insert(),
             {"name": "scheduler", "holder": "dead", "until": now - HOUR},
         )
     database.close()
@@ -570,7 +565,7 @@ def test_check_warns_of_a_dead_service_where_one_ever_ran(
     office.run("scheduler", "run", "--once")
     served = office.run("check").answer["service_warning"]
     with connect(str(office.database)).transaction() as connection:
-        job = JobRow.metadata.tables["job"]
+        job = tables.JOB
         long_ago = datetime.now(UTC) - 9 * DAY
         connection.execute(job.update().values(succeeded_at=long_ago, finished_at=long_ago))
 

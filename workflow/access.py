@@ -127,7 +127,7 @@ def as_owner(connection: Connection) -> None:
     may = text("SELECT pg_has_role(current_user, :role, 'SET')")
     if not connection.execute(may, {"role": OWNER}).scalar_one():
         raise NotPermitted(
-            "建库、升级由数据库管理员办理",
+            "建库、备份、升级、恢复由数据库管理员办理",
             place="--db",
             remedy=f"用管理员账号，或请他 GRANT {OWNER} TO 您的账号",
         )

@@ -5,23 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workflow import answers
-from workflow.doctor import Health
+from workflow.health import Health
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from states.plan import Json
     from workflow.answers import Document
-    from workflow.doctor import Check as HealthCheck
+    from workflow.backup import Saved
+    from workflow.health import Check as HealthCheck
     from workflow.moving import Moved as MovedHouse
-    from workflow.restore import Restored
     from workflow.upgrade import Upgraded
+    from workflow.weigh import Restored
 
 
-def backed_up(file: Path) -> Document:
+def backed_up(saved: Saved) -> Document:
     """`db backup`."""
-    return {"file": str(file), "bytes": file.stat().st_size}
+    return {
+        "file": str(saved.file),
+        "bytes": saved.file.stat().st_size,
+        "rows": saved.rows,
+        "seq": saved.seq,
+        "head": saved.head,
+    }
 
 
 def upgraded(done: Upgraded) -> Document:

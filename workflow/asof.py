@@ -18,13 +18,13 @@ from states import deadlines
 from states.facts import Event, fold
 from states.plan import Plan
 from states.vocabulary import FactKind, State
-from workflow import cases, models, register, violations
+from workflow import cases, register, tables, violations
 from workflow.cases import Clocks, Position
 from workflow.errors import BadFile
 from workflow.instants import instant_of
 
 FIGURES = ("cases", "done", "overdue", "permitted", "removed", "violations_open")
-_JOURNAL = models.JournalRow.metadata.tables["journal"]
+_JOURNAL = tables.JOURNAL
 
 
 @dataclass(frozen=True, slots=True)

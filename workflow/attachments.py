@@ -12,11 +12,11 @@ from sqlalchemy.dialects.postgresql import insert
 from states import identity
 from states.errors import StepRefused, UsageFault
 from states.facts import Attached
+from workflow import tables
 from workflow.errors import BadFile
-from workflow.models import AttachmentRow
 
 LARGEST = 20 * 1024 * 1024
-_TABLE = AttachmentRow.metadata.tables["attachment"]
+_TABLE = tables.ATTACHMENT
 
 
 @dataclass(frozen=True)

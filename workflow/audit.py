@@ -27,16 +27,12 @@ from workflow import (
     letters,
     privacy,
     register,
+    tables,
     triggers,
     verify,
 )
 from workflow.errors import BadFile, JournalBroken
 from workflow.models import (
-    AttachmentRow,
-    CatalogueRow,
-    LetterRow,
-    PersonalRow,
-    PlanRow,
     metadata,
 )
 from workflow.verify import Finding
@@ -230,7 +226,7 @@ def _county_tables_off(connection: Connection) -> Iterator[Finding]:
         plan = plans.from_json(document)
         exempt = f",{','.join(plan.rules.exempt_paths.value)},"
         adoptions[plan.hash] = (plan.name, exempt, plan.canonical)
-    table = PlanRow.metadata.tables["plan_revision"]
+    table = tables.PLAN_REVISION
     kept: dict[object, object] = {
         row.hash: (row.name, row.exempt_paths, row.document)
         for row in connection.execute(select(table))
@@ -245,12 +241,12 @@ def _county_tables_off(connection: Connection) -> Iterator[Finding]:
         for row in rows:
             assert isinstance(row, dict)
             models[row["model"], row["path"]] = (row["brand"], row["lot"])
-    table = CatalogueRow.metadata.tables["catalogue"]
+    table = tables.CATALOGUE
     listed: dict[object, object] = {
         (row.model, row.path): (row.brand, row.lot) for row in connection.execute(select(table))
     }
     yield from _compared("catalogue", "中标设备清单", models, listed)
-    table = LetterRow.metadata.tables["letter"]
+    table = tables.LETTER
     sent: dict[object, object] = {
         row.number: (row.kind, row.unit, row.level, _plain(row.issued_on), _plain(row.replied_on))
         for row in connection.execute(select(table))
@@ -270,7 +266,7 @@ def _compared(
 
 def _files_off(connection: Connection) -> Iterator[Finding]:
     """Attached files whose content is not what the journal has the hash of, or that are gone."""
-    table = AttachmentRow.metadata.tables["attachment"]
+    table = tables.ATTACHMENT
     kept = set()
     for row in connection.execute(select(table)):
         kept.add(row.sha256)
@@ -292,7 +288,7 @@ def _papers(connection: Connection) -> Mapping[str, list[tuple[int, str]]]:
     erased = privacy.erased_versions(connection)
     names = [entry.name for entry in fields(PersonalData)]
     found: dict[str, list[tuple[int, str]]] = {}
-    table = PersonalRow.metadata.tables["personal"]
+    table = tables.PERSONAL
     for row in connection.execute(select(table).order_by(table.c.case_code, table.c.version)):
         data = {name: getattr(row, name) for name in names}
         digest = journal.digest(journal.canonical({"salt": row.salt, **data}))

@@ -1,4 +1,6 @@
-"""Backups: a whole copy of the database, by SQLite's own backup API, while others work.
+"""Backups: a whole copy of the database by the engine's own means, while others work.
+
+Of a file by SQLite's backup API, of a server's database by pg_dump (`workflow.dump`).
 
 A list beside the copies says which this program made, and with which content: nothing else is ever
 replaced or deleted.
@@ -9,42 +11,112 @@ import json
 import os
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
 from states.workdays import local_date
+from workflow import dump
 from workflow.db import Database
 from workflow.errors import BadFile
+from workflow.operation import Server
 
 LIST = "backups.json"
+FILE = ".db"
 # The contents in SHA-256 that a copy of ours may have: two while the day's second takes its place.
 Made = dict[str, list[str]]
 
 
-def backup(database: Database, folder: Path, now: datetime, keep: int) -> Path:
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A backup that was written and read back: its rows in all tables, and the journal's end."""
+
+    file: Path
+    rows: int
+    seq: int
+    head: str | None
+
+
+def backup(
+    database: Database, folder: Path, now: datetime, keep: int, server: Server | None = None
+) -> Path:
     """Writes the day's copy, sees that it is sound, and keeps the newest `keep` of its own.
 
-    A second copy on one day takes the place of the first. Raises BadFile when the copy could not be
-    written whole; the earlier ones then stay as they are.
+    A second copy on one day takes the place of the first. `server` says how a server is used.
+    Raises BadFile when the copy could not be written whole; the earlier ones then stay as they are.
     """
-    source = database.file
-    copy = folder / f"{source.stem}-{local_date(now)}.db"
+    stem, suffix = named(database)
+    copy = folder / f"{stem}-{local_date(now)}{suffix}"
     part = copy.with_name(f"{copy.name}.part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         made = _made(folder)
         _refuse_foreign(copy, made)
-        _copy(source, part)
+        _write(database, part, server)
         content = digest(part)
         # The list comes first: a copy that is on it and not there is harmless, the reverse is not.
         made[copy.name] = [*made.get(copy.name, []), content]
         _write_list(folder, made)
         part.replace(copy)
         made[copy.name] = [content]
-        _thin_out(folder, made, source.stem, keep)
+        _thin_out(folder, made, stem, keep)
     except (OSError, sqlite3.Error) as error:
         raise _not_written(folder, error) from error
     return copy
+
+
+def save(database: Database, target: Path, server: Server | None = None) -> Saved:
+    """Writes one whole, sound copy to a file, by the engine's own means; replaces what was there.
+
+    Raises BadFile when it could not be written whole; what was there then stays.
+    """
+    part = target.with_name(f"{target.name}.part")
+    try:
+        rows, seq, head = _write(database, part, server)
+        part.replace(target)
+    except (OSError, sqlite3.Error) as error:
+        raise _not_written(target, error) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return Saved(target, rows, seq, head)
+
+
+def save_beside(
+    database: Database, folder: Path, why: str, now: datetime, server: Server | None = None
+) -> Path:
+    """A copy in the folder that nothing ever replaces or thins out, named for why it was taken.
+
+    Raises BadFile as `save` does.
+    """
+    stem, suffix = named(database)
+    target = _free(folder, f"{stem}-{why}-{now:%Y%m%dT%H%M%SZ}", suffix)
+    return save(database, target, server).file
+
+
+def named(database: Database) -> tuple[str, str]:
+    """How the names of a database's copies begin and end."""
+    if not database.shared:
+        return database.file.stem, FILE
+    with database.reading() as connection:
+        return f"{database.engine.url.database}-{dump.schema_of(connection)}", dump.SUFFIX
+
+
+def _write(database: Database, part: Path, server: Server | None) -> tuple[int, int, str | None]:
+    """Writes the copy; answers its rows and the journal's end, read from the copy."""
+    _make(part)
+    if database.shared:
+        with database.reading() as connection:
+            found = dump.write(connection, part, server or Server())
+        _keep(part)
+        return sum(found.rows.values()), found.seq, found.head
+    _copy(database.file, part)
+    with closing(sqlite3.connect(f"{part.resolve().as_uri()}?mode=ro", uri=True)) as copy:
+        query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+        names = [name for (name,) in copy.execute(query).fetchall()]
+        rows = sum(copy.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names)
+        last = "SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1"
+        seq, head = copy.execute(last).fetchone() or (0, None)
+    return rows, seq, head
 
 
 def copy_to(source: Path, target: Path) -> None:
@@ -54,6 +126,7 @@ def copy_to(source: Path, target: Path) -> None:
     """
     part = target.with_name(f"{target.name}.part")
     try:
+        _make(part)
         _copy(source, part)
         part.replace(target)
     except (OSError, sqlite3.Error) as error:
@@ -67,16 +140,21 @@ def copy_beside(source: Path, folder: Path, why: str, now: datetime) -> Path:
 
     Raises BadFile as `copy_to` does.
     """
-    name = f"{source.stem}-{why}-{now:%Y%m%dT%H%M%SZ}"
-    target, number = folder / f"{name}.db", 1
+    target = _free(folder, f"{source.stem}-{why}-{now:%Y%m%dT%H%M%SZ}", FILE)
+    copy_to(source, target)
+    return target
+
+
+def _free(folder: Path, name: str, suffix: str) -> Path:
+    """A name in the folder, which is made, that no file has."""
+    target, number = folder / f"{name}{suffix}", 1
     while target.exists():
         number += 1
-        target = folder / f"{name}-{number}.db"
+        target = folder / f"{name}-{number}{suffix}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _not_written(folder, error) from error
-    copy_to(source, target)
     return target
 
 
@@ -89,10 +167,13 @@ def _not_written(place: Path, error: Exception) -> BadFile:
     )
 
 
-def _copy(source: Path, part: Path) -> None:
+def _make(part: Path) -> None:
     part.unlink(missing_ok=True)
     # Personal data in the clear: the copy is nobody else's to read.
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _copy(source: Path, part: Path) -> None:
     address = f"{source.resolve().as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, uri=True)) as ours, closing(sqlite3.connect(part)) as its:
         ours.backup(its)
@@ -106,6 +187,10 @@ def _copy(source: Path, part: Path) -> None:
             remedy="运行 xianli audit verify 查看原数据库；以前的备份都还在",
             code="backup",
         )
+    _keep(part)
+
+
+def _keep(part: Path) -> None:
     with part.open("rb+") as file:
         os.fsync(file.fileno())
 
@@ -122,7 +207,7 @@ def _refuse_foreign(copy: Path, made: Made) -> None:
 
 def _thin_out(folder: Path, made: Made, stem: str, keep: int) -> None:
     """Deletes the oldest of our own copies; one that was changed since is left, and forgotten."""
-    ours = sorted(name for name in made if name[: -len("-YYYY-MM-DD.db")] == stem)
+    ours = sorted(name for name in made if stem_of(name) == stem)
     for name in ours[:-keep]:
         old = folder / name
         if old.exists() and digest(old) in made[name]:
@@ -157,9 +242,14 @@ def _write_list(folder: Path, made: Made) -> None:
     part.replace(folder / LIST)
 
 
+def stem_of(name: str) -> str:
+    """The database that a day's copy of ours is of, from its name."""
+    return Path(name).stem[: -len("-YYYY-MM-DD")]
+
+
 def day_of(name: str) -> date:
     """The day of a copy of ours, from its name."""
-    return date.fromisoformat(name[-len("YYYY-MM-DD.db") : -len(".db")])
+    return date.fromisoformat(Path(name).stem[-len("YYYY-MM-DD") :])
 
 
 def digest(path: Path) -> str:

@@ -20,16 +20,15 @@ from states.plan import Json, Plan
 from states.question import DESIGN_TABLE
 from states.vocabulary import Facility, FactKind, State, Trigger, Word
 from states.workdays import local_minute
-from workflow import attachments, batch_sheet, bulk, cases, journal, register, spreadsheet
+from workflow import attachments, batch_sheet, bulk, cases, journal, register, spreadsheet, tables
 from workflow.batch_sheet import BatchSheet, Kind, Problem, SheetRow, Waiting
 from workflow.cases import Clocks, Position
 from workflow.db import Database
 from workflow.engine import Desk, Order, Receipt, Refusal
 from workflow.errors import BadFile, Conflict, NotPermitted
 from workflow.ledger_file import Fault, Normalisation
-from workflow.models import ReceiptRow
 
-_RECEIPT = ReceiptRow.metadata.tables["receipt"]
+_RECEIPT = tables.RECEIPT
 Progress = Callable[[int, int], None]
 # Facts are taken in any state; the form lists those whom they are usually about.
 _LISTED: Mapping[FactKind, tuple[State, ...]] = {

@@ -18,7 +18,17 @@ from states.facts import Event, Works, fold
 from states.plan import Plan, Unit
 from states.vocabulary import Role, State, Trigger
 from states.workdays import ONE_DAY, local_date
-from workflow import cases, dashboard, forecast, journal, messages, overdue, progress, register
+from workflow import (
+    cases,
+    dashboard,
+    forecast,
+    journal,
+    messages,
+    overdue,
+    progress,
+    register,
+    tables,
+)
 from workflow.cases import CASE, Clocks, Position
 from workflow.db import Database
 from workflow.dispatch import EVENT, People
@@ -26,12 +36,11 @@ from workflow.due import NOTICE
 from workflow.errors import NotPermitted
 from workflow.forecast import Outlook
 from workflow.journal import Line
-from workflow.models import JournalRow
 
 READERS = frozenset({Role.UNIT_HEAD, Role.COUNTY_OFFICE})
 WEEK = timedelta(days=7)
 BUILT = frozenset({*deadlines.DONE, State.ACCEPTANCE})
-_JOURNAL = JournalRow.metadata.tables["journal"]
+_JOURNAL = tables.JOURNAL
 
 
 class Period(StrEnum):

@@ -5,21 +5,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from states import deadlines, guards_permit
 from states.facts import GONE_WORDS, ONWARD, Actor, CaseFacts, Event, fold
 from states.identity import PersonalData
 from states.plan import LEAD_TRIGGERS, Plan
 from states.vocabulary import Area, FactKind, Kind, Path, Quota, State, Trigger
-from workflow import journal, register
+from workflow import journal, register, tables
 from workflow.errors import JournalBroken, NotPermitted
 from workflow.journal import Line
-from workflow.models import CaseRow, PersonalRow
 
-CASE = CaseRow.metadata.tables["household_case"]
+CASE = tables.HOUSEHOLD_CASE
 _MARKS = [CASE.c[name] for name in ("code", "unit", "village", "path", "kind", "area", "quota")]
-_PERSONAL = PersonalRow.metadata.tables["personal"]
+_KEY = tables.HOUSEHOLD_KEY
+_PERSONAL = tables.PERSONAL
 # What can be late: the steps that meet a deadline, and answers.
 _IN_TIME = (*LEAD_TRIGGERS, FactKind.RESOLVE)
 
@@ -351,9 +351,9 @@ def personal(
     if codes is None:
         return {code: PersonalData(*told) for code, *told in connection.execute(_NEWEST)}
     found: dict[str, PersonalData] = {}
-    for start in range(0, len(codes), _BATCH):
-        part = connection.execute(_NEWEST_OF, {"codes": codes[start : start + _BATCH]})
-        found.update((code, PersonalData(*told)) for code, *told in part)
+    for part in parts(codes):
+        rows = connection.execute(_NEWEST_OF, {"codes": part})
+        found.update((code, PersonalData(*told)) for code, *told in rows)
     return found
 
 
@@ -362,4 +362,73 @@ _NEWEST = select(
     _PERSONAL.c.case_code, *(_PERSONAL.c[entry.name] for entry in fields(PersonalData))
 ).order_by(_PERSONAL.c.case_code, _PERSONAL.c.version)
 _NEWEST_OF = _NEWEST.where(_PERSONAL.c.case_code.in_(bindparam("codes", expanding=True)))
+
+
+def twins(connection: Connection, codes: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Other open cases that hold the meter or ID of each of these cases."""
+    papers = personal(connection, codes) if codes else {}
+    meters = holders(connection, "meter", [paper.meter for paper in papers.values()])
+    ids = holders(connection, "id_number", [paper.id_number for paper in papers.values()])
+    found = dict.fromkeys(codes, tuple[str, ...]())
+    for code, paper in papers.items():
+        others = {meters.get(paper.meter), ids.get(paper.id_number)} - {code}
+        found[code] = tuple(sorted(other for other in others if other))
+    return found
+
+
+def holders(connection: Connection, kind: str, values: Sequence[str]) -> dict[str, str]:
+    """The open case that holds each of these values of a kind of key."""
+    found: dict[str, str] = {}
+    for part in parts([value for value in values if value]):
+        rows = connection.execute(_HOLDING, {"of_kind": kind, "values": part})
+        found.update((value, code) for value, code in rows)
+    return found
+
+
+def holding(connection: Connection, codes: Sequence[str], kind: str) -> dict[str, str]:
+    """The values of a kind of key that these cases hold, and which of them does."""
+    found: dict[str, str] = {}
+    for part in parts(codes):
+        rows = connection.execute(_HELD, {"of_kind": kind, "codes": part})
+        found.update((value, code) for value, code in rows)
+    return found
+
+
+_PAIRS = select(_KEY.c.value, _KEY.c.case_code).where(_KEY.c.kind == bindparam("of_kind"))
+_HOLDING = _PAIRS.where(_KEY.c.value.in_(bindparam("values", expanding=True)))
+_HELD = _PAIRS.where(_KEY.c.case_code.in_(bindparam("codes", expanding=True)))
+
+
+def parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many at a time as one statement takes."""
+    for start in range(0, len(values), _BATCH):
+        yield values[start : start + _BATCH]
+
+
 _BATCH = 500
+
+
+def annex_left(connection: Connection, facts: CaseFacts, path: Path, plan: Plan) -> int | None:
+    """How many more planned cases of the path the unit's annex has room for, this one left out."""
+    unit = plan.unit(facts.unit)
+    tasks = unit.tasks if unit else ()
+    task = next((t for t in tasks if t.covers(path, facts.kind, facts.area)), None)
+    if task is None:
+        return 0
+    case = CASE.c
+    query = (
+        select(func.count())
+        .select_from(CASE)
+        .where(
+            case.unit == facts.unit,
+            case.path == path,
+            case.quota == Quota.PLANNED,
+            case.state != State.CLOSED,
+            case.code != facts.code,
+        )
+    )
+    if task.kind is not None:
+        query = query.where(case.kind == task.kind)
+    if task.area is not None:
+        query = query.where(case.area == task.area)
+    return task.households - connection.execute(query).scalar_one()

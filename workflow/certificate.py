@@ -19,11 +19,10 @@ from states.facts import Actor, CaseFacts, Event, fold
 from states.plan import Plan
 from states.vocabulary import FactKind, Role, State, Trigger, ViolationType, Word
 from states.workdays import local_date
-from workflow import cases, checkpoint, journal, register, spreadsheet, whole_file
+from workflow import cases, checkpoint, journal, register, spreadsheet, tables, whole_file
 from workflow.errors import BadFile, JournalBroken
-from workflow.models import JournalRow
 
-_JOURNAL = JournalRow.metadata.tables["journal"]
+_JOURNAL = tables.JOURNAL
 GRADES = {"witnessed": "有见证", "signed": "有签名", "clock_only": "仅凭时钟"}
 LEDGER_KINDS = {"registered": "登记", "amended": "更改登记"}
 NOT_ASKED = "本路径按计划不受采暖季限制"

@@ -11,19 +11,17 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects.postgresql import insert
 
 from states.errors import UsageFault
 from states.facts import Attached
 from states.plan import Json
 from states.workdays import local_date
-from workflow import attachments, journal, note, register
+from workflow import attachments, journal, note, register, tables
 from workflow.attachments import File
 from workflow.db import Database
 from workflow.errors import BadFile, Conflict, JournalBroken
 from workflow.instants import instant_of
 from workflow.journal import Draft, Pen
-from workflow.models import JournalRow, WitnessReceiptRow
 from workflow.note import Checkpoint, Receipt, Request, WitnessKey
 from workflow.tree import Tree
 
@@ -31,8 +29,8 @@ STREAM, MADE = "checkpoints", "checkpoint_made"
 WITNESSES, ADDED, REVOKED = "witnesses", "witness_added", "witness_revoked"
 # A tail that nobody outside has seen for longer than this is warned of.
 OVERDUE = timedelta(hours=24)
-_JOURNAL = JournalRow.metadata.tables["journal"]
-_RECEIPT = WitnessReceiptRow.metadata.tables["witness_receipt"]
+_JOURNAL = tables.JOURNAL
+_RECEIPT = tables.WITNESS_RECEIPT
 _LEAVES = select(_JOURNAL.c.seq, _JOURNAL.c.hash, _JOURNAL.c.signature).order_by(_JOURNAL.c.seq)
 
 
@@ -257,6 +255,9 @@ def import_receipt(database: Database, path: Path) -> Seen:
     Raises BadFile when it is none, of another journal, or not signed by a registered witness;
     JournalBroken when the journal is not what the witness saw.
     """
+    # Not for who only asks what is open: it brings all of its dialect.
+    from sqlalchemy.dialects.postgresql import insert
+
     receipt = read_receipt(path)
     with database.transaction() as connection:
         found = _seen(connection, receipt, str(path))

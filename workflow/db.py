@@ -243,6 +243,20 @@ def _on_server(
     return database
 
 
+def place_of(url: str, plan: str, limits: Limits) -> Database:
+    """A plan's place in a server's database, whatever is there, for who restores it.
+
+    Raises UsageFault where the address names another plan.
+    """
+    address, named = postgresql.split(_address(url))
+    if named not in (None, plan):
+        raise UsageFault(
+            f"备份是计划 {plan} 的，地址里写的是 {named}", place="--db", remedy=f"写 …?plan={plan}"
+        )
+    engine = postgresql.engine_of(address, postgresql.require_name(plan), limits)
+    return Database(engine, limits.lock_seconds, plan)
+
+
 def server_of(url: str) -> Database:
     """The server's database without any plan's tables, for who sets it up. Raises UsageFault."""
     address, _ = postgresql.split(_address(url))
@@ -336,7 +350,15 @@ def _check_version(database: Database, place: str, *, older: bool) -> None:
             raise BadFile(
                 f"{place} 不是先立的数据库", place=place, remedy="用 --db 指明正确的数据库"
             )
-        version = str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if found is None:
+        raise BadFile(
+            f"{place} 的恢复没有做完",
+            place=place,
+            remedy="再恢复一次：xianli db restore FILE",
+            code="unfinished",
+        )
+    version = str(found)
     if version < HEAD and not older:
         raise BadFile(
             f"{place} 是旧版本（{version}）的数据库，本程序用 {HEAD}；没有改动它",
@@ -345,9 +367,14 @@ def _check_version(database: Database, place: str, *, older: bool) -> None:
             code="older_database",
         )
     if version > HEAD:
-        raise BadFile(
-            f"{place} 是新版本（{version}）的数据库，本程序只认识到 {HEAD}；没有改动它",
-            place=place,
-            remedy="换用新版本的程序；数据库不能降级",
-            code="newer_database",
-        )
+        raise newer(version, place)
+
+
+def newer(version: str, place: str) -> BadFile:
+    """What who comes with a newer version is told."""
+    return BadFile(
+        f"{place} 是新版本（{version}）的数据库，本程序只认识到 {HEAD}；没有改动它",
+        place=place,
+        remedy="换用新版本的程序；数据库不能降级",
+        code="newer_database",
+    )

@@ -15,7 +15,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import NullType
 
-from notifications import render
 from states import alarm, rungs
 from states.errors import CaseError
 from states.facts import CaseFacts, Event, fold
@@ -633,6 +632,9 @@ def read_out(found: Sequence[Document]) -> str:
     """These messages as people read them, each under its subject."""
     if not found:
         return "没有要发的消息"
+    # A step queues messages; only who reads them loads the templates.
+    from notifications import render
+
     told = []
     for one in found:
         document = one["document"]

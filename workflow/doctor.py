@@ -7,9 +7,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -20,6 +18,8 @@ from states.workdays import local_date, local_minute
 from workflow import (
     backup,
     checkpoint,
+    doctor_server,
+    dump,
     journal,
     quarantine,
     register,
@@ -29,6 +29,7 @@ from workflow import (
 )
 from workflow.db import Database
 from workflow.errors import JournalBroken
+from workflow.health import Check, Health, good, mib
 from workflow.settings import Settings
 
 # A write needs room for itself and for the WAL; a backup for a whole second file.
@@ -39,42 +40,33 @@ BACKUP_AGE = timedelta(days=2)
 NETWORK = ("nfs", "cifs", "smb", "fuse.sshfs", "9p", "afs", "ceph", "glusterfs")
 
 
-class Health(StrEnum):
-    """How a check came out: a fault must be mended, a warning should be looked at."""
+def examine(
+    database: Database, settings: Settings, now: datetime, clock: Callable[[], datetime]
+) -> tuple[Check, ...]:
+    """Every check, in the order in which a person would go about it.
 
-    GOOD = "good"
-    WARNING = "warning"
-    FAULT = "fault"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at, in words."""
-
-    name: str
-    health: Health
-    message: str
-    remedy: str | None = None
+    `now` is the instant on which the database stands, `clock` is this computer's.
+    """
+    return tuple(_checks(database, settings, now, clock))
 
 
-def examine(database: Database, settings: Settings, now: datetime) -> tuple[Check, ...]:
-    """Every check, in the order in which a person would go about it."""
-    return tuple(_checks(database, settings, now))
-
-
-def _checks(database: Database, settings: Settings, now: datetime) -> Iterator[Check]:
-    file = database.file
-    looks: Mapping[str, Callable[[Connection], Check]] = {
-        "settings": _settings,
+def _checks(
+    database: Database, settings: Settings, now: datetime, clock: Callable[[], datetime]
+) -> Iterator[Check]:
+    common: Mapping[str, Callable[[Connection], Check]] = {
         "schema": _schema,
-        "integrity": _integrity,
         "journal": _journal,
         "clock": lambda connection: _clock(connection, now),
         "witness": lambda connection: _witness(connection, now),
         "service": lambda connection: _service(connection, settings, now),
         "calendar": lambda connection: _calendar(connection, now),
     }
-    for name, look in looks.items():
+    own: Mapping[str, Callable[[Connection], Check]] = (
+        doctor_server.looks(settings.server, clock)
+        if database.shared
+        else {"settings": _settings, "integrity": _integrity}
+    )
+    for name, look in {**own, **common}.items():
         try:
             with database.reading() as connection:
                 yield look(connection)
@@ -82,15 +74,10 @@ def _checks(database: Database, settings: Settings, now: datetime) -> Iterator[C
             # A damaged database: the other checks are looked at all the same.
             told = error.message if isinstance(error, CaseError) else f"查不了：{error}"
             yield Check(name, Health.FAULT, told, "不要再写入；xianli db restore 最近的备份")
-    yield _rights(file)
-    yield _place(file)
-    yield _room(file)
-    yield _wal(file)
-    yield _backups(file, settings.times.backup_folder, now)
-
-
-def _good(name: str, message: str) -> Check:
-    return Check(name, Health.GOOD, message)
+    if not database.shared:
+        file = database.file
+        yield from (_rights(file), _place(file), _room(file), _wal(file))
+    yield _backups(database, settings, clock() if database.shared else now)
 
 
 def _settings(connection: Connection) -> Check:
@@ -98,14 +85,14 @@ def _settings(connection: Connection) -> Check:
     told = [
         f"{name}={connection.exec_driver_sql(f'PRAGMA {name}').scalar()}" for name in sqlite.PRAGMAS
     ]
-    return _good("settings", f"SQLite {sqlite3.sqlite_version}，{'、'.join(told)}")
+    return good("settings", f"SQLite {sqlite3.sqlite_version}，{'、'.join(told)}")
 
 
 def _schema(connection: Connection) -> Check:
     faults = upgrade.schema_faults(connection)
     if faults:
         return Check("schema", Health.FAULT, "；".join(faults), "用备份恢复；报审计人员")
-    return _good("schema", f"版本 {upgrade.version_of(connection)}，表、索引和保护触发器齐全")
+    return good("schema", f"版本 {upgrade.version_of(connection)}，表、索引和保护触发器齐全")
 
 
 def _integrity(connection: Connection) -> Check:
@@ -113,7 +100,7 @@ def _integrity(connection: Connection) -> Check:
     if found != ["ok"]:
         told = f"数据库文件有损坏：{'；'.join(found)}"
         return Check("integrity", Health.FAULT, told, "不要再写入；xianli db restore 最近的备份")
-    return _good("integrity", "数据库文件完好")
+    return good("integrity", "数据库文件完好")
 
 
 def _journal(connection: Connection) -> Check:
@@ -125,7 +112,7 @@ def _journal(connection: Connection) -> Check:
     held = quarantine.codes(connection)
     if held:
         return Check("journal", Health.WARNING, f"{told}；已隔离的户：{'、'.join(held)}")
-    return _good("journal", told)
+    return good("journal", told)
 
 
 def _clock(connection: Connection, now: datetime) -> Check:
@@ -133,7 +120,7 @@ def _clock(connection: Connection, now: datetime) -> Check:
     if last is not None and now < last - journal.CLOCK_SLACK:
         told = f"电脑时间 {local_minute(now)} 早于日志最后一条 {local_minute(last)}（北京时间）"
         return Check("clock", Health.FAULT, told, "校正电脑时间（NTP）；在此之前不能登记")
-    return _good("clock", f"电脑时间 {local_minute(now)}（北京时间），不早于日志最后一条")
+    return good("clock", f"电脑时间 {local_minute(now)}（北京时间），不早于日志最后一条")
 
 
 def _witness(connection: Connection, now: datetime) -> Check:
@@ -145,7 +132,7 @@ def _witness(connection: Connection, now: datetime) -> Check:
     if found.overdue:
         late = f"{told}；其后 {found.unseen} 条超过 24 小时没有见证"
         return Check("witness", Health.WARNING, late, "送检查点：xianli audit checkpoint FILE")
-    return _good("witness", told)
+    return good("witness", told)
 
 
 def _service(connection: Connection, settings: Settings, now: datetime) -> Check:
@@ -153,7 +140,7 @@ def _service(connection: Connection, settings: Settings, now: datetime) -> Check
     if found.warning:
         return Check("service", Health.WARNING, found.warning, "xianli scheduler status")
     leader = f"由 {found.leader} 主持" if found.leader else "没有在运行（也从未作为服务运行过）"
-    return _good("service", f"调度服务{leader}")
+    return good("service", f"调度服务{leader}")
 
 
 def _calendar(connection: Connection, now: datetime) -> Check:
@@ -161,7 +148,7 @@ def _calendar(connection: Connection, now: datetime) -> Check:
     if missing is not None:
         told = f"还没有 {missing} 年的节假日安排，期限按暂定计算"
         return Check("calendar", Health.WARNING, told, "xianli calendar import FILE")
-    return _good("calendar", "节假日安排齐全")
+    return good("calendar", "节假日安排齐全")
 
 
 def _rights(file: Path) -> Check:
@@ -171,7 +158,7 @@ def _rights(file: Path) -> Check:
     if sys.platform != "win32" and file.stat().st_mode & 0o077:
         told = f"{file} 别的账号也能读（权限 {file.stat().st_mode & 0o777:o}），里面有个人信息"
         return Check("rights", Health.WARNING, told, f"chmod 600 {file}")
-    return _good("rights", "只有本账号可以读写")
+    return good("rights", "只有本账号可以读写")
 
 
 def _place(file: Path) -> Check:
@@ -179,7 +166,7 @@ def _place(file: Path) -> Check:
     if kind is not None and kind.startswith(NETWORK):
         told = f"数据库放在网络盘（{kind}）上，SQLite 的锁在那里不可靠"
         return Check("place", Health.FAULT, told, "移到本机磁盘；见 docs/operations.md")
-    return _good("place", f"在本机磁盘上（{kind or '类型不明'}）")
+    return good("place", f"在本机磁盘上（{kind or '类型不明'}）")
 
 
 def file_system(file: Path) -> str | None:
@@ -198,27 +185,29 @@ def file_system(file: Path) -> str | None:
 
 def _room(file: Path) -> Check:
     free, size = shutil.disk_usage(file.parent).free, file.stat().st_size
-    told = f"磁盘剩余 {_mib(free)}，数据库 {_mib(size)}"
+    told = f"磁盘剩余 {mib(free)}，数据库 {mib(size)}"
     if free < max(LEAST_FREE, ROOM * size):
         return Check("room", Health.WARNING, told, "清理磁盘，或换更大的盘")
-    return _good("room", told)
+    return good("room", told)
 
 
 def _wal(file: Path) -> Check:
     wal = file.with_name(f"{file.name}-wal")
     size = wal.stat().st_size if wal.exists() else 0
-    told = f"WAL 文件 {_mib(size)}"
+    told = f"WAL 文件 {mib(size)}"
     if size > LARGE_WAL:
         return Check("wal", Health.WARNING, told, "有程序长时间占着数据库不放，找出并关闭它")
-    return _good("wal", told)
+    return good("wal", told)
 
 
-def _backups(file: Path, folder: Path, now: datetime) -> Check:
+def _backups(database: Database, settings: Settings, now: datetime) -> Check:
+    folder = settings.times.backup_folder
+    stem, _ = backup.named(database)
     try:
         listed = json.loads((folder / backup.LIST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         listed = {}
-    ours = sorted(name for name in listed if name.startswith(f"{file.stem}-"))
+    ours = sorted(name for name in listed if backup.stem_of(name) == stem)
     there = [name for name in ours if (folder / name).exists()]
     if not there:
         told = f"{folder} 里没有备份"
@@ -229,12 +218,20 @@ def _backups(file: Path, folder: Path, now: datetime) -> Check:
         return Check("backups", Health.FAULT, f"{told} 写后被改过", "另作一份：xianli db backup")
     if local_date(now) - backup.day_of(newest.name) > BACKUP_AGE:
         return Check("backups", Health.WARNING, f"{told}，已超过两天", "xianli scheduler status")
-    with closing(sqlite3.connect(f"{newest.resolve().as_uri()}?mode=ro", uri=True)) as copy:
-        (sound,) = copy.execute("PRAGMA quick_check(1)").fetchone()
-    if sound != "ok":
-        return Check("backups", Health.FAULT, f"{told} 不完好：{sound}", "另作一份，换一块磁盘")
-    return _good("backups", f"{told}，完好")
+    if fault := _fault_of(newest, database, settings):
+        return Check("backups", Health.FAULT, f"{told} 不完好：{fault}", "另作一份，换一块磁盘")
+    return good("backups", f"{told}，完好")
 
 
-def _mib(size: int) -> str:
-    return f"{size / 1024 / 1024:.1f} MiB"
+def _fault_of(copy: Path, database: Database, settings: Settings) -> str | None:
+    """What is wrong with a copy, read to its end."""
+    if database.shared:
+        try:
+            with database.reading() as connection:
+                dump.contents(connection, copy, settings.server)
+        except CaseError as error:
+            return error.message
+        return None
+    with closing(sqlite3.connect(f"{copy.resolve().as_uri()}?mode=ro", uri=True)) as plain:
+        (sound,) = plain.execute("PRAGMA quick_check(1)").fetchone()
+    return None if sound == "ok" else str(sound)

@@ -13,14 +13,13 @@ from states.facts import CaseFacts, Event, fold
 from states.identity import PersonalData
 from states.plan import Plan
 from states.vocabulary import GateKind, State, Trigger
-from workflow import cases, certificate, checkpoint, journal, page_head, register
+from workflow import cases, certificate, checkpoint, journal, page_head, register, tables
 from workflow.cases import Clocks
-from workflow.models import AttachmentRow, CatalogueRow, JournalRow
 from workflow.overdue import Around, nothing_in_hand
 
-_JOURNAL = JournalRow.metadata.tables["journal"]
-_ATTACHMENT = AttachmentRow.metadata.tables["attachment"]
-_CATALOGUE = CatalogueRow.metadata.tables["catalogue"]
+_JOURNAL = tables.JOURNAL
+_ATTACHMENT = tables.ATTACHMENT
+_CATALOGUE = tables.CATALOGUE
 _BATCH = 50  # cases whose events and pictures are held at a time
 # By their first bytes, never by their names.
 _MAGIC = (

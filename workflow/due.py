@@ -16,12 +16,11 @@ from states import alarm, deadlines, rungs
 from states.facts import CaseFacts, fold
 from states.plan import Plan
 from states.vocabulary import Clock, State
-from workflow import journal, register
-from workflow.models import DeadlineRow, FlagRow, NoticeRow
+from workflow import journal, register, tables
 
-DEADLINE = DeadlineRow.metadata.tables["deadline"]
-FLAG = FlagRow.metadata.tables["flag"]
-NOTICE = NoticeRow.metadata.tables["notice"]
+DEADLINE = tables.DEADLINE
+FLAG = tables.FLAG
+NOTICE = tables.NOTICE
 RAISED, SUPERSEDED, VOID, MET = "raised", "superseded", "void", "met"
 _BATCH = 500
 Running = Mapping[str, date]

@@ -6,33 +6,31 @@ and its papers together, or not at all.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from states import deadlines, guards_permit, lifecycle, machine, season
 from states import evidence as keys
 from states.errors import CaseError
 from states.facts import Attached, CaseFacts, Event, fold, then
-from states.plan import Json, Plan
+from states.plan import Json
 from states.question import Question, Surroundings
-from states.vocabulary import FacilityStatus, FactKind, GateKind, Path, Quota, State, Trigger
+from states.vocabulary import FacilityStatus, FactKind, GateKind, Path, State, Trigger
 from states.workdays import local_date
-from workflow import attachments, bulk, cases, dispatch, due, journal, quarantine, register
+from workflow import attachments, bulk, cases, dispatch, due, journal, quarantine, register, tables
 from workflow.attachments import File
 from workflow.db import Database
 from workflow.due import Change, Running
 from workflow.errors import Conflict, JournalBroken
 from workflow.journal import Draft, Head, Pen
-from workflow.models import KeyRow, PermissionRow, PersonalRow, ReceiptRow
 
-_PERMISSION = PermissionRow.metadata.tables["permission"]
-_KEY = KeyRow.metadata.tables["household_key"]
-_PERSONAL = PersonalRow.metadata.tables["personal"]
-_RECEIPT = ReceiptRow.metadata.tables["receipt"]
-_BATCH = 500
+_PERMISSION = tables.PERMISSION
+_KEY = tables.HOUSEHOLD_KEY
+_PERSONAL = tables.PERSONAL
+_RECEIPT = tables.RECEIPT
 # These look at other cases, so what the desk has in hand must be in the database first.
 _LOOKS_AROUND = (Trigger.CHANGE_PATH, Trigger.CLOSE, Trigger.REINSTATE)
 # After these the device may be gone: then its serial is free again.
@@ -141,7 +139,7 @@ class Desk:
         self._serials.read(serials, held)
         self._read_gates([order.code for order in orders if order.kind is Trigger.COMPLETE])
         looking = [order.code for order in orders if order.kind is Trigger.CONFIRM]
-        self._twins.update(_twins(self.connection, looking))
+        self._twins.update(cases.twins(self.connection, looking))
 
     def decide(self, order: Order) -> Receipt | Refusal:
         """Decides one order, of those that are expected. Raises JournalBroken."""
@@ -255,8 +253,9 @@ class Desk:
     def _twins_of(self, order: Order) -> tuple[str, ...]:
         if order.kind not in (Trigger.CONFIRM, Trigger.REINSTATE):
             return ()
-        known = self._twins.get(order.code)
-        return twins(self.connection, order.code) if known is None else known
+        if order.code not in self._twins:
+            return cases.twins(self.connection, [order.code])[order.code]
+        return self._twins[order.code]
 
     def _gate_opened_on(self, facts: CaseFacts) -> date | None:
         kind = self.plan.path_rule(facts.path).gate
@@ -276,14 +275,14 @@ class Desk:
 
     def _models_by_path(self) -> Mapping[Path, frozenset[str]]:
         if self._models is None:
-            self._models = models_by_path(self.connection)
+            self._models = register.models_by_path(self.connection)
         return self._models
 
     def _annex_left(self, facts: CaseFacts, given: keys.Evidence) -> int | None:
         if not isinstance(given, keys.ChangePath | keys.Reinstate):
             return None
         path = given.path if isinstance(given, keys.ChangePath) and given.path else facts.path
-        return annex_left(self.connection, facts, path, self.plan)
+        return cases.annex_left(self.connection, facts, path, self.plan)
 
     def _successor(self, given: keys.Evidence) -> State | None:
         if not isinstance(given, keys.Close) or given.replaced_by is None:
@@ -544,46 +543,6 @@ def rehearse(database: Database, order: Order, login: str, now: datetime) -> Sta
         return question.facts.state
 
 
-def twins(connection: Connection, code: str) -> tuple[str, ...]:
-    """Other open cases that hold this case's meter or ID."""
-    return _twins(connection, [code]).get(code, ())
-
-
-def _twins(connection: Connection, codes: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    papers = cases.personal(connection, codes) if codes else {}
-    meters = _holders(connection, "meter", [paper.meter for paper in papers.values()])
-    ids = _holders(connection, "id_number", [paper.id_number for paper in papers.values()])
-    found = {}
-    for code, paper in papers.items():
-        others = {meters.get(paper.meter), ids.get(paper.id_number)} - {code, None}
-        found[code] = tuple(sorted(other for other in others if other))
-    return found
-
-
-def _holders(connection: Connection, kind: str, values: Sequence[str]) -> dict[str, str]:
-    """The open case that holds each of these values of a kind of key."""
-    found: dict[str, str] = {}
-    for part in _parts([value for value in values if value]):
-        rows = connection.execute(_HOLDING, {"of_kind": kind, "values": part})
-        found.update((value, code) for value, code in rows)
-    return found
-
-
-_PAIRS = select(_KEY.c.value, _KEY.c.case_code)
-_HOLDING = _PAIRS.where(
-    _KEY.c.kind == bindparam("of_kind"), _KEY.c.value.in_(bindparam("values", expanding=True))
-)
-_HELD = _PAIRS.where(
-    _KEY.c.kind == "serial", _KEY.c.case_code.in_(bindparam("codes", expanding=True))
-)
-
-
-def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    """As many at a time as one statement takes."""
-    for start in range(0, len(values), _BATCH):
-        yield values[start : start + _BATCH]
-
-
 class _Serials:
     """Which case holds which serial, as the desk decided it; `write` brings the table in line."""
 
@@ -597,10 +556,8 @@ class _Serials:
     def read(self, serials: Sequence[str], codes: Sequence[str]) -> None:
         """Reads who holds these serials, and which ones these cases hold."""
         held: dict[str, str | None] = dict.fromkeys(serials)
-        held.update(_holders(self._connection, "serial", serials))
-        for part in _parts(codes):
-            rows = self._connection.execute(_HELD, {"codes": part})
-            held.update((value, code) for value, code in rows)
+        held.update(cases.holders(self._connection, "serial", serials))
+        held.update(cases.holding(self._connection, codes, "serial"))
         for serial, code in held.items():
             if serial not in self._holder:
                 self._kept[serial] = self._holder[serial] = code
@@ -652,7 +609,7 @@ _FREE = delete(_KEY).where(_KEY.c.kind == "serial", _KEY.c.value == bindparam("s
 def _used(connection: Connection, wanted: Sequence[str]) -> dict[str, tuple[str, int]]:
     """The request and the event of each of these idempotency keys that was used before."""
     found: dict[str, tuple[str, int]] = {}
-    for part in _parts(wanted):
+    for part in cases.parts(wanted):
         rows = connection.execute(_USED, {"keys": part})
         found.update((row.key, (row.request, row.seq)) for row in rows)
     return found
@@ -661,43 +618,9 @@ def _used(connection: Connection, wanted: Sequence[str]) -> dict[str, tuple[str,
 _USED = select(_RECEIPT).where(_RECEIPT.c.key.in_(bindparam("keys", expanding=True)))
 
 
-def models_by_path(connection: Connection) -> Mapping[Path, frozenset[str]]:
-    """The catalogue's models by path."""
-    models: dict[Path, set[str]] = {}
-    for model in register.catalogue(connection):
-        models.setdefault(model.path, set()).add(model.model)
-    return {path: frozenset(names) for path, names in models.items()}
-
-
-def annex_left(connection: Connection, facts: CaseFacts, path: Path, plan: Plan) -> int | None:
-    """How many more planned cases of the path the unit's annex has room for, this one left out."""
-    unit = plan.unit(facts.unit)
-    tasks = unit.tasks if unit else ()
-    task = next((t for t in tasks if t.covers(path, facts.kind, facts.area)), None)
-    if task is None:
-        return 0
-    case = cases.CASE.c
-    query = (
-        select(func.count())
-        .select_from(cases.CASE)
-        .where(
-            case.unit == facts.unit,
-            case.path == path,
-            case.quota == Quota.PLANNED,
-            case.state != State.CLOSED,
-            case.code != facts.code,
-        )
-    )
-    if task.kind is not None:
-        query = query.where(case.kind == task.kind)
-    if task.area is not None:
-        query = query.where(case.area == task.area)
-    return task.households - connection.execute(query).scalar_one()
-
-
 def _heads(connection: Connection, codes: Sequence[str]) -> dict[str, tuple[int, str]]:
     found = {}
-    for part in _parts(codes):
+    for part in cases.parts(codes):
         for code, version, hash_ in connection.execute(_HEADS, {"codes": part}):
             found[code] = version, hash_
     return found

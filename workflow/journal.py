@@ -31,15 +31,15 @@ from states.facts import BESIDE, ONWARD, Actor, Attached, Event
 from states.plan import Json
 from states.vocabulary import FactKind, Role, State, Trigger
 from states.workdays import SHANGHAI, local_date, local_minute
+from workflow import tables
 from workflow.errors import Conflict, JournalBroken
 from workflow.instants import instant_of, instant_text
 from workflow.keyring import Hand
-from workflow.models import JournalRow
 
 SCHEMA = 1
 # A clock that lags by less than this is set back by a time server, not by a person.
 CLOCK_SLACK = timedelta(minutes=1)
-_TABLE = JournalRow.metadata.tables["journal"]
+_TABLE = tables.JOURNAL
 _INSERT = insert(_TABLE)
 
 

@@ -17,15 +17,14 @@ from sqlalchemy import Connection, bindparam, func, select
 from states.errors import Reason, StepRefused
 from states.facts import Actor
 from states.vocabulary import Role
-from workflow import signing
+from workflow import signing, tables
 from workflow.db import Database
 from workflow.errors import NotPermitted
-from workflow.models import JournalRow, OfficerKeyRow, PlanRow
 from workflow.signing import PublicKey, Signer
 
-KEY = OfficerKeyRow.metadata.tables["officer_key"]
-_PLAN = PlanRow.metadata.tables["plan_revision"]
-_JOURNAL = JournalRow.metadata.tables["journal"]
+KEY = tables.OFFICER_KEY
+_PLAN = tables.PLAN_REVISION
+_JOURNAL = tables.JOURNAL
 
 
 @dataclass(frozen=True, slots=True)

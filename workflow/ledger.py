@@ -21,16 +21,15 @@ from states.facts import Actor, CaseFacts, fold
 from states.identity import PersonalData
 from states.plan import Json
 from states.vocabulary import Area, Kind, Path, Quota, State
-from workflow import bulk, cases, journal, ledger_file, privacy, register, spreadsheet
+from workflow import bulk, cases, journal, ledger_file, privacy, register, spreadsheet, tables
 from workflow.db import Database
 from workflow.engine import Desk
 from workflow.errors import BadFile, Conflict, NotPermitted
 from workflow.journal import Draft, Head
 from workflow.ledger_file import Fault, LedgerFile, LedgerRow, Normalisation
-from workflow.models import KeyRow, PersonalRow
 
-_KEY = KeyRow.metadata.tables["household_key"]
-_PERSONAL = PersonalRow.metadata.tables["personal"]
+_KEY = tables.HOUSEHOLD_KEY
+_PERSONAL = tables.PERSONAL
 Progress = Callable[[int, int], None]
 CHUNK = 2_000  # new households between two writes: what is written need not be kept in memory
 # What a later ledger may change only while the household is being confirmed.

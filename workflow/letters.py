@@ -18,15 +18,14 @@ from states.errors import StepRefused, UsageFault
 from states.plan import Json, Plan
 from states.vocabulary import Level, Role
 from states.workdays import local_date
-from workflow import attachments, journal, messages, register
+from workflow import attachments, journal, messages, register, tables
 from workflow.attachments import File
 from workflow.db import Database
 from workflow.errors import NotPermitted
 from workflow.journal import Draft, Pen
 from workflow.messages import Matter, Person
-from workflow.models import LetterRow
 
-LETTER = LetterRow.metadata.tables["letter"]
+LETTER = tables.LETTER
 STREAM = "letters"
 KINDS = {Level.ORANGE: NoticeKind.URGE, Level.RED: NoticeKind.SUPERVISE}
 _ANSWERERS = (Role.UNIT_OFFICER, Role.UNIT_HEAD, Role.COUNTY_OFFICE)

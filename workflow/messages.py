@@ -29,11 +29,10 @@ from states import lifecycle
 from states.facts import CaseFacts
 from states.plan import Json, Plan
 from states.vocabulary import Clock, Level, Path, Role, State, Word
-from workflow import cases
+from workflow import cases, tables
 from workflow.instants import instant_text
-from workflow.models import MessageRow
 
-MESSAGE = MessageRow.metadata.tables["message"]
+MESSAGE = tables.MESSAGE
 QUEUED, SENT = "queued", "sent"
 Document = dict[str, Json]
 Known = TypeVar("Known", bound=Word)

@@ -1,22 +1,22 @@
-"""The tables. No rule lives here; what the database itself must refuse is in `triggers`."""
+"""The tables, declared. No rule lives here; what the database itself must refuse is in `triggers`.
+
+The schema is compared with this declaration; statements stand on `tables`, written from it.
+"""
 
 from datetime import date, datetime
 
 from sqlalchemy import (
     Column,
-    Dialect,
     Index,
     LargeBinary,
     MetaData,
-    String,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
 from sqlmodel import Field, SQLModel
 
-from workflow.instants import instant_of, instant_text
+from workflow.columns import Instant
 
 metadata: MetaData = SQLModel.metadata
 
@@ -24,19 +24,6 @@ metadata: MetaData = SQLModel.metadata
 def _partial(name: str, column: str, *, where: str) -> Index:
     """An index over some rows, on either database."""
     return Index(name, column, sqlite_where=text(where), postgresql_where=text(where))
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware UTC instant, kept as the journal's own text: every database sorts it alike."""
-
-    impl = String(27)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        return None if value is None else instant_text(value)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else instant_of(value)
 
 
 class JournalRow(SQLModel, table=True):

@@ -38,7 +38,7 @@ class Server:
 
     limits: Limits = field(default_factory=Limits)
     binaries: Path | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

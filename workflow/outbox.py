@@ -12,13 +12,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Row, Select, func, or_, select, update
 
-from notifications import channels, notices, render, word
+from notifications import channels, notices, render
 from notifications.channels import Channel, Letter, NotDelivered, Refused, Unreachable
 from notifications.notices import NoticeKind
 from states.workdays import local_date
-from workflow import register
+from workflow import register, tables
 from workflow.db import Database
-from workflow.models import JobRow, JournalRow, MessageRow
 from workflow.register import Officer
 from workflow.settings import Reach, Settings
 
@@ -36,8 +35,8 @@ BACK_OFF = (
 TRIES = len(BACK_OFF) + 1
 ONE_MINUTE = timedelta(minutes=1)
 DRILL = "演练"
-_MESSAGE = MessageRow.metadata.tables["message"]
-_JOURNAL = JournalRow.metadata.tables["journal"]
+_MESSAGE = tables.MESSAGE
+_JOURNAL = tables.JOURNAL
 Clock = Callable[[], datetime]
 
 
@@ -131,14 +130,6 @@ def standing(connection: Connection) -> Queue:
     return Queue(waiting, count.get("given_up", 0), last)
 
 
-def is_served(connection: Connection) -> bool:
-    """Whether a service has ever run on this database: whether one is missed when it is silent."""
-    return (
-        connection.execute(select(JobRow.metadata.tables["job"].c.name).limit(1)).first()
-        is not None
-    )
-
-
 def requeue(database: Database, now: datetime) -> int:
     """Puts what was given up back into the queue, as new; how many."""
     with database.transaction() as connection:
@@ -228,6 +219,9 @@ _OFFICIAL = (NoticeKind.URGE, NoticeKind.SUPERVISE, NoticeKind.BULLETIN)
 
 def _worded(document: notices.Document) -> tuple[str, str, bytes | None]:
     """A message as text, as HTML and, where it is an official letter, as a Word file."""
+    # The library for Word is loaded by who writes such a letter.
+    from notifications import word
+
     official = document["kind"] in _OFFICIAL
     return (
         render.letter_text(document),

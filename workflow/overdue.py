@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from states import alarm, deadlines, evidence, lifecycle, machine
 from states.deadlines import Deadline
@@ -12,8 +12,10 @@ from states.facts import Actor, CaseFacts, fold
 from states.plan import Plan
 from states.question import Question, Surroundings
 from states.vocabulary import FactKind, GateKind, Role, State, Trigger
-from workflow import cases, engine, journal, register
+from workflow import cases, journal, register, tables
 from workflow.cases import Clocks, Position
+
+_JOB = tables.JOB
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,7 @@ class Around:
             (gate.unit, gate.village, gate.kind): gate.opened_on
             for gate in register.gates(connection)
         }
-        self._models = engine.models_by_path(connection)
+        self._models = register.models_by_path(connection)
 
     def question(
         self, facts: CaseFacts, plan: Plan, trigger: Trigger, today: date, drill: bool
@@ -292,8 +294,13 @@ def nothing_in_hand(
     question = around.question(facts, plan, trigger, today, drill)
     beside = question.around
     if trigger in (Trigger.CONFIRM, Trigger.REINSTATE):
-        beside = replace(beside, twins=engine.twins(connection, facts.code))
+        beside = replace(beside, twins=cases.twins(connection, [facts.code])[facts.code])
     if trigger in (Trigger.CHANGE_PATH, Trigger.REINSTATE):
-        left = engine.annex_left(connection, facts, facts.path, plan)
+        left = cases.annex_left(connection, facts, facts.path, plan)
         beside = replace(beside, annex_left=left)
     return replace(question, around=beside)
+
+
+def is_served(connection: Connection) -> bool:
+    """Whether a service has ever run on this database: whether one is missed when it is silent."""
+    return connection.execute(select(_JOB.c.name).limit(1)).first() is not None

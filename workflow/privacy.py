@@ -15,15 +15,14 @@ from states.facts import Actor
 from states.identity import PersonalData
 from states.plan import Json
 from states.vocabulary import Role, State
-from workflow import attachments, cases, journal, register
+from workflow import attachments, cases, journal, register, tables
 from workflow.attachments import File
 from workflow.db import Database
 from workflow.errors import NotPermitted
 from workflow.journal import Draft, Pen
-from workflow.models import KeyRow, PersonalRow
 
-_PERSONAL = PersonalRow.metadata.tables["personal"]
-_KEY = KeyRow.metadata.tables["household_key"]
+_PERSONAL = tables.PERSONAL
+_KEY = tables.HOUSEHOLD_KEY
 HANDLERS = (Role.UNIT_OFFICER, Role.UNIT_HEAD, Role.COUNTY_OFFICE)
 _BLANK = {entry.name: "" for entry in fields(PersonalData)}
 

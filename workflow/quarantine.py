@@ -14,15 +14,14 @@ from states.errors import Reason, StepRefused
 from states.plan import Json
 from states.vocabulary import Role
 from states.workdays import local_date
-from workflow import cases, checkpoint, journal, register
+from workflow import cases, checkpoint, journal, register, tables
 from workflow.db import Database
 from workflow.errors import Conflict, JournalBroken, NotPermitted
 from workflow.journal import Draft, Pen
-from workflow.models import JournalRow
 
 STREAM, PROPOSED, CONFIRMED = "quarantine", "quarantine_proposed", "quarantine_confirmed"
 TOGETHER = (Role.COUNTY_OFFICE, Role.AUDITOR)
-_JOURNAL = JournalRow.metadata.tables["journal"]
+_JOURNAL = tables.JOURNAL
 _CHECKED = select(
     *(_JOURNAL.c[name] for name in ("seq", "stream", "version", "previous", "hash", "body"))
 ).order_by(_JOURNAL.c.seq)

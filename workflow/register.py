@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, bindparam, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Table, bindparam, select
 
 from states import plan as plans
 from states.errors import PlanFault, StepRefused, UsageFault
@@ -19,18 +19,20 @@ from states.identity import holds_personal_number
 from states.plan import Json, Plan
 from states.vocabulary import GateKind, Path, Role
 from states.workdays import Calendar, Holidays, holidays_of, local_date
-from workflow import journal, keyring
+from workflow import journal, keyring, tables
 from workflow.errors import Conflict, JournalBroken, NotPermitted
 from workflow.instants import instant_text
 from workflow.journal import Draft, Pen
 from workflow.keyring import OfficerKey
-from workflow.models import CatalogueRow, GateRow, OfficerRow, PlanRow
 from workflow.signing import PublicKey
 
-_OFFICER = OfficerRow.metadata.tables["officer"]
-_GATE = GateRow.metadata.tables["gate"]
-_CATALOGUE = CatalogueRow.metadata.tables["catalogue"]
-_PLAN = PlanRow.metadata.tables["plan_revision"]
+if TYPE_CHECKING:
+    from sqlalchemy.dialects.postgresql import Insert
+
+_OFFICER = tables.OFFICER
+_GATE = tables.GATE
+_CATALOGUE = tables.CATALOGUE
+_PLAN = tables.PLAN_REVISION
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def put_in_force(connection: Connection, plan: Plan, seq: int) -> None:
         "document": plan.canonical,
     }
     connection.execute(
-        insert(_PLAN)
+        _insert(_PLAN)
         .values(hash=plan.hash, **values)
         .on_conflict_do_update(index_elements=["hash"], set_=values)
     )
@@ -458,7 +460,7 @@ def _register_officer(pen: Pen, officer: Officer) -> None:
         "active": True,
     }
     pen.connection.execute(
-        insert(_OFFICER)
+        _insert(_OFFICER)
         .values(login=officer.login, **values)
         .on_conflict_do_update(index_elements=["login"], set_=values)
     )
@@ -585,7 +587,7 @@ def open_gate(pen: Pen, gate: Gate, attachments: Sequence[Attached]) -> None:
     )
     pen.write()
     pen.connection.execute(
-        insert(_GATE)
+        _insert(_GATE)
         .values(unit=gate.unit, village=gate.village, kind=gate.kind, opened_on=gate.opened_on)
         .on_conflict_do_update(
             index_elements=["unit", "village", "kind"], set_={"opened_on": gate.opened_on}
@@ -638,7 +640,7 @@ def import_catalogue(pen: Pen, models: Sequence[Model]) -> int:
     pen.write()
     for model in new:
         pen.connection.execute(
-            insert(_CATALOGUE)
+            _insert(_CATALOGUE)
             .values(model=model.model, path=model.path, brand=model.brand, lot=model.lot)
             .on_conflict_do_update(
                 index_elements=["model", "path"], set_={"brand": model.brand, "lot": model.lot}
@@ -654,3 +656,19 @@ def catalogue(connection: Connection) -> tuple[Model, ...]:
     """The 中标设备清单."""
     rows = connection.execute(_MODELS)
     return tuple(Model(row.model, row.brand, Path(row.path), row.lot) for row in rows)
+
+
+def models_by_path(connection: Connection) -> Mapping[Path, frozenset[str]]:
+    """The catalogue's models by path."""
+    models: dict[Path, set[str]] = {}
+    for model in catalogue(connection):
+        models.setdefault(model.path, set()).add(model.model)
+    return {path: frozenset(names) for path, names in models.items()}
+
+
+def _insert(table: Table) -> "Insert":
+    """An INSERT that may say ON CONFLICT, on either database."""
+    # Only who writes waits for it: it brings all of its dialect.
+    from sqlalchemy.dialects.postgresql import insert
+
+    return insert(table)

@@ -20,18 +20,17 @@ from states.identity import PersonalData, holds_personal_number
 from states.plan import Json, Plan
 from states.vocabulary import Found, Role, State, VisitVerdict
 from states.workdays import local_date
-from workflow import cases, journal, register, reports, sample_sheet, sampling
+from workflow import cases, journal, register, reports, sample_sheet, sampling, tables
 from workflow.db import Database
 from workflow.errors import NotPermitted
 from workflow.journal import Draft, Pen
 from workflow.ledger_file import Fault
-from workflow.models import JournalRow
 from workflow.sample_sheet import Line, Visit
 from workflow.sampling import Stratum
 
 STREAM = "samples"
 POPULATION = (State.STABLE_SEASON, State.REMOVAL_PERMITTED)
-_JOURNAL = JournalRow.metadata.tables["journal"]
+_JOURNAL = tables.JOURNAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,11 +34,11 @@ from workflow import (
     quarantine,
     register,
     site,
+    tables,
 )
 from workflow.cases import Clocks
 from workflow.db import Database
 from workflow.errors import Conflict, JournalBroken
-from workflow.models import JobRow, LeaseRow
 from workflow.outbox import Clock, Queue
 from workflow.settings import Settings
 from workflow.toml_file import At
@@ -50,8 +50,8 @@ ONE_DAY = timedelta(days=1)
 LEAST_GRACE = timedelta(hours=1)
 NAME = "scheduler"
 ZONE = ZoneInfo("Asia/Shanghai")
-_LEASE = LeaseRow.metadata.tables["lease"]
-_JOB = JobRow.metadata.tables["job"]
+_LEASE = tables.LEASE
+_JOB = tables.JOB
 Say = Callable[[str], None]
 
 
@@ -156,10 +156,8 @@ def _check_journal(room: Room) -> str:
 
 
 def _back_up(room: Room) -> str:
-    if room.database.shared:
-        return "服务器的备份由它自己做（pg_dump），见 docs/operations.md"
-    times = room.settings.times
-    copy = backup.backup(room.database, times.backup_folder, room.clock(), times.keep)
+    given, times = room.settings, room.settings.times
+    copy = backup.backup(room.database, times.backup_folder, room.clock(), times.keep, given.server)
     return f"备份到 {copy}"
 
 

@@ -15,22 +15,13 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from typing import TYPE_CHECKING, Protocol
 
 from workflow.errors import BadFile
 
-with warnings.catch_warnings():
-    # It warns of an algorithm that it knows and we do not use.
-    warnings.simplefilter("ignore")
-    from cryptography.hazmat.primitives.serialization import (
-        BestAvailableEncryption,
-        Encoding,
-        PrivateFormat,
-        load_ssh_private_key,
-    )
+if TYPE_CHECKING:
+    # Loaded where a key is used: most commands of most counties use none.
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 ALGORITHM = b"ssh-ed25519"
 MAGIC = b"SSHSIG"
@@ -85,7 +76,7 @@ class Signer(Protocol):
 class FileKey:
     """A private key that was read and unlocked; it signs without asking again."""
 
-    private: Ed25519PrivateKey
+    private: "Ed25519PrivateKey"
 
     @property
     def key(self) -> PublicKey:
@@ -173,6 +164,8 @@ def armored(signature: str) -> str:
 
 def public_key(text: str, place: str) -> PublicKey:
     """The key in the text of a `.pub` file. Raises BadFile when it is none, or no Ed25519 key."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     words = text.split()
     if "PRIVATE KEY-----" in text:
         raise BadFile(
@@ -209,6 +202,16 @@ def new_key(path: Path, passphrase: str, comment: str) -> PublicKey:
 
     Raises BadFile when either is there already or cannot be written.
     """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    # It warns of an algorithm that it knows and we do not use.
+    with warnings.catch_warnings(action="ignore"):
+        from cryptography.hazmat.primitives.serialization import (
+            BestAvailableEncryption,
+            Encoding,
+            PrivateFormat,
+        )
+
     public = path.with_name(f"{path.name}.pub")
     if public.exists():
         raise BadFile(f"{public} 已存在", place=str(public), remedy="换一个文件名")
@@ -239,6 +242,12 @@ def file_key(path: Path, ask: Callable[[str], str]) -> FileKey:
 
     Raises BadFile when the file is no such key or the passphrase is wrong.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    with warnings.catch_warnings(action="ignore"):
+        from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -323,6 +332,8 @@ def _receive(connection: socket.socket, length: int) -> bytes:
 
 def witness_key(path: Path) -> FileKey:
     """The key in this file of 32 bytes, made at first use. Raises BadFile."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     if not path.exists():
         _write_private(path, Ed25519PrivateKey.generate().private_bytes_raw())
     try:
@@ -335,6 +346,9 @@ def witness_key(path: Path) -> FileKey:
 
 def verifies(raw: bytes, message: bytes, key: PublicKey) -> bool:
     """Whether this is the key's raw signature over the message."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     try:
         Ed25519PublicKey.from_public_bytes(key.raw).verify(raw, message)
     except (InvalidSignature, ValueError):

@@ -10,10 +10,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from workflow import backup, db, due, migrations, register, triggers
+from workflow import access, backup, db, due, migrations, register, triggers
 from workflow.db import Database
 from workflow.errors import JournalBroken
 from workflow.models import metadata
+from workflow.operation import Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +30,19 @@ class Upgraded:
     clocks: int
 
 
-def upgrade(url: str, folder: Path, now: datetime) -> Upgraded:
+def upgrade(url: str, folder: Path, now: datetime, server: Server | None = None) -> Upgraded:
     """Brings the database at this URL to `db.HEAD`, in one transaction, after a copy to `folder`.
 
-    Killed at any moment it is the old one or the new one. The journal's bytes stay as they are.
-    Raises BadFile when the copy cannot be written, JournalBroken when what came out is not what it
-    should be; then nothing was changed.
+    Killed at any moment it is the old one or the new one, and the journal's bytes stay as they are.
+    `server` says how a server is used. Raises BadFile when the copy cannot be written,
+    JournalBroken when what came out is not what it should be; then nothing was changed.
     """
-    database = db.connect(url, older=True)
+    held = server or Server()
+    database = db.connect(url, older=True, limits=held.limits)
     before = version(database)
     if before == db.HEAD:
         return Upgraded(before, before, None, 0)
-    copy = backup.copy_beside(database.file, folder, f"{before}-before-upgrade", now)
+    copy = backup.save_beside(database, folder, f"{before}-before-upgrade", now, held)
     return Upgraded(before, db.HEAD, copy, bring_up(database))
 
 
@@ -50,13 +52,23 @@ def bring_up(database: Database) -> int:
     Raises JournalBroken; then nothing was changed.
     """
     with database.transaction() as connection:
-        journal = _journal(connection)
-        migrations.upgrade(connection)
-        clocks = due.rebuild(connection, register.plan_in_force(connection))
-        if _journal(connection) != journal:
-            raise _not_right("日志的内容变了")
-        for fault in schema_faults(connection):
-            raise _not_right(fault)
+        return bring_up_within(connection)
+
+
+def bring_up_within(connection: Connection) -> int:
+    """The same in a transaction that the caller ends."""
+    if connection.dialect.name == "postgresql":
+        # It takes as long as there are rows; waiting for others is still limited.
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        # The owner sees every row.
+        access.as_owner(connection)
+    journal = _journal(connection)
+    migrations.upgrade(connection)
+    clocks = due.rebuild(connection, register.plan_in_force(connection))
+    if _journal(connection) != journal:
+        raise _not_right("日志的内容变了")
+    for fault in schema_faults(connection):
+        raise _not_right(fault)
     return clocks
 
 

@@ -12,11 +12,11 @@ from sqlalchemy import Connection, select
 from states.facts import CaseFacts, Matter, VisitRecord, fold
 from states.plan import Plan
 from states.vocabulary import FactKind, State
-from workflow import cases, models
+from workflow import cases, tables
 from workflow.cases import Clocks
 
 KINDS = (FactKind.VIOLATION, FactKind.COMPLAINT, FactKind.FINDING)
-_JOURNAL = models.JournalRow.metadata.tables["journal"]
+_JOURNAL = tables.JOURNAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from workflow import triggers
-from workflow.models import Instant
+from workflow.columns import Instant
 
 revision = "0001"
 down_revision = None

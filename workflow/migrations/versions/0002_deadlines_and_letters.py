@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from alembic import op
 
-from workflow.models import Instant
+from workflow.columns import Instant
 
 revision = "0002"
 down_revision = "0001"
