@@ -165,7 +165,10 @@ class PersonalData:
 
     def holds(self) -> tuple[str, ...]:
         """The sorted names of the fields that are filled."""
-        return tuple(sorted(field.name for field in fields(self) if getattr(self, field.name)))
+        return tuple(name for name in _PERSONAL if getattr(self, name))
+
+
+_PERSONAL = tuple(sorted(field.name for field in fields(PersonalData)))
 
 
 def _keep(text: str, first: int, last: int) -> str:

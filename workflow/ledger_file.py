@@ -11,8 +11,9 @@ import re
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from stdnum.cn import uscc
@@ -331,13 +332,20 @@ def _field_of(cell: Cell) -> str | None:
 def _shown(cell: Cell) -> str:
     """The content of a cell as somebody would read it, fit for a message."""
     match cell.value:
-        case bool():
-            return "TRUE" if cell.value else "FALSE"
         case str():
             return spreadsheet.plain_text(cell.value)[:80]
+        case bool():
+            return "TRUE" if cell.value else "FALSE"
         case int() | float() as number:
             whole = number == int(number) and abs(number) < 1e15
             return str(int(number)) if whole else f"{number:.15g}"
+
+
+def _is_error_text(value: str | float | bool) -> bool:
+    """Whether a text is what a spreadsheet shows in place of a result."""
+    if not isinstance(value, str) or "#" not in value:
+        return False
+    return spreadsheet.plain_text(value).strip() in ERROR_TEXTS
 
 
 def _number(number: float) -> float:
@@ -348,17 +356,28 @@ def _number(number: float) -> float:
 def _label(cell: Cell) -> str:
     if cell.kind is not CellKind.TEXT:
         return ""
-    return "".join(unicodedata.normalize("NFKC", _shown(cell)).split())
+    shown = _shown(cell)
+    return shown if _is_bare(shown) else _compact(shown)
+
+
+# Most texts of a ledger stand in it a hundred times.
+@lru_cache(maxsize=10_000)
+def _compact(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).split())
+
+
+def _is_bare(text: str) -> bool:
+    """Whether it is of letters and figures of ASCII alone: then there is nothing to clean."""
+    return text.isascii() and text.isalnum()
 
 
 AnyWord = TypeVar("AnyWord", bound=Word)
 
 
-def _repeats(headings: Sequence[Mapping[int, str]], labels: Mapping[int, str]) -> bool:
+def _repeats(headings: Mapping[int, Collection[str]], labels: Mapping[int, str]) -> bool:
     """Whether a row says again what the headings say, in the same columns."""
     same = sum(
-        bool(label) and any(heading.get(column) == label for heading in headings)
-        for column, label in labels.items()
+        bool(label) and label in headings.get(column, ()) for column, label in labels.items()
     )
     return same >= 2 and same * 2 >= len(labels)
 
@@ -470,10 +489,10 @@ class _Reading:
         self, sheet: Sheet, header: _Header
     ) -> Iterator[tuple[int, Mapping[int, Cell]]]:
         """The rows that are neither blank nor a subtotal, a repeated heading or a note."""
-        headings = [
-            {column: _label(cell) for column, cell in sheet.rows.get(row, {}).items()}
-            for row in range(header.first_row, header.last_row + 1)
-        ]
+        headings: dict[int, set[str]] = {}
+        for above in range(header.first_row, header.last_row + 1):
+            for place, cell in sheet.rows.get(above, {}).items():
+                headings.setdefault(place, set()).add(_label(cell))
         used = set(header.columns.values())
         wide = {
             merged.first_row: merged.first_column
@@ -670,11 +689,11 @@ class _Household:
         cell = self._cells.get(self._columns.get(name, 0))
         if cell is None:
             return None
-        shown = _shown(cell)
         if cell.kind is CellKind.FORMULA:
-            self._fault(name, "formula_cell", "单元格里是公式；请粘贴为数值", shown)
+            self._fault(name, "formula_cell", "单元格里是公式；请粘贴为数值", _shown(cell))
             return None
-        if cell.kind is CellKind.ERROR or shown.strip() in ERROR_TEXTS:
+        if cell.kind is CellKind.ERROR or _is_error_text(cell.value):
+            shown = _shown(cell)
             self._fault(name, "error_cell", f"单元格里是错误值 {shown}；请填写正确内容", shown)
             return None
         return cell
@@ -838,9 +857,9 @@ class _Household:
                 return None
             digits = text.replace(",", "")
             number = float(digits)
-            if self._reading.is_typed:  # in a CSV everything is text
-                codes.append("text_read_as_number")
-            for code in codes:
+            # In a CSV everything is text.
+            typed = ("text_read_as_number",) if self._reading.is_typed else ()
+            for code in (*codes, *typed):
                 self._normal(name, code, shown, number if "." in digits else int(digits))
         elif cell.kind is CellKind.NUMBER:
             number = float(cell.value)
@@ -869,8 +888,13 @@ class _Household:
         return known
 
 
-def _clean(name: str, raw: str) -> tuple[str, list[str]]:
+def _clean(name: str, raw: str) -> tuple[str, tuple[str, ...]]:
     """The text as it is kept, and the codes that say what was changed."""
+    return (raw, ()) if _is_bare(raw) else _cleaned(name, raw)
+
+
+@lru_cache(maxsize=10_000)
+def _cleaned(name: str, raw: str) -> tuple[str, tuple[str, ...]]:
     codes = []
     text = spreadsheet.plain_text(raw)
     if len(text) != len(raw):
@@ -896,7 +920,7 @@ def _clean(name: str, raw: str) -> tuple[str, list[str]]:
         narrow = text.translate(HALF_WIDTH)
     if narrow != text:
         codes.append("fullwidth_converted")
-    return narrow, codes
+    return narrow, tuple(codes)
 
 
 def _quoted(text: str) -> str:
