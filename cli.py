@@ -6,19 +6,15 @@ and the environment are read here and passed in.
 
 import codecs
 import gc
-import json
 import os
 import re
 import shutil
-import signal
 import sys
-import traceback
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -28,6 +24,8 @@ import click
 from states.vocabulary import FactKind, GateKind, Role, State, Trigger, Word
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from notifications.screen import Screen
     from states.errors import CaseError
     from states.facts import Actor
@@ -47,46 +45,46 @@ PEOPLE = tuple(role for role in Role if role is not Role.SYSTEM)
 GATES = tuple(kind for kind in GateKind if kind is not GateKind.NONE)
 
 
-# click's own words, in the order in which they are put into Chinese: headings, help, errors.
-PHRASES = tuple(
-    (re.compile(english), chinese)
-    for english, chinese in (
-        (r"^Usage: ?", "用法："),
-        (r"^Options$", "选项"),
-        (r"^Commands$", "命令"),
-        (r"\[OPTIONS\]", "[选项]"),
-        (r"\[COMMAND\] \[ARGS\]\.\.\.", "[命令 [参数]...]"),
-        (r"COMMAND \[ARGS\]\.\.\.", "命令 [参数]..."),
-        (r"\bTEXT\b", "文字"),
-        (r"\bINTEGER\b", "数字"),
-        (r"\bDIRECTORY\b", "目录"),
-        (r"Show this message and exit\.", "显示本说明"),
-        (r"Show the version and exit\.", "显示版本号"),
-        (r"\[default: ", "[默认："),
-        (r"; required\]|\[required\]", "[必填]"),
-        (r"^Missing option (.+?)\.", r"缺少选项 \1"),
-        (r"^Missing argument (.+?)\.", r"缺少参数 \1"),
-        (r"^Missing command\.", "缺少命令"),
-        (r"^No such option:? (.+?)\.", r"没有选项 \1"),
-        (r"^No such command (.+?)\.", r"没有命令 \1"),
-        (r" \(?Did you mean (?:one of: )?(.+?)\??\)?$", r"；是不是 \1"),
-        (r"^Invalid value for (.+?): ", r"\1 的值不对："),
-        (r"^Invalid value: ", "值不对："),
-        (r"('.*') is not a valid integer\.", r"\1 不是整数"),
-        (r"(?:File|Directory) ('.*') is a directory\.", r"\1 是目录，不是文件"),
-        (r"(?:File|Directory) ('.*') is a file\.", r"\1 是文件，不是目录"),
-        (r"(?:File|Directory) ('.*') is not readable\.", r"\1 没有读取权限"),
-        (r"^Option (.+?) requires an argument\.", r"选项 \1 后面要写值"),
-        (r"^Option (.+?) does not take a value\.", r"选项 \1 后面不带值"),
-        (r"^Got unexpected extra arguments? \((.+)\)", r"多余的参数：\1"),
-    )
+# click's own words, in the order in which they are put into Chinese: on help pages, and in errors.
+HELP = (
+    (r"^Usage: ?", "用法："),
+    (r"^Options$", "选项"),
+    (r"^Commands$", "命令"),
+    (r"\[OPTIONS\]", "[选项]"),
+    (r"\[COMMAND\] \[ARGS\]\.\.\.", "[命令 [参数]...]"),
+    (r"COMMAND \[ARGS\]\.\.\.", "命令 [参数]..."),
+    (r"\bTEXT\b", "文字"),
+    (r"\bINTEGER\b", "数字"),
+    (r"\bDIRECTORY\b", "目录"),
+    (r"Show this message and exit\.", "显示本说明"),
+    (r"Show the version and exit\.", "显示版本号"),
+    (r"\[default: ", "[默认："),
+    (r"; required\]|\[required\]", "[必填]"),
+)
+ERRORS = (
+    *HELP,
+    (r"^Missing option (.+?)\.", r"缺少选项 \1"),
+    (r"^Missing argument (.+?)\.", r"缺少参数 \1"),
+    (r"^Missing command\.", "缺少命令"),
+    (r"^No such option:? (.+?)\.", r"没有选项 \1"),
+    (r"^No such command (.+?)\.", r"没有命令 \1"),
+    (r" \(?Did you mean (?:one of: )?(.+?)\??\)?$", r"；是不是 \1"),
+    (r"^Invalid value for (.+?): ", r"\1 的值不对："),
+    (r"^Invalid value: ", "值不对："),
+    (r"('.*') is not a valid integer\.", r"\1 不是整数"),
+    (r"(?:File|Directory) ('.*') is a directory\.", r"\1 是目录，不是文件"),
+    (r"(?:File|Directory) ('.*') is a file\.", r"\1 是文件，不是目录"),
+    (r"(?:File|Directory) ('.*') is not readable\.", r"\1 没有读取权限"),
+    (r"^Option (.+?) requires an argument\.", r"选项 \1 后面要写值"),
+    (r"^Option (.+?) does not take a value\.", r"选项 \1 后面不带值"),
+    (r"^Got unexpected extra arguments? \((.+)\)", r"多余的参数：\1"),
 )
 
 
-def in_chinese(text: str) -> str:
+def in_chinese(text: str, phrases: tuple[tuple[str, str], ...] = HELP) -> str:
     """What click says, in Chinese; what is not in the list stays as it is."""
-    for english, chinese in PHRASES:
-        text = english.sub(chinese, text)
+    for english, chinese in phrases:
+        text = re.sub(english, chinese, text)
     return text
 
 
@@ -223,14 +221,16 @@ class Instants(click.ParamType[datetime]):
         return moment if moment.tzinfo else moment.replace(tzinfo=SHANGHAI)
 
 
-class Shares(click.ParamType[Fraction]):
+class Shares(click.ParamType["Fraction"]):
     """A share between nothing and all, exactly: `0.05` or `5%`."""
 
     name = "比例"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Fraction:
+    ) -> "Fraction":
+        from fractions import Fraction
+
         text = str(value)
         if re.fullmatch(r"[0-9]{0,3}(\.[0-9]{1,9})?%?", text) and re.search("[0-9]", text):
             share = Fraction(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
@@ -392,7 +392,7 @@ class Desk:
     def answer(self, document: "Json", text: Callable[["Screen"], str]) -> None:
         """Prints the answer: as JSON, or as the text that people read."""
         if self.as_json:
-            click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+            click.echo(_json(document))
         else:
             screen = self.screen()
             click.echo(screen.fit(text(screen)))
@@ -410,6 +410,12 @@ class Desk:
                 bar.update(done - bar.pos)
 
             yield show
+
+
+def _json(document: "Json") -> str:
+    import json
+
+    return json.dumps(document, ensure_ascii=False, indent=2)
 
 
 def _is_gbk(encoding: str | None) -> bool:
@@ -1483,6 +1489,7 @@ def scheduler_run(desk: Desk, once: bool) -> None:
 
     加 --once 时有任务没有做成，退出码为 1。
     """
+    import signal
     from threading import Event
 
     from workflow import answers_daily
@@ -2245,8 +2252,8 @@ DRAWING = ("seed", "risk", "tolerable", "expected", "states", "dry_run", "sheet"
 @click.pass_context
 def audit_sample(
     context: click.Context,
-    risk: Fraction,
-    tolerable: Fraction,
+    risk: "Fraction",
+    tolerable: "Fraction",
     expected: int,
     seed: str | None,
     states: Sequence[State],
@@ -2439,7 +2446,7 @@ def _show_error(error: "CaseError", *, as_json: bool) -> None:
 
     document = answers.error(error)
     if as_json:
-        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        click.echo(_json(document))
         return
     from notifications.screen import Screen
 
@@ -2454,7 +2461,7 @@ def _show_usage(error: click.ClickException, *, as_json: bool) -> None:
     context = error.ctx if isinstance(error, click.UsageError) else None
     command = context.command_path if context else "xianli"
     remedy = f"{command} --help 查看用法"
-    message = in_chinese(error.format_message())
+    message = in_chinese(error.format_message(), ERRORS)
     general = [option for parameter in cli.params for option in parameter.opts]
     if isinstance(error, click.NoSuchOption) and error.option_name in general:
         message = f"{error.option_name} 要写在命令前面"
@@ -2464,6 +2471,8 @@ def _show_usage(error: click.ClickException, *, as_json: bool) -> None:
 
 
 def _show_bug(error: Exception, *, as_json: bool) -> None:
+    import traceback
+
     traceback.print_exception(error)
     told = f"程序出错（不是您的操作问题）：{type(error).__name__}: {error}"
     failure: dict[str, Json] = {
@@ -2475,7 +2484,7 @@ def _show_bug(error: Exception, *, as_json: bool) -> None:
         "reasons": [],
     }
     if as_json:
-        click.echo(json.dumps({"error": failure}, ensure_ascii=False, indent=2))
+        click.echo(_json({"error": failure}))
     else:
         click.echo(told, err=True)
 
