@@ -218,12 +218,9 @@ class Desk:
 
     def _load_serials(self, orders: Sequence[Order]) -> None:
         serials = [s for order in orders if (s := _serial(order.evidence))]
-        for start in range(0, len(serials), 500):
-            query = select(_KEY.c.value, _KEY.c.case_code).where(
-                _KEY.c.kind == "serial", _KEY.c.value.in_(serials[start : start + 500])
-            )
-            for row in self.connection.execute(query):
-                self._serials.setdefault(row.value, row.case_code)
+        if serials:
+            held = cases.holders(self.connection, "serial", serials)
+            self._serials = {**held, **self._serials}
 
     def _surroundings(self, order: Order, facts: CaseFacts, given: keys.Evidence) -> Surroundings:
         serial = _serial(given)

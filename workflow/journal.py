@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Connection, and_, case, func, insert, or_, select, true
+from sqlalchemy import Connection, and_, case, func, insert, or_, select, text, true
 from sqlalchemy.sql.elements import ColumnElement
 
 from states.facts import BESIDE, ONWARD, Actor, Attached, Event
@@ -173,8 +173,16 @@ class Pen:
             self._rows = []
 
 
+# On a server the end may be an event that this officer may not read.
+_END = text("SELECT seq, recorded_at FROM journal_end()")
+_STREAM_END = text("SELECT version, hash FROM stream_end(:stream)")
+
+
 def last_entry(connection: Connection) -> tuple[int, datetime | None]:
-    """Seq and instant of the last event; 0 and None in an empty journal."""
+    """Seq and instant of the last event, whoever's; 0 and None in an empty journal."""
+    if connection.dialect.name == "postgresql":
+        end = connection.execute(_END).first()
+        return (end.seq, instant_of(end.recorded_at)) if end else (0, None)
     row = connection.execute(
         select(_TABLE.c.seq, _TABLE.c.recorded_at).order_by(_TABLE.c.seq.desc()).limit(1)
     ).first()
@@ -183,6 +191,9 @@ def last_entry(connection: Connection) -> tuple[int, datetime | None]:
 
 def head_of(connection: Connection, stream: str) -> Head:
     """Where a stream ends."""
+    if connection.dialect.name == "postgresql":
+        end = connection.execute(_STREAM_END, {"stream": stream}).first()
+        return Head(end.version, end.hash) if end else Head()
     row = connection.execute(
         select(_TABLE.c.version, _TABLE.c.hash)
         .where(_TABLE.c.stream == stream)
