@@ -12,11 +12,12 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import cache
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from workflow.config import Day
     from workflow.db import Database
     from workflow.engine import Order
-    from workflow.operation import Server
+    from workflow.operation import Log, Server
+    from workflow.oplog import Failure, Fields, Tally
     from workflow.settings import Settings
     from workflow.signing import Signer
 
@@ -141,9 +143,13 @@ class Context(click.Context):
 
 
 class Command(click.Command):
-    """A command whose help is in Chinese."""
+    """A command whose help is in Chinese, and whose run is logged."""
 
     context_class = Context
+
+    def invoke(self, ctx: click.Context) -> object:
+        begin(ctx)
+        return super().invoke(ctx)
 
 
 class Group(click.Group):
@@ -152,6 +158,23 @@ class Group(click.Group):
     context_class = Context
     command_class = Command
     group_class = type
+
+    def invoke(self, ctx: click.Context) -> object:
+        if self.invoke_without_command:
+            begin(ctx)
+        return super().invoke(ctx)
+
+
+def begin(ctx: click.Context) -> None:
+    """From here on the run is this command's."""
+    names: list[str] = []
+    context: click.Context | None = ctx
+    while context is not None and context.parent is not None:
+        names.insert(0, context.info_name or "")
+        context = context.parent
+    desk = ctx.find_object(Desk)
+    if desk is not None:
+        desk.run.begin(" ".join(names), desk)
 
 
 class Words(click.ParamType[Word]):
@@ -256,6 +279,66 @@ class Pairs(click.ParamType[tuple[str, str]]):
 
 
 @dataclass
+class Run:
+    """One run of the program, as its log tells it; most have none."""
+
+    began: float = field(default_factory=perf_counter)
+    failed: str | None = None
+    bug: "list[Failure] | None" = None
+    _fields: dict[str, object] = field(default_factory=dict)
+    _log: "Log | None" = None
+    _tally: "Tally | None" = None
+    _counting: ExitStack = field(default_factory=ExitStack)
+
+    def begin(self, command: str, desk: "Desk") -> None:
+        """Looks whether this command, with the desk's configuration, is to be logged."""
+        from states.errors import CaseError
+        from workflow import operation
+
+        try:
+            home = operation.home_of(desk.url)
+            self._log = operation.load(desk.config, home, os.environ).log
+        except CaseError:
+            # Who needs the file is told; this command may not.
+            return
+        if self._log is None:
+            return
+        from importlib.metadata import version
+
+        from workflow import oplog
+
+        if self._tally is None:
+            self._tally = oplog.Tally()
+            self._counting.enter_context(oplog.counting(self._tally, perf_counter))
+        self._fields = {
+            "command": command,
+            "login": oplog.named(desk.login),
+            "database": oplog.database(desk.url),
+            "version": version("xianli"),
+            "pid": os.getpid(),
+        }
+
+    def end(self, status: int) -> None:
+        """Tells how it ended."""
+        self._counting.close()
+        seconds = round(perf_counter() - self.began, 3)
+        told = {"event": "command", "status": status, "error": self.failed, "seconds": seconds}
+        self.note(told if self.bug is None else {**told, "bug": self.bug})
+
+    def note(self, fields: "Fields") -> None:
+        """Adds a line, with what was counted since the last."""
+        if self._log is None or self._tally is None:
+            return
+        from workflow import oplog
+
+        try:
+            line = {**fields, **self._fields, **self._tally.take()}
+            oplog.write(self._log, line, datetime.now(UTC), sys.stderr)
+        except OSError as error:
+            click.echo(f"运行日志没有写成：{error.strerror}", err=True)
+
+
+@dataclass
 class Desk:
     """What every command shares: the database's address, who acts, the day, how to answer."""
 
@@ -265,6 +348,7 @@ class Desk:
     as_json: bool
     key_file: Path | None = None
     config: Path | None = None
+    run: "Run" = field(default_factory=lambda: Run())
 
     def database(self, *, signs: bool = True) -> "Database":
         """The database, which must exist.
@@ -284,7 +368,7 @@ class Desk:
 
         if not db.is_server(self.url):
             return operation.Server(environment=os.environ)
-        return operation.load(self.config, db.home_of(self.url), os.environ).server
+        return operation.load(self.config, operation.home_of(self.url), os.environ).server
 
     def unlock(self, database: "Database") -> "Signer | None":
         """What this officer signs with; asks for a passphrase if there is one."""
@@ -477,7 +561,7 @@ def cli(
 
     新的取暖设施稳定运行满一个采暖季之前，绝不允许拆除原有取暖设施。
     """
-    context.obj = Desk(url, login, today, as_json, key_file, config)
+    context.obj = Desk(url, login, today, as_json, key_file, config, context.ensure_object(Run))
 
 
 # 建库与演示 ------------------------------------------------------------------------------------
@@ -1496,7 +1580,9 @@ def scheduler_run(desk: Desk, once: bool) -> None:
     from workflow import scheduler as service
 
     database, stop = desk.county(), Event()
-    room = service.Room(database, desk.settings(database), desk.clock(database), stop.is_set)
+    room = service.Room(
+        database, desk.settings(database), desk.clock(database), stop.is_set, desk.run.note
+    )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     if not once:
@@ -1578,9 +1664,9 @@ def db_backup(desk: Desk, file: Path, force: bool) -> None:
 @pass_desk
 def db_upgrade(desk: Desk) -> None:
     """把旧版本程序的数据库升级到本程序的版本：先备份，再一次做完，中断了仍是原来的。"""
-    from workflow import answers_database, db, settings, upgrade
+    from workflow import answers_database, operation, settings, upgrade
 
-    given = settings.load(desk.config, db.home_of(desk.url), os.environ)
+    given = settings.load(desk.config, operation.home_of(desk.url), os.environ)
     done = upgrade.upgrade(desk.url, given.times.backup_folder, datetime.now(UTC), given.server)
     document = answers_database.upgraded(done)
     desk.answer(document, lambda screen: screen.upgraded(document))
@@ -2411,12 +2497,20 @@ def _clocks(
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command and answers its exit status; the one boundary for errors."""
+    running = Run()
+    status = _run(arguments, running)
+    running.end(status)
+    return status
+
+
+def _run(arguments: Sequence[str], running: Run) -> int:
     from states.errors import CaseError
 
     as_json = "--json" in arguments
     try:
-        status = cli.main(list(arguments), prog_name="xianli", standalone_mode=False)
+        status = cli.main(list(arguments), prog_name="xianli", standalone_mode=False, obj=running)
     except CaseError as error:
+        running.failed = error.code
         _show_error(error, as_json=as_json)
         return error.status
     except click.exceptions.NoArgsIsHelpError as error:
@@ -2426,9 +2520,13 @@ def run(arguments: Sequence[str]) -> int:
             click.echo(error.format_message(), err=True)
         return 2
     except click.ClickException as error:
+        running.failed = "usage"
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            begin(error.ctx)
         _show_usage(error, as_json=as_json)
         return 2
     except (click.Abort, KeyboardInterrupt):
+        running.failed = "aborted"
         click.echo("已中止；没有写完的内容都没有写入", err=True)
         return 130
     except BrokenPipeError:
@@ -2436,6 +2534,9 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        from workflow import oplog
+
+        running.failed, running.bug = "bug", oplog.failure(error)
         _show_bug(error, as_json=as_json)
         return 70
     return status if isinstance(status, int) else 0

@@ -60,7 +60,7 @@ class Database:
     @property
     def home(self) -> Path:
         """The folder where configuration and letters lie: beside the file, else where we stand."""
-        return _home(self.engine.url)
+        return Path() if self.shared else self.file.parent
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -169,6 +169,7 @@ _TOLD: tuple[tuple[tuple[str, ...], type[CaseError], str, str], ...] = (
             "password authentication",
             "certificate",
             "timeout expired",
+            "resolve host",
         ),
         BadFile,
         "连不上数据库：{told}",
@@ -326,18 +327,9 @@ def file_of(url: str) -> Path:
     return _file(_address(url))
 
 
-def home_of(url: str) -> Path:
-    """`Database.home` of the database at this address, which need not be there."""
-    return _home(_address(url))
-
-
 def is_server(url: str) -> bool:
     """Whether an address names a server's database, not a file."""
     return _address(url).get_backend_name() == "postgresql"
-
-
-def _home(address: URL) -> Path:
-    return Path() if address.get_backend_name() == "postgresql" else _file(address).parent
 
 
 def _address(url: str) -> URL:

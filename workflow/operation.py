@@ -57,6 +57,13 @@ class Operation:
     log: Log | None
 
 
+def home_of(url: str) -> Path:
+    """The folder of the configuration file, from the address alone: see `Database.home`."""
+    if url.startswith("postgresql"):
+        return Path()
+    return Path(url.removeprefix("sqlite:///")).parent
+
+
 def load(file: Path | None, home: Path, environment: Mapping[str, str]) -> Operation:
     """What holds on this computer, by the file as `settings.load` finds it. Raises BadFile."""
     found = toml_file.found(file, home)

@@ -8,7 +8,6 @@ when, and when each job last went well.
 import logging
 import os
 import socket
-import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from workflow import (
     checkpoint,
     dispatch,
     journal,
+    oplog,
     outbox,
     quarantine,
     register,
@@ -39,6 +39,7 @@ from workflow import (
 from workflow.cases import Clocks
 from workflow.db import Database
 from workflow.errors import Conflict, JournalBroken
+from workflow.oplog import Fields
 from workflow.outbox import Clock, Queue
 from workflow.settings import Settings
 from workflow.toml_file import At
@@ -57,12 +58,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a job works with; `stopping` says that the service wants to end."""
+    """What a job works with; `stopping` says that the service wants to end.
+
+    `log` takes what goes into the log of what was run (`workflow.oplog`).
+    """
 
     database: Database
     settings: Settings
     clock: Clock
     stopping: Callable[[], bool]
+    log: Callable[[Fields], None] = lambda fields: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,15 +299,20 @@ def run_job(room: Room, job: Job, lease: _Lease | None, say: Say) -> bool:
     try:
         if not _began(room, job, lease):
             return False
+        began, told = room.clock(), dict[str, object](event="job", job=job.name, error=None)
         try:
             outcome, well = job.run(room), True
         except CaseError as error:
             outcome, well = error.message, False
+            told["error"] = error.code
         except Exception as error:
-            # Our bug, and still no reason to leave the other jobs undone.
-            say(traceback.format_exc())
-            outcome, well = f"程序出错：{type(error).__name__}: {error}", False
+            # Our bug, and still no reason to leave the other jobs undone. What people's eyes and
+            # the journal of the operating system get holds no values.
+            say(oplog.traceback(error))
+            outcome, well = f"程序出错：{type(error).__name__}", False
+            told |= {"error": "bug", "bug": oplog.failure(error)}
         _ended(room, job, outcome, well=well)
+        room.log({**told, "well": well, "seconds": (room.clock() - began).total_seconds()})
     except CaseError as error:
         # The database could not be written, so neither could this.
         say(f"{job.label}：{error.message}")
@@ -351,7 +361,7 @@ class _Service:
 
     def serve(self, stop: Event) -> None:
         self.scheduler.start()
-        self.say("调度服务已启动")
+        self._tell("started", "调度服务已启动")
         try:
             while not stop.is_set():
                 try:
@@ -365,7 +375,11 @@ class _Service:
             self.scheduler.shutdown(wait=True)
             if self.leading:
                 self.lease.release(self.room.clock())
-            self.say("调度服务已停止")
+            self._tell("stopped", "调度服务已停止")
+
+    def _tell(self, what: str, words: str) -> None:
+        self.room.log({"event": "service", "service": what})
+        self.say(words)
 
     def _beat(self, now: datetime) -> None:
         held = self.lease.hold(now)
@@ -373,7 +387,7 @@ class _Service:
             self._take_office(now)
         elif self.leading and not held:
             self.scheduler.remove_all_jobs()
-            self.say("另一进程已接手，本进程待命")
+            self._tell("stands_by", "另一进程已接手，本进程待命")
         elif held and now < self.last:
             # The clock was set back: the next runs, planned by the old one, are too far off.
             for job in self.jobs:
@@ -384,7 +398,8 @@ class _Service:
 
     def _take_office(self, now: datetime) -> None:
         missed = due(self.room.database, self.jobs, now)
-        self.say("由本进程主持；补做：" + ("、".join(job.label for job in missed) or "无"))
+        late = "、".join(job.label for job in missed) or "无"
+        self._tell("leads", f"由本进程主持；补做：{late}")
         for place, job in enumerate(self.jobs):
             # What was missed runs in the order of the list, each after the one before.
             first = now + timedelta(milliseconds=place) if job in missed else job.due_after(now)
