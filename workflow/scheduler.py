@@ -27,6 +27,7 @@ from workflow import (
     backup,
     bulletin,
     checkpoint,
+    db,
     dispatch,
     journal,
     oplog,
@@ -38,7 +39,8 @@ from workflow import (
 )
 from workflow.cases import Clocks
 from workflow.db import Database
-from workflow.errors import Conflict, JournalBroken
+from workflow.errors import BadFile, Conflict, JournalBroken, NotPermitted
+from workflow.operation import Server
 from workflow.oplog import Fields
 from workflow.outbox import Clock, Queue
 from workflow.settings import Settings
@@ -161,9 +163,31 @@ def _check_journal(room: Room) -> str:
 
 
 def _back_up(room: Room) -> str:
-    given, times = room.settings, room.settings.times
-    copy = backup.backup(room.database, times.backup_folder, room.clock(), times.keep, given.server)
+    given, times = room.settings.server, room.settings.times
+    database = room.database
+    if database.plan is not None and given.backup_env is not None:
+        database = _for_backups(database.plan, given)
+    try:
+        copy = backup.backup(database, times.backup_folder, room.clock(), times.keep, given)
+    except NotPermitted:
+        # To fail each night would tell nobody anything new; `db doctor` says that there is none.
+        return "服务的账号看不到全部数据，不能备份：备份用的账号见 docs/server.md"
+    finally:
+        if database is not room.database:
+            database.close()
     return f"备份到 {copy}"
+
+
+def _for_backups(plan: str, server: Server) -> Database:
+    """The same plan by the account that may read all. Raises BadFile where nobody named it."""
+    url = server.environment.get(server.backup_env or "")
+    if not url:
+        raise BadFile(
+            f"环境变量 {server.backup_env} 没有设置",
+            place="postgresql.backup_url_env",
+            remedy="启动服务前设好：postgresql://备份账号@主机/库名",
+        )
+    return db.place_of(url, plan, server.limits)
 
 
 def _rebuild_site(room: Room) -> str:
