@@ -175,7 +175,7 @@ def counting(tally: Tally, seconds: Seconds) -> Iterator[None]:
             return
         held = connection.info.setdefault(pending, _Pending())
         held.rows += max(context.rowcount or 0, 0)
-        if statement.startswith("INSERT INTO journal "):
+        if statement.split(maxsplit=3)[2] == "journal" and context.isinsert:
             held.seqs += [int(one["seq"]) for one in context.compiled_parameters]
 
     def commit(connection: Connection) -> None:
