@@ -503,6 +503,18 @@ def test_where_the_plan_has_its_database_nothing_is_put(place: County, copy: Pat
     assert county.every_row(place) == before
 
 
+def test_a_database_that_was_not_set_up_is_told(place: County, copy: Path, url: str) -> None:
+    name = url.partition("?")[0].rpartition("/")[2]
+    with psycopg.connect(url) as connection:
+        connection.execute(f"REVOKE ALL ON DATABASE {name} FROM xianli_owner".encode())
+
+    with pytest.raises(UsageFault, match="还没有准备好") as refused:
+        put_back(copy, url)
+
+    assert "db setup" in (refused.value.remedy or "")
+    assert is_free(url)
+
+
 def test_beside_the_old_one_under_another_name_it_takes_its_place(
     place: County, copy: Path
 ) -> None:

@@ -103,6 +103,8 @@ def encryption(url: URL) -> dict[str, str]:
     """How a connection is secured whose address does not say: another computer proves itself."""
     if "sslmode" in url.query or not url.host or url.host in LOCAL:
         return {}
+    if "sslrootcert" in url.query:
+        return {"sslmode": "verify-full"}
     return {"sslmode": "verify-full", "sslrootcert": "system"}
 
 
