@@ -6,21 +6,18 @@ and the environment are read here and passed in.
 
 import codecs
 import gc
-import json
 import os
 import re
 import shutil
-import signal
 import sys
-import traceback
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -28,6 +25,8 @@ import click
 from states.vocabulary import FactKind, GateKind, Role, State, Trigger, Word
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from notifications.screen import Screen
     from states.errors import CaseError
     from states.facts import Actor
@@ -37,7 +36,8 @@ if TYPE_CHECKING:
     from workflow.config import Day
     from workflow.db import Database
     from workflow.engine import Order
-    from workflow.operation import Server
+    from workflow.operation import Log, Server
+    from workflow.oplog import Failure, Fields, Tally
     from workflow.settings import Settings
     from workflow.signing import Signer
 
@@ -47,46 +47,46 @@ PEOPLE = tuple(role for role in Role if role is not Role.SYSTEM)
 GATES = tuple(kind for kind in GateKind if kind is not GateKind.NONE)
 
 
-# click's own words, in the order in which they are put into Chinese: headings, help, errors.
-PHRASES = tuple(
-    (re.compile(english), chinese)
-    for english, chinese in (
-        (r"^Usage: ?", "用法："),
-        (r"^Options$", "选项"),
-        (r"^Commands$", "命令"),
-        (r"\[OPTIONS\]", "[选项]"),
-        (r"\[COMMAND\] \[ARGS\]\.\.\.", "[命令 [参数]...]"),
-        (r"COMMAND \[ARGS\]\.\.\.", "命令 [参数]..."),
-        (r"\bTEXT\b", "文字"),
-        (r"\bINTEGER\b", "数字"),
-        (r"\bDIRECTORY\b", "目录"),
-        (r"Show this message and exit\.", "显示本说明"),
-        (r"Show the version and exit\.", "显示版本号"),
-        (r"\[default: ", "[默认："),
-        (r"; required\]|\[required\]", "[必填]"),
-        (r"^Missing option (.+?)\.", r"缺少选项 \1"),
-        (r"^Missing argument (.+?)\.", r"缺少参数 \1"),
-        (r"^Missing command\.", "缺少命令"),
-        (r"^No such option:? (.+?)\.", r"没有选项 \1"),
-        (r"^No such command (.+?)\.", r"没有命令 \1"),
-        (r" \(?Did you mean (?:one of: )?(.+?)\??\)?$", r"；是不是 \1"),
-        (r"^Invalid value for (.+?): ", r"\1 的值不对："),
-        (r"^Invalid value: ", "值不对："),
-        (r"('.*') is not a valid integer\.", r"\1 不是整数"),
-        (r"(?:File|Directory) ('.*') is a directory\.", r"\1 是目录，不是文件"),
-        (r"(?:File|Directory) ('.*') is a file\.", r"\1 是文件，不是目录"),
-        (r"(?:File|Directory) ('.*') is not readable\.", r"\1 没有读取权限"),
-        (r"^Option (.+?) requires an argument\.", r"选项 \1 后面要写值"),
-        (r"^Option (.+?) does not take a value\.", r"选项 \1 后面不带值"),
-        (r"^Got unexpected extra arguments? \((.+)\)", r"多余的参数：\1"),
-    )
+# click's own words, in the order in which they are put into Chinese: on help pages, and in errors.
+HELP = (
+    (r"^Usage: ?", "用法："),
+    (r"^Options$", "选项"),
+    (r"^Commands$", "命令"),
+    (r"\[OPTIONS\]", "[选项]"),
+    (r"\[COMMAND\] \[ARGS\]\.\.\.", "[命令 [参数]...]"),
+    (r"COMMAND \[ARGS\]\.\.\.", "命令 [参数]..."),
+    (r"\bTEXT\b", "文字"),
+    (r"\bINTEGER\b", "数字"),
+    (r"\bDIRECTORY\b", "目录"),
+    (r"Show this message and exit\.", "显示本说明"),
+    (r"Show the version and exit\.", "显示版本号"),
+    (r"\[default: ", "[默认："),
+    (r"; required\]|\[required\]", "[必填]"),
+)
+ERRORS = (
+    *HELP,
+    (r"^Missing option (.+?)\.", r"缺少选项 \1"),
+    (r"^Missing argument (.+?)\.", r"缺少参数 \1"),
+    (r"^Missing command\.", "缺少命令"),
+    (r"^No such option:? (.+?)\.", r"没有选项 \1"),
+    (r"^No such command (.+?)\.", r"没有命令 \1"),
+    (r" \(?Did you mean (?:one of: )?(.+?)\??\)?$", r"；是不是 \1"),
+    (r"^Invalid value for (.+?): ", r"\1 的值不对："),
+    (r"^Invalid value: ", "值不对："),
+    (r"('.*') is not a valid integer\.", r"\1 不是整数"),
+    (r"(?:File|Directory) ('.*') is a directory\.", r"\1 是目录，不是文件"),
+    (r"(?:File|Directory) ('.*') is a file\.", r"\1 是文件，不是目录"),
+    (r"(?:File|Directory) ('.*') is not readable\.", r"\1 没有读取权限"),
+    (r"^Option (.+?) requires an argument\.", r"选项 \1 后面要写值"),
+    (r"^Option (.+?) does not take a value\.", r"选项 \1 后面不带值"),
+    (r"^Got unexpected extra arguments? \((.+)\)", r"多余的参数：\1"),
 )
 
 
-def in_chinese(text: str) -> str:
+def in_chinese(text: str, phrases: tuple[tuple[str, str], ...] = HELP) -> str:
     """What click says, in Chinese; what is not in the list stays as it is."""
-    for english, chinese in PHRASES:
-        text = english.sub(chinese, text)
+    for english, chinese in phrases:
+        text = re.sub(english, chinese, text)
     return text
 
 
@@ -143,9 +143,13 @@ class Context(click.Context):
 
 
 class Command(click.Command):
-    """A command whose help is in Chinese."""
+    """A command whose help is in Chinese, and whose run is logged."""
 
     context_class = Context
+
+    def invoke(self, ctx: click.Context) -> object:
+        begin(ctx)
+        return super().invoke(ctx)
 
 
 class Group(click.Group):
@@ -154,6 +158,23 @@ class Group(click.Group):
     context_class = Context
     command_class = Command
     group_class = type
+
+    def invoke(self, ctx: click.Context) -> object:
+        if self.invoke_without_command:
+            begin(ctx)
+        return super().invoke(ctx)
+
+
+def begin(ctx: click.Context) -> None:
+    """From here on the run is this command's."""
+    names: list[str] = []
+    context: click.Context | None = ctx
+    while context is not None and context.parent is not None:
+        names.insert(0, context.info_name or "")
+        context = context.parent
+    desk = ctx.find_object(Desk)
+    if desk is not None:
+        desk.run.begin(" ".join(names), desk)
 
 
 class Words(click.ParamType[Word]):
@@ -223,14 +244,16 @@ class Instants(click.ParamType[datetime]):
         return moment if moment.tzinfo else moment.replace(tzinfo=SHANGHAI)
 
 
-class Shares(click.ParamType[Fraction]):
+class Shares(click.ParamType["Fraction"]):
     """A share between nothing and all, exactly: `0.05` or `5%`."""
 
     name = "比例"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Fraction:
+    ) -> "Fraction":
+        from fractions import Fraction
+
         text = str(value)
         if re.fullmatch(r"[0-9]{0,3}(\.[0-9]{1,9})?%?", text) and re.search("[0-9]", text):
             share = Fraction(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
@@ -256,6 +279,66 @@ class Pairs(click.ParamType[tuple[str, str]]):
 
 
 @dataclass
+class Run:
+    """One run of the program, as its log tells it; most have none."""
+
+    began: float = field(default_factory=perf_counter)
+    failed: str | None = None
+    bug: "list[Failure] | None" = None
+    _fields: dict[str, object] = field(default_factory=dict)
+    _log: "Log | None" = None
+    _tally: "Tally | None" = None
+    _counting: ExitStack = field(default_factory=ExitStack)
+
+    def begin(self, command: str, desk: "Desk") -> None:
+        """Looks whether this command, with the desk's configuration, is to be logged."""
+        from states.errors import CaseError
+        from workflow import operation
+
+        try:
+            home = operation.home_of(desk.url)
+            self._log = operation.load(desk.config, home, os.environ).log
+        except CaseError:
+            # Who needs the file is told; this command may not.
+            return
+        if self._log is None:
+            return
+        from importlib.metadata import version
+
+        from workflow import oplog
+
+        if self._tally is None:
+            self._tally = oplog.Tally()
+            self._counting.enter_context(oplog.counting(self._tally, perf_counter))
+        self._fields = {
+            "command": command,
+            "login": oplog.named(desk.login),
+            "database": oplog.database(desk.url),
+            "version": version("xianli"),
+            "pid": os.getpid(),
+        }
+
+    def end(self, status: int) -> None:
+        """Tells how it ended."""
+        self._counting.close()
+        seconds = round(perf_counter() - self.began, 3)
+        told = {"event": "command", "status": status, "error": self.failed, "seconds": seconds}
+        self.note(told if self.bug is None else {**told, "bug": self.bug})
+
+    def note(self, fields: "Fields") -> None:
+        """Adds a line, with what was counted since the last."""
+        if self._log is None or self._tally is None:
+            return
+        from workflow import oplog
+
+        try:
+            line = {**fields, **self._fields, **self._tally.take()}
+            oplog.write(self._log, line, datetime.now(UTC), sys.stderr)
+        except OSError as error:
+            click.echo(f"运行日志没有写成：{error.strerror}", err=True)
+
+
+@dataclass
 class Desk:
     """What every command shares: the database's address, who acts, the day, how to answer."""
 
@@ -265,6 +348,7 @@ class Desk:
     as_json: bool
     key_file: Path | None = None
     config: Path | None = None
+    run: "Run" = field(default_factory=lambda: Run())
 
     def database(self, *, signs: bool = True) -> "Database":
         """The database, which must exist.
@@ -284,7 +368,7 @@ class Desk:
 
         if not db.is_server(self.url):
             return operation.Server(environment=os.environ)
-        return operation.load(self.config, db.home_of(self.url), os.environ).server
+        return operation.load(self.config, operation.home_of(self.url), os.environ).server
 
     def unlock(self, database: "Database") -> "Signer | None":
         """What this officer signs with; asks for a passphrase if there is one."""
@@ -392,7 +476,7 @@ class Desk:
     def answer(self, document: "Json", text: Callable[["Screen"], str]) -> None:
         """Prints the answer: as JSON, or as the text that people read."""
         if self.as_json:
-            click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+            click.echo(_json(document))
         else:
             screen = self.screen()
             click.echo(screen.fit(text(screen)))
@@ -410,6 +494,12 @@ class Desk:
                 bar.update(done - bar.pos)
 
             yield show
+
+
+def _json(document: "Json") -> str:
+    import json
+
+    return json.dumps(document, ensure_ascii=False, indent=2)
 
 
 def _is_gbk(encoding: str | None) -> bool:
@@ -471,7 +561,7 @@ def cli(
 
     新的取暖设施稳定运行满一个采暖季之前，绝不允许拆除原有取暖设施。
     """
-    context.obj = Desk(url, login, today, as_json, key_file, config)
+    context.obj = Desk(url, login, today, as_json, key_file, config, context.ensure_object(Run))
 
 
 # 建库与演示 ------------------------------------------------------------------------------------
@@ -1483,13 +1573,16 @@ def scheduler_run(desk: Desk, once: bool) -> None:
 
     加 --once 时有任务没有做成，退出码为 1。
     """
+    import signal
     from threading import Event
 
     from workflow import answers_daily
     from workflow import scheduler as service
 
     database, stop = desk.county(), Event()
-    room = service.Room(database, desk.settings(database), desk.clock(database), stop.is_set)
+    room = service.Room(
+        database, desk.settings(database), desk.clock(database), stop.is_set, desk.run.note
+    )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     if not once:
@@ -1571,9 +1664,9 @@ def db_backup(desk: Desk, file: Path, force: bool) -> None:
 @pass_desk
 def db_upgrade(desk: Desk) -> None:
     """把旧版本程序的数据库升级到本程序的版本：先备份，再一次做完，中断了仍是原来的。"""
-    from workflow import answers_database, db, settings, upgrade
+    from workflow import answers_database, operation, settings, upgrade
 
-    given = settings.load(desk.config, db.home_of(desk.url), os.environ)
+    given = settings.load(desk.config, operation.home_of(desk.url), os.environ)
     done = upgrade.upgrade(desk.url, given.times.backup_folder, datetime.now(UTC), given.server)
     document = answers_database.upgraded(done)
     desk.answer(document, lambda screen: screen.upgraded(document))
@@ -2245,8 +2338,8 @@ DRAWING = ("seed", "risk", "tolerable", "expected", "states", "dry_run", "sheet"
 @click.pass_context
 def audit_sample(
     context: click.Context,
-    risk: Fraction,
-    tolerable: Fraction,
+    risk: "Fraction",
+    tolerable: "Fraction",
     expected: int,
     seed: str | None,
     states: Sequence[State],
@@ -2404,12 +2497,20 @@ def _clocks(
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command and answers its exit status; the one boundary for errors."""
+    running = Run()
+    status = _run(arguments, running)
+    running.end(status)
+    return status
+
+
+def _run(arguments: Sequence[str], running: Run) -> int:
     from states.errors import CaseError
 
     as_json = "--json" in arguments
     try:
-        status = cli.main(list(arguments), prog_name="xianli", standalone_mode=False)
+        status = cli.main(list(arguments), prog_name="xianli", standalone_mode=False, obj=running)
     except CaseError as error:
+        running.failed = error.code
         _show_error(error, as_json=as_json)
         return error.status
     except click.exceptions.NoArgsIsHelpError as error:
@@ -2419,9 +2520,13 @@ def run(arguments: Sequence[str]) -> int:
             click.echo(error.format_message(), err=True)
         return 2
     except click.ClickException as error:
+        running.failed = "usage"
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            begin(error.ctx)
         _show_usage(error, as_json=as_json)
         return 2
     except (click.Abort, KeyboardInterrupt):
+        running.failed = "aborted"
         click.echo("已中止；没有写完的内容都没有写入", err=True)
         return 130
     except BrokenPipeError:
@@ -2429,6 +2534,9 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        from workflow import oplog
+
+        running.failed, running.bug = "bug", oplog.failure(error)
         _show_bug(error, as_json=as_json)
         return 70
     return status if isinstance(status, int) else 0
@@ -2439,7 +2547,7 @@ def _show_error(error: "CaseError", *, as_json: bool) -> None:
 
     document = answers.error(error)
     if as_json:
-        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        click.echo(_json(document))
         return
     from notifications.screen import Screen
 
@@ -2454,7 +2562,7 @@ def _show_usage(error: click.ClickException, *, as_json: bool) -> None:
     context = error.ctx if isinstance(error, click.UsageError) else None
     command = context.command_path if context else "xianli"
     remedy = f"{command} --help 查看用法"
-    message = in_chinese(error.format_message())
+    message = in_chinese(error.format_message(), ERRORS)
     general = [option for parameter in cli.params for option in parameter.opts]
     if isinstance(error, click.NoSuchOption) and error.option_name in general:
         message = f"{error.option_name} 要写在命令前面"
@@ -2464,6 +2572,8 @@ def _show_usage(error: click.ClickException, *, as_json: bool) -> None:
 
 
 def _show_bug(error: Exception, *, as_json: bool) -> None:
+    import traceback
+
     traceback.print_exception(error)
     told = f"程序出错（不是您的操作问题）：{type(error).__name__}: {error}"
     failure: dict[str, Json] = {
@@ -2475,7 +2585,7 @@ def _show_bug(error: Exception, *, as_json: bool) -> None:
         "reasons": [],
     }
     if as_json:
-        click.echo(json.dumps({"error": failure}, ensure_ascii=False, indent=2))
+        click.echo(_json({"error": failure}))
     else:
         click.echo(told, err=True)
 

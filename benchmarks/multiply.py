@@ -203,7 +203,10 @@ def _codes(households: Sequence[tuple[str, str]], size: int) -> Mapping[str, Seq
 
 
 def _with(row: Sequence[object], changed: Mapping[int, object]) -> tuple[object, ...]:
-    return tuple(changed.get(place, value) for place, value in enumerate(row))
+    found = list(row)
+    for place, value in changed.items():
+        found[place] = value
+    return tuple(found)
 
 
 def _digest_in(body: bytes) -> bytes:

@@ -34,6 +34,8 @@ FIRST = State.HOUSEHOLD_CONFIRMATION
 # How many are told of a rung, as in the sweep of ours: the unit's officer and two of the county.
 TOLD = ("officer", "county", "county-2")
 CHUNK = 5_000
+# With more households than this the peers take too long to make, and are left out.
+MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +131,9 @@ def installed() -> list[Peer]:
 class Field:
     """All peers beside us in one run, each with its clock."""
 
-    def __init__(self, folder: Path, *, sweeping: bool) -> None:
-        self._peers = [peer for peer in installed() if peer.sweeps or not sweeping]
+    def __init__(self, folder: Path, households: int, *, sweeping: bool) -> None:
+        here = installed() if households <= MOST else []
+        self._peers = [peer for peer in here if peer.sweeps or not sweeping]
         self.clocks = {peer.name: Clock() for peer in self._peers}
         folder.mkdir(parents=True, exist_ok=True)
         for number, peer in enumerate(self._peers):
@@ -182,9 +185,9 @@ class Field:
 
 
 @contextmanager
-def field_of(folder: Path, *, sweeping: bool = False) -> Iterator[Field]:
-    """All peers (that sweep), closed at the end."""
-    field = Field(folder, sweeping=sweeping)
+def field_of(folder: Path, households: int, *, sweeping: bool = False) -> Iterator[Field]:
+    """All peers (that sweep) for so many households, closed at the end."""
+    field = Field(folder, households, sweeping=sweeping)
     try:
         yield field
     finally:

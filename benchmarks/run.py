@@ -2,11 +2,13 @@
 
 `python benchmarks/run.py --only W1` prints the table and writes a JSON line for each figure to
 `--out`. `--small` runs everything quickly, to see that it runs; its figures say nothing. What is
-made is made in `--folder` (else a temporary one) and verified.
+made is made in `--folder` (else a temporary one) and verified; big counties stay there for the next
+run.
 """
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,8 +40,9 @@ class Asked:
         return self.sizes or ((small,) if self.small else sizes)
 
     def place(self, name: str) -> Path:
-        """A new folder."""
+        """An empty folder."""
         folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return folder
 

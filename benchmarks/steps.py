@@ -101,7 +101,7 @@ def on_files(database: Database, folder: Path, field: Field) -> Race:
 def single(folder: Path, size: int, lives: int) -> Figure:
     """W1 on a file: some of the county's households, step by step, each step its own commit."""
     database, cases, plan = county(folder, size)
-    with peers.field_of(folder / "peers") as field:
+    with peers.field_of(folder / "peers", size) as field:
         field.register([case.code for case in cases], {})
         race = on_files(database, folder, field)
         return _single(race, "SQLite", cases, lives, plan, field)
@@ -186,7 +186,7 @@ def bulk(folder: Path, size: int, reps: int) -> Figure:
     for rep in range(reps):
         place = folder / f"{rep}"
         database, cases, plan = county(place, size)
-        with peers.field_of(place / "peers") as field:
+        with peers.field_of(place / "peers", size) as field:
             field.register([case.code for case in cases], {})
             race = on_files(database, place, field)
             events = 0

@@ -57,7 +57,9 @@ def make(folder: Path, size: int) -> list[str]:
 
 def beside(folder: Path, size: int, due: int, reps: int) -> dict[str, Took]:
     """The peers that sweep, with as many households and as many due on the same days."""
-    with peers.field_of(folder / "peers", sweeping=True) as field:
+    if size > peers.MOST:
+        return {}
+    with peers.field_of(folder / "peers", size, sweeping=True) as field:
         rungs = {f"{number * ONE_IN:07d}": DAYS[0] for number in range(due)}
         field.register((f"{number:07d}" for number in range(size)), rungs)
         for day, next_on in zip(DAYS[:reps], (*DAYS[1:], LAST), strict=False):

@@ -4,7 +4,9 @@ Both run in processes of their own, in turns, so that the peaks of memory are th
 """
 
 import hashlib
+import shutil
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -12,44 +14,45 @@ import counties
 import multiply
 import peers
 import steps
-from counties import Case
+from counties import Case, Stage
 from measure import FLOOR, OURS, Clock, Figure, Took, apart, peak
 
 from states import plan as plans
 from states.vocabulary import Area, Kind
 from states.vocabulary import Path as HeatingPath
-from workflow import audit, db, register
+from workflow import audit, db
 
 # Households that live their life through the engine before they are multiplied.
 FEW = 400
 # One event for the registration, nine for the life.
 EVENTS = 1 + len(counties.STAGES)
-# More than this takes the peers too long to make.
-MOST = 100_000
 _LIKE = (HeatingPath.COAL_TO_ELECTRIC, Kind.RESIDENTIAL, Area.RURAL)
 
 
 def lives(folder: Path, size: int) -> Path:
     """A county whose households all went through their whole life: ten events each."""
-    few = min(size, FEW)
-    database, cases, plan = steps.county(folder / "few", few, room=size)
-    for stage in counties.STAGES:
-        for login, orders in counties.batches(cases, stage, plan):
-            steps.carry_out(database, orders, login, stage.day)
-    return _multiplied(database, folder, size)
+    return _made(folder, "lives", size, counties.STAGES)
 
 
 def registered(folder: Path, size: int) -> Path:
     """A county whose households have only been registered."""
-    database, _, _ = steps.county(folder / "few", min(size, FEW), room=size)
-    return _multiplied(database, folder, size)
+    return _made(folder, "registered", size, ())
 
 
-def _multiplied(database: db.Database, folder: Path, size: int) -> Path:
-    with database.reading() as connection:
-        plan = register.plan_in_force(connection)
-    database.close()
-    multiply.multiply(database.file, folder / "county.db", size, plan)
+def _made(folder: Path, name: str, size: int, stages: Sequence[Stage]) -> Path:
+    """A copy of the county of this name: made once, it serves every workload of the folder."""
+    made = folder.parent / f"{name}-{size}.db"
+    if not made.exists():
+        few = folder / "few"
+        database, cases, plan = steps.county(few, min(size, FEW), room=size)
+        for stage in stages:
+            for login, orders in counties.batches(cases, stage, plan):
+                steps.carry_out(database, orders, login, stage.day)
+        database.close()
+        multiply.multiply(database.file, few / "many.db", size, plan)
+        (few / "many.db").rename(made)
+        shutil.rmtree(few)
+    shutil.copy(made, folder / "county.db")
     return folder / "county.db"
 
 
@@ -83,9 +86,11 @@ def ours(file: Path) -> tuple[Took, int, int]:
 
 def beside(folder: Path, households: int, reps: int) -> dict[str, Took]:
     """The peers reading as many events of as many households again."""
+    if households > peers.MOST:
+        return {}
     cases = [Case(f"{number:07d}", "103", *_LIKE) for number in range(households)]
     plan = plans.from_toml(counties.plan_text(1), "plan.toml")
-    with peers.field_of(folder / "peers") as field:
+    with peers.field_of(folder / "peers", households) as field:
         field.register([case.code for case in cases], {})
         for stage in counties.STAGES:
             for login, orders in counties.batches(cases, stage, plan):
@@ -108,11 +113,10 @@ def measure(folder: Path, events: int, reps: int) -> Figure:
         took, found, peak_mib = apart(ours, file)
         audited.took.append(took)
     medians = {OURS: audited.median(), FLOOR: hand.median()}
-    if events <= MOST:
-        # They hold no events of gates, officers and registrations: told of as many as ours.
-        scale = found / (households * len(counties.STAGES))
-        for name, one in apart(beside, folder, households, reps).items():
-            medians[name] = Took(one.wall * scale, one.cpu * scale)
+    # They hold no events of gates, officers and registrations: told of as many as ours.
+    scale = found / (households * len(counties.STAGES))
+    for name, one in apart(beside, folder, households, reps).items():
+        medians[name] = Took(one.wall * scale, one.cpu * scale)
     return Figure(
         "W4",
         "SQLite",

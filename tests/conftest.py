@@ -1,8 +1,10 @@
 """What any test may ask for by name."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import county
 import pytest
 from browser import browser
 
@@ -13,6 +15,14 @@ __all__ = ["browser"]
 def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody says how wide the terminal is, unless a test does."""
     monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def connections_closed() -> Iterator[None]:
+    """Officers' connections to a server end with the test."""
+    yield
+    while county.CONNECTED:
+        county.CONNECTED.pop().close()
 
 
 @pytest.fixture

@@ -38,6 +38,9 @@ def address() -> str:
     for name in ("fsync", "full_page_writes", "synchronous_commit"):
         change = sql.SQL("ALTER SYSTEM SET {} = off")
         _run(server.get_uri(), change.format(sql.Identifier(name)))
+    # Who connects proves who he is, but for the account that made the server.
+    rules = Path(folder) / "pg_hba.conf"
+    rules.write_text("local all postgres trust\nlocal all all scram-sha-256\n", encoding="utf-8")
     _run(server.get_uri(), sql.SQL("SELECT pg_reload_conf()"))
     return str(server.get_uri())
 
@@ -63,6 +66,17 @@ def new(template: str | None = None) -> str:
     url = make_url(address()).set(database=name).render_as_string(hide_password=False)
     set_up(url)
     return url
+
+
+def password(login: str) -> str:
+    """The password of an officer's login in the tests."""
+    return f"{login} 的口令"
+
+
+def as_login(url: str, login: str) -> str:
+    """The address as this officer gives it."""
+    address = make_url(url).set(username=login, password=password(login))
+    return address.render_as_string(hide_password=False)
 
 
 def set_up(url: str) -> None:

@@ -483,6 +483,12 @@ def test_the_password_is_never_told(place: County) -> None:
     assert "geheim" not in str(refused.value) + str(refused.value.place)
 
 
+def test_a_countys_own_authority_takes_the_place_of_the_systems() -> None:
+    own = postgresql.encryption(make_url("postgresql://li@db.example.gov.cn/x?sslrootcert=ca.pem"))
+
+    assert own == {"sslmode": "verify-full"}
+
+
 @pytest.mark.parametrize(
     ("url", "mode"),
     [

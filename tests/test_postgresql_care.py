@@ -147,6 +147,83 @@ def test_the_service_takes_the_nightly_backup(place: County, tmp_path: Path) -> 
     assert str(copy) in told
 
 
+def _login(place: County, options: str, *grants: str) -> Iterator[str]:
+    """The county's address with a login of its own, which goes with the test."""
+    name = f"x{os.getpid()}_login"
+    database = place.url.partition("?")[0].rpartition("/")[2]
+    place.sql(f"CREATE ROLE {name} LOGIN {options}")
+    for grant in (f"CONNECT ON DATABASE {database}", *grants):
+        place.sql(f"GRANT {grant} TO {name}")
+    yield place.url.replace("postgres:@", f"{name}:@")
+    place.sql(f"DROP OWNED BY {name}")
+    place.sql(f"DROP ROLE {name}")
+
+
+@pytest.fixture
+def keeper(place: County) -> Iterator[str]:
+    """For one who may read all and nothing else."""
+    yield from _login(place, "BYPASSRLS", "pg_read_all_data")
+
+
+@pytest.fixture
+def administrator(place: County) -> Iterator[str]:
+    """For one who administers the plans and is no superuser."""
+    yield from _login(place, "", "xianli_owner")
+
+
+def test_the_service_takes_its_backups_by_an_account_that_only_reads(
+    place: County, keeper: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "xianli.toml"
+    text = f'[postgresql]\nbin = "{server.tools().binaries}"\nbackup_url_env = "KEEPER"\n'
+    file.write_text(text, encoding="utf-8")
+    (job,) = (
+        one for one in scheduler.jobs(settings.load(file, tmp_path, {})) if one.name == "backup"
+    )
+
+    def room(environment: Mapping[str, str]) -> scheduler.Room:
+        given = settings.load(file, tmp_path, environment)
+        return scheduler.Room(place.database, given, lambda: NOW, lambda: False)
+
+    with pytest.raises(BadFile, match="环境变量 KEEPER 没有设置"):
+        job.run(room({}))
+    job.run(room({"KEEPER": keeper}))
+
+    [copy] = (tmp_path / "backups").glob("*.dump")
+    with place.database.reading() as connection:
+        found = dump.contents(connection, copy, server.tools())
+    assert sum(found.rows.values()) == number_of_rows(place)
+
+
+def test_a_service_that_may_not_read_all_says_who_should_take_the_backup(
+    place: County, tmp_path: Path
+) -> None:
+    officer = place.url.replace("postgres:@", "wang:@")
+    given = settings.load(None, tmp_path, {BINARIES: str(server.tools().binaries)})
+    room = scheduler.Room(db.connect(officer), given, lambda: NOW, lambda: False)
+    (job,) = (one for one in scheduler.jobs(given) if one.name == "backup")
+
+    told = job.run(room)
+
+    room.database.close()
+    assert "不能备份" in told
+    assert list((tmp_path / "backups").glob("*.dump*")) == []
+
+
+def test_who_administers_backs_up_and_restores_without_being_superuser(
+    place: County, administrator: str, tmp_path: Path, tools: Server
+) -> None:
+    before, there = county.every_row(place), db.connect(administrator)
+    saved = backup.save(there, tmp_path / "copy.dump", tools)
+    there.close()
+    place.sql('ALTER SCHEMA tiny RENAME TO "tiny_old"')
+
+    done = put_back(saved.file, administrator)
+
+    assert done.events == saved.seq
+    assert county.every_row(place) == before
+
+
 @pytest.mark.parametrize("spoil", ["cut", "flip"])
 def test_a_dump_that_is_not_whole_is_found(
     place: County, tmp_path: Path, tools: Server, spoil: str
@@ -424,6 +501,18 @@ def test_where_the_plan_has_its_database_nothing_is_put(place: County, copy: Pat
         put_back(copy, place.url, accept_loss=True)
 
     assert county.every_row(place) == before
+
+
+def test_a_database_that_was_not_set_up_is_told(place: County, copy: Path, url: str) -> None:
+    name = url.partition("?")[0].rpartition("/")[2]
+    with psycopg.connect(url) as connection:
+        connection.execute(f"REVOKE ALL ON DATABASE {name} FROM xianli_owner".encode())
+
+    with pytest.raises(UsageFault, match="还没有准备好") as refused:
+        put_back(copy, url)
+
+    assert "db setup" in (refused.value.remedy or "")
+    assert is_free(url)
 
 
 def test_beside_the_old_one_under_another_name_it_takes_its_place(

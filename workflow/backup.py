@@ -105,8 +105,12 @@ def _write(database: Database, part: Path, server: Server | None) -> tuple[int, 
     """Writes the copy; answers its rows and the journal's end, read from the copy."""
     _make(part)
     if database.shared:
-        with database.reading() as connection:
-            found = dump.write(connection, part, server or Server())
+        try:
+            with database.reading() as connection:
+                found = dump.write(connection, part, server or Server())
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
         _keep(part)
         return sum(found.rows.values()), found.seq, found.head
     _copy(database.file, part)

@@ -60,7 +60,7 @@ class Database:
     @property
     def home(self) -> Path:
         """The folder where configuration and letters lie: beside the file, else where we stand."""
-        return _home(self.engine.url)
+        return Path() if self.shared else self.file.parent
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -116,6 +116,18 @@ class Database:
 # What the drivers say, in part, and what it means. The first that fits counts.
 _TOLD: tuple[tuple[tuple[str, ...], type[CaseError], str, str], ...] = (
     (
+        ("xianli: recorded_at is not now",),
+        Conflict,
+        "电脑时间与服务器时间相差太大：{told}",
+        "校正电脑时间后再试；没有写入任何内容",
+    ),
+    (
+        ("xianli: no such case for you", "row-level security policy"),
+        NotPermitted,
+        "没有这一户，或不在您的办理范围内：{told}",
+        "核对编号和账号；没有写入任何内容",
+    ),
+    (
         ("xianli:",),
         JournalBroken,
         "数据库拒绝写入，与日志对不上：{told}",
@@ -157,6 +169,7 @@ _TOLD: tuple[tuple[tuple[str, ...], type[CaseError], str, str], ...] = (
             "password authentication",
             "certificate",
             "timeout expired",
+            "resolve host",
         ),
         BadFile,
         "连不上数据库：{told}",
@@ -226,17 +239,17 @@ def _on_server(
 ) -> Database:
     address, named = postgresql.split(address)
     place = address.render_as_string(hide_password=True)
-    known = plans_of(address)
+    known, others = _plans(address)
     if new:
         wanted = postgresql.require_name(named or plan or "")
-        if wanted in known:
+        if wanted in {*known, *others}:
             raise UsageFault(
                 f"{place} 里已有计划 {wanted} 的数据库",
                 place=place,
                 remedy="在地址中写另一个计划名：…?plan=名称；或换一个库",
             )
     else:
-        wanted = _chosen(known, named, place)
+        wanted = _chosen(known, named, place, others=bool(others))
     database = Database(postgresql.engine_of(address, wanted, limits), limits.lock_seconds, wanted)
     if not new:
         _check_version(database, f"{place}?plan={wanted}", older=older)
@@ -267,9 +280,14 @@ def server_of(url: str) -> Database:
     return Database(postgresql.engine_of(address, None, Limits()))
 
 
-def plans_of(url: URL | str) -> tuple[str, ...]:
+def plans_of(url: str) -> tuple[str, ...]:
     """The plans that this account has to do with in a server's database."""
-    address, _ = postgresql.split(_address(url) if isinstance(url, str) else url)
+    address, _ = postgresql.split(_address(url))
+    return _plans(address)[0]
+
+
+def _plans(address: URL) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The plans in a database: this account's, and the others'."""
     database = Database(postgresql.engine_of(address, None, Limits()))
     try:
         with database.reading() as connection:
@@ -278,16 +296,22 @@ def plans_of(url: URL | str) -> tuple[str, ...]:
         database.close()
 
 
-def _chosen(known: tuple[str, ...], named: str | None, place: str) -> str:
+def _chosen(known: tuple[str, ...], named: str | None, place: str, *, others: bool) -> str:
     if named is not None and named in known:
         return named
     if named is None and len(known) == 1:
         return known[0]
-    if not known or named is not None:
-        raise BadFile(
-            f"{place} 里没有{f'计划 {named} 的' if named else ''}先立的数据库，或不归这个账号",
+    if named is not None or (others and not known):
+        raise NotPermitted(
+            f"{place} 里没有{f'计划 {named}' if named else '计划'}，或这个账号不在它的人员名册中",
             place=place,
-            remedy="核对 --db 的地址和账号；新的库先由管理员 db setup，再 init",
+            remedy="核对 --db 的地址和账号；由县清洁取暖办用 xianli officer add 登记",
+        )
+    if not known:
+        raise BadFile(
+            f"{place} 里没有先立的数据库",
+            place=place,
+            remedy="核对 --db 的地址；新的库由管理员 db setup，再 init",
             code="no_database",
         )
     raise UsageFault(
@@ -303,18 +327,9 @@ def file_of(url: str) -> Path:
     return _file(_address(url))
 
 
-def home_of(url: str) -> Path:
-    """`Database.home` of the database at this address, which need not be there."""
-    return _home(_address(url))
-
-
 def is_server(url: str) -> bool:
     """Whether an address names a server's database, not a file."""
     return _address(url).get_backend_name() == "postgresql"
-
-
-def _home(address: URL) -> Path:
-    return Path() if address.get_backend_name() == "postgresql" else _file(address).parent
 
 
 def _address(url: str) -> URL:

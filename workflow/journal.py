@@ -23,6 +23,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    text,
     true,
 )
 from sqlalchemy.sql.elements import ColumnElement
@@ -192,16 +193,25 @@ _HEAD = (
     .order_by(_TABLE.c.version.desc())
     .limit(1)
 )
+# On a server the end may be an event that this officer may not read.
+_END = text("SELECT seq, recorded_at FROM journal_end()")
+_STREAM_END = text("SELECT version, hash FROM stream_end(:stream)")
 
 
 def last_entry(connection: Connection) -> tuple[int, datetime | None]:
-    """Seq and instant of the last event; 0 and None in an empty journal."""
+    """Seq and instant of the last event, whoever's; 0 and None in an empty journal."""
+    if connection.dialect.name == "postgresql":
+        end = connection.execute(_END).first()
+        return (end.seq, instant_of(end.recorded_at)) if end else (0, None)
     row = connection.execute(_LAST).first()
     return (row.seq, row.recorded_at) if row else (0, None)
 
 
 def head_of(connection: Connection, stream: str) -> Head:
     """Where a stream ends."""
+    if connection.dialect.name == "postgresql":
+        end = connection.execute(_STREAM_END, {"stream": stream}).first()
+        return Head(end.version, end.hash) if end else Head()
     row = connection.execute(_HEAD, {"stream": stream}).first()
     return Head(row.version, row.hash) if row else Head()
 

@@ -98,12 +98,20 @@ class _Index:
         self.units: dict[str, str] = {}
         self.open: dict[tuple[str, ...], str] = {}
         self.closed: dict[tuple[str, ...], str] = {}
+        self.beyond: set[tuple[str, ...]] = set()
         case = cases.CASE.c
         for row in connection.execute(select(case.code, case.unit, case.state)):
             self.units[row.code] = row.unit
             found = self.closed if row.state == State.CLOSED else self.open
             for key in _keys(self._papers.get(row.code, PersonalData())):
                 found.setdefault(key, row.code)
+
+    def look_beyond(self, rows: Sequence[LedgerRow]) -> None:
+        """Asks whether other units hold these rows' meters or IDs; which ones stays unsaid."""
+        for kind in ("meter", "id_number"):
+            values = [value for row in rows if (value := getattr(row.personal, kind))]
+            held = cases.holders(self._connection, kind, values)
+            self.beyond |= {(kind, value) for value, code in held.items() if code not in self.units}
 
     def read(self, codes: Sequence[str]) -> None:
         """Reads the facts of these cases, so that `known` need not ask for one at a time."""
@@ -224,6 +232,8 @@ class _Importing:
         self._amended: list[tuple[LedgerRow, _Known, list[str]]] = []
         self._codes: list[str] = []
         self._index = _Index(desk.connection)
+        if who.unit is not None:
+            self._index.look_beyond(file.rows)
         matched: dict[str, LedgerRow] = {}
         for row in file.rows:
             self._place(row, matched)
@@ -296,6 +306,10 @@ class _Importing:
                 return None
             return codes[0]
         for key in keys:
+            if key in index.beyond:
+                message = "与另一责任单位已登记的户重复，请县清洁取暖办核对归属"
+                self._fault(row, key[0], "duplicate_across_files", message)
+                return None
             if key in index.closed:
                 message = "该户已退出；确需恢复的，由县清洁取暖办办理恢复（reinstate）"
                 self._fault(row, key[0], "case_closed", message)
@@ -341,8 +355,8 @@ class _Importing:
             self._amended.append((row, known, names))
 
     def _check_free(self, row: LedgerRow, name: str, code: str) -> None:
-        holder = self._index.open.get((name, getattr(row.personal, name)))
-        if holder not in (None, code):
+        key = (name, getattr(row.personal, name))
+        if key in self._index.beyond or self._index.open.get(key) not in (None, code):
             message = f"{_LABELS[name]}已登记在另一在办户名下，请核对"
             self._fault(row, name, "duplicate_across_files", message)
 

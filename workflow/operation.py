@@ -33,11 +33,13 @@ class Limits:
 class Server:
     """How a server is used: the limits, and where PostgreSQL's own programs lie.
 
-    They run in `environment`; without `binaries` they are looked for on its PATH.
+    They run in `environment`; without `binaries` they are looked for on its PATH. `backup_env`
+    names the variable with the address by which the service takes its backups.
     """
 
     limits: Limits = field(default_factory=Limits)
     binaries: Path | None = None
+    backup_env: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -55,6 +57,13 @@ class Operation:
 
     server: Server
     log: Log | None
+
+
+def home_of(url: str) -> Path:
+    """The folder of the configuration file, from the address alone: see `Database.home`."""
+    if url.startswith("postgresql"):
+        return Path()
+    return Path(url.removeprefix("sqlite:///")).parent
 
 
 def load(file: Path | None, home: Path, environment: Mapping[str, str]) -> Operation:
@@ -86,10 +95,12 @@ def server(reader: Reader, document: Table) -> Server:
         ),
     )
     written = reader.text(table, "postgresql.bin")
+    # Only the service's environment holds the address; other commands do not ask for it.
+    backup_env = reader.text(table, "postgresql.backup_url_env")
     reader.rest(table, "postgresql")
     given = reader.environment.get(BINARIES)
     binaries = Path(given) if given else reader.beside / written if written else None
-    return Server(limits, binaries, reader.environment)
+    return Server(limits, binaries, backup_env, reader.environment)
 
 
 def log(reader: Reader, document: Table) -> Log | None:

@@ -96,13 +96,15 @@ def engine_of(url: URL, plan: str | None, limits: Limits) -> Engine:
 
 def _path(plan: str | None) -> str:
     """Where names are looked up: in the plan's schema, and in temporary tables never first."""
-    return f'"{plan}",pg_temp' if plan else "pg_temp"
+    return f'"{plan}",pg_temp' if plan else "pg_catalog,pg_temp"
 
 
 def encryption(url: URL) -> dict[str, str]:
     """How a connection is secured whose address does not say: another computer proves itself."""
     if "sslmode" in url.query or not url.host or url.host in LOCAL:
         return {}
+    if "sslrootcert" in url.query:
+        return {"sslmode": "verify-full"}
     return {"sslmode": "verify-full", "sslrootcert": "system"}
 
 
@@ -118,13 +120,17 @@ def _settings(connection: DBAPIConnection, settings: dict[str, str]) -> None:
     connection.commit()
 
 
-def plans(connection: Connection) -> tuple[str, ...]:
-    """The plans in this database that the account has to do with.
+def plans(connection: Connection) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The plans in this database: those that the account has to do with, and the others.
 
-    Who administers the database sees all of them, an officer those in whose register he stands.
+    Who administers the database has to do with all, an officer with those in whose register he
+    stands.
     """
-    found = tuple(connection.execute(text(_PLANS)).scalars())
-    return tuple(plan for plan in found if _concerns(connection, plan))
+    mine: list[str] = []
+    others: list[str] = []
+    for plan in connection.execute(text(_PLANS)).scalars().all():
+        (mine if _concerns(connection, plan) else others).append(plan)
+    return tuple(mine), tuple(others)
 
 
 def _concerns(connection: Connection, plan: str) -> bool:

@@ -85,6 +85,14 @@ def _clear(place: Database) -> None:
     """Takes away what a restoring that was broken off left. Raises UsageFault for a database."""
     with place.transaction() as connection:
         access.as_owner(connection)
+        may = "SELECT has_database_privilege(current_database(), 'CREATE')"
+        if not connection.exec_driver_sql(may).scalar_one():
+            raise UsageFault(
+                "这个库还没有准备好",
+                place="--db",
+                remedy="先由服务器管理员运行：xianli --db 地址 db setup",
+                code="not_set_up",
+            )
         known = text("SELECT to_regnamespace(quote_ident(:plan)) IS NOT NULL")
         if not connection.execute(known, {"plan": place.plan}).scalar_one():
             return

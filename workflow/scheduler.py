@@ -8,7 +8,6 @@ when, and when each job last went well.
 import logging
 import os
 import socket
-import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,8 +27,10 @@ from workflow import (
     backup,
     bulletin,
     checkpoint,
+    db,
     dispatch,
     journal,
+    oplog,
     outbox,
     quarantine,
     register,
@@ -38,7 +39,9 @@ from workflow import (
 )
 from workflow.cases import Clocks
 from workflow.db import Database
-from workflow.errors import Conflict, JournalBroken
+from workflow.errors import BadFile, Conflict, JournalBroken, NotPermitted
+from workflow.operation import Server
+from workflow.oplog import Fields
 from workflow.outbox import Clock, Queue
 from workflow.settings import Settings
 from workflow.toml_file import At
@@ -57,12 +60,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a job works with; `stopping` says that the service wants to end."""
+    """What a job works with; `stopping` says that the service wants to end.
+
+    `log` takes what goes into the log of what was run (`workflow.oplog`).
+    """
 
     database: Database
     settings: Settings
     clock: Clock
     stopping: Callable[[], bool]
+    log: Callable[[Fields], None] = lambda fields: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +163,31 @@ def _check_journal(room: Room) -> str:
 
 
 def _back_up(room: Room) -> str:
-    given, times = room.settings, room.settings.times
-    copy = backup.backup(room.database, times.backup_folder, room.clock(), times.keep, given.server)
+    given, times = room.settings.server, room.settings.times
+    database = room.database
+    if database.plan is not None and given.backup_env is not None:
+        database = _for_backups(database.plan, given)
+    try:
+        copy = backup.backup(database, times.backup_folder, room.clock(), times.keep, given)
+    except NotPermitted:
+        # To fail each night would tell nobody anything new; `db doctor` says that there is none.
+        return "服务的账号看不到全部数据，不能备份：备份用的账号见 docs/server.md"
+    finally:
+        if database is not room.database:
+            database.close()
     return f"备份到 {copy}"
+
+
+def _for_backups(plan: str, server: Server) -> Database:
+    """The same plan by the account that may read all. Raises BadFile where nobody named it."""
+    url = server.environment.get(server.backup_env or "")
+    if not url:
+        raise BadFile(
+            f"环境变量 {server.backup_env} 没有设置",
+            place="postgresql.backup_url_env",
+            remedy="启动服务前设好：postgresql://备份账号@主机/库名",
+        )
+    return db.place_of(url, plan, server.limits)
 
 
 def _rebuild_site(room: Room) -> str:
@@ -294,15 +323,20 @@ def run_job(room: Room, job: Job, lease: _Lease | None, say: Say) -> bool:
     try:
         if not _began(room, job, lease):
             return False
+        began, told = room.clock(), dict[str, object](event="job", job=job.name, error=None)
         try:
             outcome, well = job.run(room), True
         except CaseError as error:
             outcome, well = error.message, False
+            told["error"] = error.code
         except Exception as error:
-            # Our bug, and still no reason to leave the other jobs undone.
-            say(traceback.format_exc())
-            outcome, well = f"程序出错：{type(error).__name__}: {error}", False
+            # Our bug, and still no reason to leave the other jobs undone. What people's eyes and
+            # the journal of the operating system get holds no values.
+            say(oplog.traceback(error))
+            outcome, well = f"程序出错：{type(error).__name__}", False
+            told |= {"error": "bug", "bug": oplog.failure(error)}
         _ended(room, job, outcome, well=well)
+        room.log({**told, "well": well, "seconds": (room.clock() - began).total_seconds()})
     except CaseError as error:
         # The database could not be written, so neither could this.
         say(f"{job.label}：{error.message}")
@@ -351,7 +385,7 @@ class _Service:
 
     def serve(self, stop: Event) -> None:
         self.scheduler.start()
-        self.say("调度服务已启动")
+        self._tell("started", "调度服务已启动")
         try:
             while not stop.is_set():
                 try:
@@ -365,7 +399,11 @@ class _Service:
             self.scheduler.shutdown(wait=True)
             if self.leading:
                 self.lease.release(self.room.clock())
-            self.say("调度服务已停止")
+            self._tell("stopped", "调度服务已停止")
+
+    def _tell(self, what: str, words: str) -> None:
+        self.room.log({"event": "service", "service": what})
+        self.say(words)
 
     def _beat(self, now: datetime) -> None:
         held = self.lease.hold(now)
@@ -373,7 +411,7 @@ class _Service:
             self._take_office(now)
         elif self.leading and not held:
             self.scheduler.remove_all_jobs()
-            self.say("另一进程已接手，本进程待命")
+            self._tell("stands_by", "另一进程已接手，本进程待命")
         elif held and now < self.last:
             # The clock was set back: the next runs, planned by the old one, are too far off.
             for job in self.jobs:
@@ -384,7 +422,8 @@ class _Service:
 
     def _take_office(self, now: datetime) -> None:
         missed = due(self.room.database, self.jobs, now)
-        self.say("由本进程主持；补做：" + ("、".join(job.label for job in missed) or "无"))
+        late = "、".join(job.label for job in missed) or "无"
+        self._tell("leads", f"由本进程主持；补做：{late}")
         for place, job in enumerate(self.jobs):
             # What was missed runs in the order of the list, each after the one before.
             first = now + timedelta(milliseconds=place) if job in missed else job.due_after(now)
