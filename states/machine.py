@@ -88,13 +88,13 @@ def decide(trigger: Trigger, question: Question, machine: Machine = _MACHINE) ->
     Raises StepRefused with all reasons.
     """
     source = question.facts.state
-    way = _way(machine, trigger, source)
-    if way is None:
-        raise _refusal(trigger, question.facts, (_wrong_state(trigger, question),))
-    reasons = _unmet(way.guards, question)
-    if reasons:
-        raise _refusal(trigger, question.facts, reasons)
-    return Move(trigger, source, way.target)
+    reasons: tuple[Reason, ...] = ()
+    # Of several ways the first that is open is taken, as `transitions` does.
+    for way in _ways(machine, trigger, source):
+        reasons = _unmet(way.guards, question)
+        if not reasons:
+            return Move(trigger, source, way.target)
+    raise _refusal(trigger, question.facts, reasons or (_wrong_state(trigger, question),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +106,14 @@ class _Way:
 
 
 @cache
-def _way(machine: Machine, trigger: Trigger, source: State) -> _Way | None:
-    found = machine.events[str(trigger)].transitions.get(str(source))
-    if not found:
-        return None
-    [transition] = found
-    [condition] = transition.conditions
-    assert isinstance(condition.func, _AllPass)
-    return _Way(State(str(transition.dest)), condition.func.guards)
+def _ways(machine: Machine, trigger: Trigger, source: State) -> tuple[_Way, ...]:
+    """The ways of a trigger from a state, in the machine's order; by the table there is one."""
+    ways = []
+    for transition in machine.events[str(trigger)].transitions.get(str(source), ()):
+        [condition] = transition.conditions
+        assert isinstance(condition.func, _AllPass)
+        ways.append(_Way(State(str(transition.dest)), condition.func.guards))
+    return tuple(ways)
 
 
 def check_fact(kind: FactKind, question: Question) -> None:
