@@ -262,6 +262,7 @@ JOURNAL_COLUMNS = (
     "stream", "version", "previous", "kind", "from", "to", "occurred_on", "recorded_at",
     "actor", "role",
 )  # fmt: skip
+COLUMNS = itemgetter(*JOURNAL_COLUMNS)
 EVENT_KEYS = {"schema", "reason", "evidence", "attachments", "plan", "personal", *JOURNAL_COLUMNS}
 
 # What a repair, a resolution, a correction names: under which key, and what kind of fact it may be.
@@ -620,15 +621,15 @@ EVIDENCE: dict[str, dict[str, Callable[[object], object]]] = {
 class Event:
     """An event whose shape is sound. `heard` is the Shanghai day of `recorded_at`."""
 
-    seq: int
     stream: str
     case: str | None
+    recorded_at: str
+    seq: int
     kind: str
     source: str | None
     target: str | None
     day: int
     heard: int
-    recorded_at: str
     actor: str
     person: str
     role: str
@@ -659,10 +660,10 @@ class Event:
         return bool(named) and self.attached.issuperset(named)
 
 
-# An event as a plain tuple, to lay by and to make it from again.
+# A household's event as a plain tuple, to lay by and to make it from again; its clock is judged.
 as_row = attrgetter(
-    "seq", "stream", "case", "kind", "source", "target", "day", "heard", "recorded_at", "actor",
-    "person", "role", "evidence", "attached", "plan", "unit", "in_force", "plan_known",
+    "seq", "kind", "source", "target", "day", "heard", "actor", "person", "role", "evidence",
+    "attached", "plan", "unit", "in_force", "plan_known",
 )  # fmt: skip
 
 
@@ -684,6 +685,11 @@ def read_body(raw: str) -> tuple[Object, str] | None:
     return None
 
 
+SAYS = itemgetter("stream", "kind", "actor", "role", "recorded_at")
+OPTIONAL = ("from", "to", "previous", "plan", "personal")  # a word each, or null
+PERHAPS = itemgetter(*OPTIONAL)
+
+
 def read_event(seq: int, body: Object) -> Event | str:
     """The event in these bytes, or what is wrong with them, in words."""
     if body.keys() != EVENT_KEYS:
@@ -691,36 +697,49 @@ def read_event(seq: int, body: Object) -> Event | str:
         return f"字段不齐或多出：{odd}"
     if whole(body["schema"]) != 1 or whole(body["version"]) is None:
         return "schema 不是 1，或没有版本号"
-    words = [text(body[key]) for key in ("stream", "kind", "actor", "role", "recorded_at")]
-    stream, kind, actor, role, recorded_at = (word or "" for word in words)
-    if None in words or stream == "case:":
+    words: tuple[str, ...] = SAYS(body)
+    stream, kind, actor, role, recorded_at = words
+    if not all(map(text, words)) or stream == "case:":
         return "stream、kind、actor、role、recorded_at 不齐"
     occurred, heard = day(body["occurred_on"]), shanghai_day(recorded_at)
     if occurred is None or heard is None:
         return "occurred_on 或 recorded_at 不是规定写法的日期、时间"
-    for key in ("from", "to", "previous", "plan", "personal"):
-        if body[key] is not None and text(body[key]) is None:
+    source, target, _, plan, _ = optional = PERHAPS(body)
+    for key, value in zip(OPTIONAL, optional, strict=True):
+        if value is not None and text(value) is None:
             return f"{key} 应为文字或空"
     if body["reason"] is not None and not isinstance(body["reason"], str):
         return "reason 应为文字或空"
     evidence, attachments = body["evidence"], body["attachments"]
     if not isinstance(evidence, dict) or not isinstance(attachments, list):
         return "evidence 或 attachments 类型不对"
-    files = [mapping(one) for one in attachments]
-    names = [text(one.get("name")) for one in files]
-    hashes = [text(one.get("sha256")) for one in files]
-    if None in names or not all(one is not None and HASH.fullmatch(one) for one in hashes):
+    attached = file_names(attachments)
+    if attached is None:
         return "附件没有名称或哈希"
     code = stream[5:] if stream.startswith("case:") else None
     return Event(
-        seq, stream, code, kind, text(body["from"]), text(body["to"]), occurred, heard,
-        recorded_at, actor, actor, role, evidence, frozenset(name or "" for name in names),
-        text(body["plan"]),
+        stream, code, recorded_at, seq, kind, source, target, occurred, heard, actor, actor, role,
+        evidence, attached, plan,
     )  # fmt: skip
+
+
+def file_names(attachments: list[object]) -> frozenset[str] | None:
+    """The names of the attached files; None where one has no name or no hash."""
+    found = set()
+    for one in attachments:
+        name, digest = (text(mapping(one).get(key)) for key in ("name", "sha256"))
+        if name is None or digest is None or not HASH.fullmatch(digest):
+            return None
+        found.add(name)
+    return frozenset(found)
 
 
 def columns_off(columns: Object, body: Object) -> list[str]:
     """Which columns beside the bytes say something else than these."""
+    with suppress(KeyError):
+        told = COLUMNS(columns)
+        if told == COLUMNS(body) and bool not in map(type, told):
+            return []
     return [
         name
         for name in JOURNAL_COLUMNS
@@ -997,6 +1016,7 @@ class Audit:
         self.drill = False
         self.officers: dict[str, Officer] = {}
         self.keys: dict[str, Key] = {}  # by the key itself, revoked ones too
+        self.key_of: dict[str, Key] = {}  # by login, those in use
         self.witnesses: set[str] = set()
         self.plans: dict[str | None, Plan] = {}
         self.plan: str | None = None
@@ -1335,32 +1355,29 @@ class Audit:
             return
         self.officers[officer.login] = replace(officer, active=False)
 
-    def key_of(self, login: str) -> Key | None:
-        """The key that a login has in use."""
-        mine = (key for key in self.keys.values() if key.login == login and not key.revoked_seq)
-        return next(mine, None)
-
     def add_key(self, event: Event) -> None:
         """Enter a public key into the register: new, and the only one of its login."""
         login, key = str(event.evidence["login"]), str(event.evidence["key"])
         if login not in self.officers:
             self.fault("evidence_malformed", event, "公钥登记的账号不在名册")
-        elif key in self.keys or self.key_of(login) is not None:
+        elif key in self.keys or login in self.key_of:
             self.fault("key_conflict", event, f"{show(login)} 已有公钥，或这把公钥已登记过")
         else:
-            self.keys[key] = Key(key, login, event.seq, day(event.evidence.get("valid_until")))
+            until = day(event.evidence.get("valid_until"))
+            self.keys[key] = self.key_of[login] = Key(key, login, event.seq, until)
 
     def revoke_key(self, event: Event) -> None:
         """Take a public key out of use; what it signed stays signed."""
-        key = self.key_of(str(event.evidence["login"]))
+        key = self.key_of.get(str(event.evidence["login"]))
         if key is None or key.key != event.evidence["key"]:
             self.fault("key_conflict", event, "所撤销的不是该账号在用的公钥")
             return
         self.keys[key.key] = replace(key, revoked_seq=event.seq)
+        del self.key_of[key.login]
 
     def check_signature(self, written: object, message: str, event: Event) -> bool:
         """Whether the event bears a good signature of the key its actor had at that point."""
-        key = self.key_of(event.actor)
+        key = self.key_of.get(event.actor)
         if written is None:
             plan = self.plans.get(self.plan)
             wanted = plan.signatures if plan is not None and event.role != "system" else ()
@@ -1544,12 +1561,12 @@ class Audit:
 
     def replay(self, code: str, rows: Iterable[Row]) -> Case | None:
         """Check the chain of a household and let its events count, one after the other."""
-        case, head = None, START
+        case, head, stream = None, START, f"case:{code}"
         for of, (count, *_), told in rows:
             if of != "event":
                 continue
             link, said, signed, judged = told
-            event = Event(*said) if isinstance(said, tuple) else None
+            event = Event(stream, code, "", *said) if isinstance(said, tuple) else None
             self.place = (count, LINK)
             head = self.check_chain(head, link, event or said)
             if event is None:
