@@ -864,7 +864,7 @@ class Spool:
 
     def write(self) -> None:
         """Put what is in memory into the file."""
-        self.file = file = self.file or TemporaryFile()
+        self.file = file = self.file or TemporaryFile()  # noqa: SIM115 - open as long as this is
         parts: list[dict[Hashable, list[Row]]] = [{} for _ in range(PARTS)]
         for key, rows in self.held.items():
             parts[hash(key) % PARTS][key] = rows
