@@ -11,8 +11,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 
-from sqlalchemy import Connection, and_, case, func, insert, or_, select, text, true
+from sqlalchemy import Connection, Select, and_, case, func, insert, or_, select, text, true
 from sqlalchemy.sql.elements import ColumnElement
 
 from states.facts import BESIDE, ONWARD, Actor, Attached, Event
@@ -234,7 +236,8 @@ def read_streams(
             righted = select(_TABLE.c.stream).where(_TABLE.c.kind == FactKind.CORRECT)
             tells = _TABLE.c.occurred_on <= until, _TABLE.c.kind == "registered"
             part = and_(part, or_(*tells, _TABLE.c.stream.in_(righted)))
-        for event in _events(connection, part, persons, unreadable, checked=checked):
+        query = _READ.where(part).order_by(_TABLE.c.seq)
+        for event in _events(connection, query, persons, unreadable, checked=checked):
             if known_at is None or event.recorded_at <= known_at:
                 found[event.stream].append(event)
     return {stream: events for stream, events in found.items() if stream not in unreadable}
@@ -247,16 +250,17 @@ def read_cases(
     known_at: datetime | None = None,
     checked: bool = True,
 ) -> Iterator[tuple[str, list[Event]]]:
-    """Every case's code and events, checked as by `read_streams`. Raises JournalBroken."""
-    found: dict[str, list[Event]] = {}
+    """Every case's code and events, checked as by `read_streams`. Raises JournalBroken.
+
+    One case is in memory at a time; they come in the database's own order of streams.
+    """
     unreadable: set[str] = set()
-    part = _TABLE.c.stream.like("case:%")
-    for event in _events(connection, part, persons, unreadable, checked=checked):
-        if known_at is None or event.recorded_at <= known_at:
-            found.setdefault(event.stream, []).append(event)
-    for stream, events in found.items():
-        if stream not in unreadable:
-            yield stream.removeprefix("case:"), events
+    query = _READ.where(_TABLE.c.stream.like("case:%")).order_by(_TABLE.c.stream, _TABLE.c.version)
+    events = _events(connection, query, persons, unreadable, checked=checked)
+    for stream, told in groupby(events, key=attrgetter("stream")):
+        known = [event for event in told if known_at is None or event.recorded_at <= known_at]
+        if known and stream not in unreadable:
+            yield stream.removeprefix("case:"), known
 
 
 def quarantined(connection: Connection) -> frozenset[str]:
@@ -345,15 +349,15 @@ def cases_saying(connection: Connection, kinds: Iterable[str], words: Iterable[s
 
 def _events(
     connection: Connection,
-    part: ColumnElement[bool],
+    query: Select[int, str, str, bytes],
     persons: Mapping[str, str],
     unreadable: set[str],
     *,
     checked: bool,
 ) -> Iterator[Event]:
-    """The events of a part; `unreadable` takes in the quarantined streams that are passed over."""
+    """The events of a query; `unreadable` takes in the quarantined streams that are passed over."""
     heads: dict[str, Head] = {}
-    rows = connection.execute(_READ.where(part).order_by(_TABLE.c.seq))
+    rows = connection.execute(query, execution_options={"yield_per": _BATCH})
     for seq, stream, hash_, body in rows:
         if checked and digest(body) != hash_:
             raise broken(stream, seq)
