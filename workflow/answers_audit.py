@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workflow.certificate import Certificate
     from workflow.checkpoint import Made, Seen, Status
     from workflow.oddities import Odd
-    from workflow.quarantine import Quarantine
+    from workflow.quarantine import Damage, Quarantine
     from workflow.sample import Draw, Results, Size, Standing, Terms
     from workflow.verify import Finding, Report
     from workflow.violations import Entry
@@ -39,6 +39,30 @@ def verification(found: Verification) -> Document:
         "findings": [finding(one) for one in found.findings],
         "proof": {**found.proof},
         "quarantined": list(found.quarantined),
+    }
+
+
+def chain(damage: Damage) -> Document:
+    """`audit verify --chain`: the first bad event of each stream, and the numbers that are gone."""
+    broken: list[Json] = [
+        {
+            "code": "chain_broken",
+            "stream": stream,
+            "case": stream.removeprefix("case:") if stream.startswith("case:") else None,
+            "seq": seq,
+            "message": f"{stream} 从第 {seq} 条起，内容、哈希、前后相接或户表所记末条对不上",
+        }
+        for stream, seq in sorted(damage.streams.items(), key=lambda item: (item[1], item[0]))
+    ]
+    gone: list[Json] = [
+        {"code": "seq_gap", "stream": None, "case": None, "seq": seq, "message": f"缺第 {seq} 条"}
+        for seq in damage.missing
+    ]
+    return {
+        "verified": damage.whole,
+        "checked": "chain",
+        "events": damage.events,
+        "findings": broken + gone,
     }
 
 
