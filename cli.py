@@ -1132,7 +1132,7 @@ def case_show(
     desk: Desk, code: str, reveal: bool, as_of: date | None, known_at: datetime | None
 ) -> None:
     """显示 CODE 户的全部情况：环节、期限、施工、故障、测温、违规、许可。"""
-    from workflow import answers_daily, cases, privacy, register
+    from workflow import answers_daily, cases, register
 
     database = desk.database()
     clocks, who = _clocks(desk, database, as_of, known_at), desk.reader(database)
@@ -1144,6 +1144,8 @@ def case_show(
         facts, _ = cases.facts_of(connection, code, who, clocks)
         personal = cases.personal(connection, [code])[code]
     if reveal:
+        from workflow import privacy
+
         desk.writer()
         assert who is not None
         privacy.reveal(database, who, [code], desk.instant(database), "case show")
@@ -2607,9 +2609,10 @@ def _show_bug(error: Exception, *, as_json: bool) -> None:
 
 def main() -> None:
     """The entry point of the command `xianli`."""
-    # A command reads many rows and ends: looking them all through for cycles again and again took a
-    # fifth of the time of `check`. What there is to collect is still collected, less often.
-    gc.set_threshold(100_000, 20, 100)
+    # A command loads its libraries, reads many rows and ends: looking them all through for cycles
+    # again and again took a fifth of the time of `check`, and even once, after the loading, a
+    # twelfth of that of `todo`. What there is to collect is still collected, less often.
+    gc.set_threshold(500_000, 20, 100)
     # Else pydantic looks through every installed package for plugins before it reads the plan.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     for stream in (sys.stdout, sys.stderr):
