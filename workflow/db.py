@@ -19,7 +19,7 @@ from workflow.errors import BadFile, Conflict, JournalBroken, NotPermitted
 from workflow.operation import Limits
 from workflow.signing import Signer
 
-HEAD = "0003"
+HEAD = "0004"
 BUSY_SECONDS = 30
 
 

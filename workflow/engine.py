@@ -20,17 +20,27 @@ from states.plan import Json
 from states.question import Question, Surroundings
 from states.vocabulary import FacilityStatus, FactKind, GateKind, Path, State, Trigger
 from states.workdays import local_date
-from workflow import attachments, cases, dispatch, due, journal, quarantine, register, tables
+from workflow import (
+    attachments,
+    cases,
+    dispatch,
+    due,
+    journal,
+    quarantine,
+    receipts,
+    register,
+    tables,
+)
 from workflow.attachments import File
 from workflow.db import Database
 from workflow.due import Change, Running
 from workflow.errors import Conflict, JournalBroken
 from workflow.journal import Draft, Head, Pen
+from workflow.receipts import Asked
 
 _PERMISSION = tables.PERMISSION
 _KEY = tables.HOUSEHOLD_KEY
 _PERSONAL = tables.PERSONAL
-_RECEIPT = tables.RECEIPT
 # These look at other cases, so what the desk has in hand must be in the database first.
 _LOOKS_AROUND = (
     Trigger.PERMIT,
@@ -44,6 +54,7 @@ _LOOKS_AROUND = (
 class Order:
     """What an officer asks for: a step or a fact. `on` is today unless given.
 
+    `key` is the officer's own, or with `everybodys` stands for what is said, whoever says it.
     `stored` are attachments whose content the caller keeps: a batch holds one file at a time.
     """
 
@@ -54,6 +65,7 @@ class Order:
     files: tuple[File, ...] = ()
     reason: str | None = None
     key: str | None = None
+    everybodys: bool = False
     stored: tuple[Attached, ...] = ()
 
     @property
@@ -328,11 +340,7 @@ class Desk:
         self._apply(event)
         self._keep_keys(order, question)
         if order.key:
-            self.connection.execute(
-                insert(_RECEIPT).values(
-                    key=order.key, request=_request(order, self.actor.login), seq=event.seq
-                )
-            )
+            receipts.keep(self.connection, _asked(order, self.actor.login), event.seq)
         return self._receipt(event, self._facts[order.code], question.facts)
 
     def _apply(self, event: Event) -> None:
@@ -436,17 +444,10 @@ class Desk:
         if order.key is None:
             return None
         self._allowed(order)
-        row = self.connection.execute(select(_RECEIPT).where(_RECEIPT.c.key == order.key)).first()
-        if row is None:
+        kept = receipts.find(self.connection, _asked(order, self.actor.login))
+        if kept is None:
             return None
-        if row.request != _request(order, self.actor.login):
-            raise Conflict(
-                f"幂等键“{order.key}”已用于另一条命令",
-                place="--key",
-                remedy="换一个键",
-                code="key_reused",
-            )
-        events = [event for event in self._events[order.code] if event.seq <= row.seq]
+        events = [event for event in self._events[order.code] if event.seq <= kept.seq]
         facts, before = fold(order.code, events), fold(order.code, events[:-1])
         assert facts is not None
         assert before is not None
@@ -573,7 +574,7 @@ def _not_your_role(order: Order, role: str) -> CaseError:
     return error
 
 
-def _request(order: Order, login: str) -> str:
+def _asked(order: Order, login: str) -> Asked:
     document: dict[str, Json] = {
         "login": login,
         "code": order.code,
@@ -586,4 +587,5 @@ def _request(order: Order, login: str) -> str:
         "attachments": [a.sha256 for a in order.attached],
         "reason": order.reason,
     }
-    return journal.digest(journal.canonical(document))
+    owner = receipts.EVERYBODY if order.everybodys else login
+    return Asked(owner, str(order.key), journal.digest(journal.canonical(document)))
