@@ -38,11 +38,14 @@ if TYPE_CHECKING:
     from workflow.engine import Order
     from workflow.operation import Log, Server
     from workflow.oplog import Failure, Fields, Tally
+    from workflow.receipts import Asked, Document
     from workflow.settings import Settings
     from workflow.signing import Signer
 
 AnyWord = TypeVar("AnyWord", bound=Word)
 FILE = click.Path(path_type=Path, dir_okay=False)
+# A file that is handed in: what is in it belongs to what is asked under a key.
+INPUT = click.Path(path_type=Path, dir_okay=False)
 PEOPLE = tuple(role for role in Role if role is not Role.SYSTEM)
 GATES = tuple(kind for kind in GateKind if kind is not GateKind.NONE)
 
@@ -473,6 +476,42 @@ class Desk:
             ascii_signs=_is_gbk(sys.stdout.encoding) or os.environ.get("TERM") == "dumb",
         )
 
+    def asked(self, key: str | None, **instead: "Json") -> "Asked | None":
+        """The command at hand under its key: all that was given to it, files by their content.
+
+        `instead` stands for parameters whose text does not say all. Where an answer is to go is no
+        part of it. None without a key.
+        """
+        from workflow import receipts
+
+        if not key:
+            return None
+        context = click.get_current_context()
+        given: dict[str, Json] = {
+            str(parameter.name): _given(context.params[str(parameter.name)])
+            for parameter in context.command.params
+            if parameter.name in context.params and _is_asked(parameter)
+        }
+        return receipts.asked(
+            self.login, key, {"command": context.command_path, **given, **instead}
+        )
+
+    def once(
+        self,
+        database: "Database",
+        asked: "Asked | None",
+        do: Callable[["Database"], "Document"],
+        *,
+        done: Callable[["Document"], bool] = lambda answer: True,
+    ) -> "Document":
+        """What `do` answers; under a key it is done once, and who asks again is told so."""
+        from workflow import receipts
+
+        document = receipts.once(database, asked, do, done=done)
+        if asked is not None and document["repeated"]:
+            click.echo("此键以前用过，没有重复登记", err=True)
+        return document
+
     def answer(self, document: "Json", text: Callable[["Screen"], str]) -> None:
         """Prints the answer: as JSON, or as the text that people read."""
         if self.as_json:
@@ -500,6 +539,29 @@ def _json(document: "Json") -> str:
     import json
 
     return json.dumps(document, ensure_ascii=False, indent=2)
+
+
+def _is_asked(parameter: click.Parameter) -> bool:
+    """Whether a parameter says what is to be done, not under which key or where the answer goes."""
+    if parameter.name in ("key", "force"):
+        return False
+    return parameter.type is INPUT or not isinstance(parameter.type, click.Path)
+
+
+def _given(value: object) -> "Json":
+    """A parameter's value as JSON; a file by its name and what is in it."""
+    from workflow import journal
+
+    match value:
+        case None | bool() | int():
+            return value
+        case tuple() | list():
+            return [_given(one) for one in value]
+        case Path():
+            # Who cannot read it is told by the command itself.
+            content = value.read_bytes() if value.is_file() and os.access(value, os.R_OK) else b""
+            return {"name": value.name, "sha256": journal.digest(content)}
+    return str(value)
 
 
 def _is_gbk(encoding: str | None) -> bool:
@@ -611,6 +673,7 @@ def init(desk: Desk, plan_name: str, drill: bool, first: str, name: str) -> None
 AS_OF = click.option("--as-of", type=Dates(), help="看这一天的实情（按发生日期）")
 KNOWN_AT = click.option("--known-at", type=Instants(), help="看这一时刻台账上的情况（按登记时间）")
 FORCE = click.option("--force", is_flag=True, help="覆盖已有的文件")
+KEY = click.option("--key", help="幂等键：本人用同一个键重复提交只登记一次")
 
 
 # 计划 -----------------------------------------------------------------------------------------
@@ -646,11 +709,17 @@ def plan_check(desk: Desk, file: str) -> None:
 @plan.command("revise")
 @click.argument("file", metavar="NAME|FILE")
 @click.option("--apply", "apply_", is_flag=True, help="付诸实施；不写则只看影响，不写入")
-@click.option("--attach", multiple=True, type=FILE, help="依据文件")
+@click.option("--attach", multiple=True, type=INPUT, help="依据文件")
 @click.option("--reason", help="修订理由")
+@KEY
 @pass_desk
 def plan_revise(
-    desk: Desk, file: str, apply_: bool, attach: Sequence[Path], reason: str | None
+    desk: Desk,
+    file: str,
+    apply_: bool,
+    attach: Sequence[Path],
+    reason: str | None,
+    key: str | None,
 ) -> None:
     """用计划文件 FILE 修订现行计划：先逐户列出影响，再由县清洁取暖办付诸实施。
 
@@ -661,21 +730,23 @@ def plan_revise(
 
     new = config.load_plan(file)
     database = desk.database()
-    revised = None
     if apply_:
         text = evidence.plain(reason, "--reason") if reason else None
-        revised = revision.revise(
-            database, new, _files(attach), text, desk.writer(), desk.instant(database)
-        )
-        found = revised.impact
+        login, now, files = desk.writer(), desk.instant(database), _files(attach)
+
+        def revise(one: "Database") -> "Document":
+            revised = revision.revise(one, new, files, text, login, now)
+            return answers_county.revision(revised.impact, apply=True, revised=revised)
+
+        document = desk.once(database, desk.asked(key, file=new.hash), revise)
     else:
         register.require_whole_view(desk.reader(database))
         today = desk.day(database).today
         with database.reading() as connection:
             found = revision.examine(connection, new, today)
-    document = answers_county.revision(found, apply=apply_, revised=revised)
+        document = answers_county.revision(found, apply=False)
     desk.answer(document, lambda screen: screen.revision(document))
-    if found.refused:
+    if document["refused"]:
         raise click.exceptions.Exit(1)
 
 
@@ -758,11 +829,14 @@ def calendar() -> None:
 
 
 @calendar.command("import")
-@click.argument("file", type=FILE)
-@click.option("--attach", multiple=True, type=FILE, help="通知原件，可重复")
+@click.argument("file", type=INPUT)
+@click.option("--attach", multiple=True, type=INPUT, help="通知原件，可重复")
 @click.option("--dry-run", is_flag=True, help="只看哪些期限会变，不写入")
+@KEY
 @pass_desk
-def calendar_import(desk: Desk, file: Path, attach: Sequence[Path], dry_run: bool) -> None:
+def calendar_import(
+    desk: Desk, file: Path, attach: Sequence[Path], dry_run: bool, key: str | None
+) -> None:
     """录入一年的节假日安排 FILE（由县清洁取暖办办理），列出因此变动的期限。
 
     FILE 是 TOML 文本，写法见 docs/example/holidays-2027.toml。同一年再录一次即为更改。
@@ -770,15 +844,13 @@ def calendar_import(desk: Desk, file: Path, attach: Sequence[Path], dry_run: boo
     from workflow import answers_county, holidays
 
     database = desk.database()
-    found = holidays.import_file(
-        database,
-        file,
-        _files(attach),
-        actor=desk.writer(),
-        now=desk.instant(database),
-        dry_run=dry_run,
-    )
-    document = answers_county.holidays_entered(found)
+    actor, now, files = desk.writer(), desk.instant(database), _files(attach)
+
+    def enter(one: "Database") -> "Document":
+        found = holidays.import_file(one, file, files, actor=actor, now=now, dry_run=dry_run)
+        return answers_county.holidays_entered(found)
+
+    document = desk.once(database, None if dry_run else desk.asked(key), enter)
     desk.answer(document, lambda screen: screen.holidays_entered(document))
 
 
@@ -810,25 +882,28 @@ def officer() -> None:
 @click.option("--role", required=True, type=Words(Role), help=f"角色：{listed(PEOPLE)}")
 @click.option("--unit", help="责任单位编码或名称")
 @click.option("--person", help="同一人的几个账号写相同的人员标识；不写即账号本身")
+@KEY
 @pass_desk
 def officer_add(
-    desk: Desk, login: str, name: str, role: Role, unit: str | None, person: str | None
+    desk: Desk,
+    login: str,
+    name: str,
+    role: Role,
+    unit: str | None,
+    person: str | None,
+    key: str | None,
 ) -> None:
     """登记办理人员 LOGIN（由县清洁取暖办办理）。"""
     from workflow import answers_county, setup
 
     database = desk.database()
-    found = setup.add_officer(
-        database,
-        login,
-        name,
-        role,
-        unit,
-        person,
-        actor=desk.writer(),
-        now=desk.instant(database),
-    )
-    document = answers_county.officers([found])[0]
+    actor, now = desk.writer(), desk.instant(database)
+
+    def add(one: "Database") -> "Document":
+        found = setup.add_officer(one, login, name, role, unit, person, actor=actor, now=now)
+        return answers_county.officers([found])[0]
+
+    document = desk.once(database, desk.asked(key), add)
     desk.answer(document, lambda screen: f"已登记：\n{screen.officers([document])}")
 
 
@@ -847,14 +922,21 @@ def officer_list(desk: Desk) -> None:
 
 @officer.command("disable")
 @click.argument("login")
+@KEY
 @pass_desk
-def officer_disable(desk: Desk, login: str) -> None:
+def officer_disable(desk: Desk, login: str, key: str | None) -> None:
     """停用账号 LOGIN；此前的登记照旧有效。"""
     from workflow import setup
 
     database = desk.database()
-    setup.disable_officer(database, login, actor=desk.writer(), now=desk.instant(database))
-    desk.answer({"login": login, "active": False}, lambda screen: f"已停用 {login}")
+    actor, now = desk.writer(), desk.instant(database)
+
+    def disable(one: "Database") -> "Document":
+        setup.disable_officer(one, login, actor=actor, now=now)
+        return {"login": login, "active": False}
+
+    document = desk.once(database, desk.asked(key), disable)
+    desk.answer(document, lambda screen: f"已停用 {login}")
 
 
 @officer.group("key")
@@ -896,35 +978,43 @@ def officer_key_new(desk: Desk, file: Path) -> None:
 
 @officer_key.command("add")
 @click.argument("login")
-@click.argument("file", type=FILE)
+@click.argument("file", type=INPUT)
 @UNTIL
+@KEY
 @pass_desk
-def officer_key_add(desk: Desk, login: str, file: Path, until: date | None) -> None:
+def officer_key_add(
+    desk: Desk, login: str, file: Path, until: date | None, key: str | None
+) -> None:
     """为账号 LOGIN 登记公钥 FILE（.pub 文件）；此后其一切登记都须签名（由县清洁取暖办办理）。"""
     from workflow import answers_county, setup
 
     database = desk.database()
-    found = setup.add_key(
-        database, login, file, until, actor=desk.writer(), now=desk.instant(database)
-    )
-    document = answers_county.key(found)
-    desk.answer(
-        document,
-        lambda screen: f"已登记 {login} 的公钥，请与本人核对指纹：\n{found.public.fingerprint}",
-    )
+    actor, now = desk.writer(), desk.instant(database)
+
+    def add(one: "Database") -> "Document":
+        return answers_county.key(setup.add_key(one, login, file, until, actor=actor, now=now))
+
+    document = desk.once(database, desk.asked(key), add)
+    told = f"已登记 {login} 的公钥，请与本人核对指纹：\n{document['key']}"
+    desk.answer(document, lambda screen: told)
 
 
 @officer_key.command("revoke")
 @click.argument("login")
+@KEY
 @pass_desk
-def officer_key_revoke(desk: Desk, login: str) -> None:
+def officer_key_revoke(desk: Desk, login: str, key: str | None) -> None:
     """撤销账号 LOGIN 的公钥；此前的签名照旧有效（由县清洁取暖办办理）。"""
     from workflow import answers_county, setup
 
     database = desk.database()
-    found = setup.revoke_key(database, login, actor=desk.writer(), now=desk.instant(database))
-    document = answers_county.key(found)
-    desk.answer(document, lambda screen: f"已撤销 {login} 的公钥 {found.public.fingerprint}")
+    actor, now = desk.writer(), desk.instant(database)
+
+    def revoke(one: "Database") -> "Document":
+        return answers_county.key(setup.revoke_key(one, login, actor=actor, now=now))
+
+    document = desk.once(database, desk.asked(key), revoke)
+    desk.answer(document, lambda screen: f"已撤销 {login} 的公钥 {document['key']}")
 
 
 # 台账, 设备清单, 网络 ---------------------------------------------------------------------------
@@ -936,13 +1026,19 @@ def ledger() -> None:
 
 
 @ledger.command("import")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=INPUT)
 @click.option("--dry-run", is_flag=True, help="只检查，不写入；有问题时在旁边写一份标注副本")
 @click.option("--marked", type=FILE, help="标注副本写到哪里（与 --dry-run 同用，只有一份台账时）")
 @FORCE
+@KEY
 @pass_desk
 def ledger_import(
-    desk: Desk, files: Sequence[Path], dry_run: bool, marked: Path | None, force: bool
+    desk: Desk,
+    files: Sequence[Path],
+    dry_run: bool,
+    marked: Path | None,
+    force: bool,
+    key: str | None,
 ) -> None:
     """导入台账 FILE（xlsx、xls、et、csv），可一次给出几份：每份全部导入，或一户也不导入。"""
     from workflow import answers_files
@@ -952,18 +1048,61 @@ def ledger_import(
         raise click.UsageError("--marked 要与 --dry-run 同用，并且只给一份台账")
     database = desk.database()
     login, now = desk.writer(), desk.instant(database)
-    documents = []
-    for file in files:
+
+    def take(one: "Database", file: Path) -> "Document":
         with desk.progress(f"导入 {file.name}") as progress:
-            found = ledgers.import_file(
-                database, file, login, now, dry_run=dry_run, progress=progress
-            )
+            found = ledgers.import_file(one, file, login, now, dry_run=dry_run, progress=progress)
         copy = ledgers.mark(file, found, marked, force=force) if dry_run else None
-        documents.append(answers_files.imported(found, None if copy is None else str(copy)))
+        return answers_files.imported(found, None if copy is None else str(copy))
+
+    asked = None if dry_run else desk.asked(key)
+    if asked is None:
+        documents = [take(database, file) for file in files]
+    else:
+        documents = _imported_once(desk, database, asked, files, take)
     answer: Json = documents[0] if len(documents) == 1 else [*documents]
     desk.answer(answer, lambda screen: "\n".join(map(screen.imported, documents)))
     if any(document["verdict"] == "rejected" for document in documents):
         raise click.exceptions.Exit(3)
+
+
+def _imported_once(
+    desk: Desk,
+    database: "Database",
+    asked: "Asked",
+    files: Sequence[Path],
+    take: Callable[["Database", Path], "Document"],
+) -> "list[Document]":
+    """The answers to the files under a key.
+
+    What was read in which way is personal data, so no receipt keeps it: it is read again.
+    """
+    from workflow import answers_files
+    from workflow import ledger as ledgers
+
+    readings: list[Json] = []
+
+    def take_all(one: "Database") -> "Document":
+        documents = [take(one, file) for file in files]
+        readings.extend(document.pop("normalisations") for document in documents)
+        return {"files": [*documents]}
+
+    def all_accepted(answer: "Document") -> bool:
+        return all(one["verdict"] == "accepted" for one in _documents(answer["files"]))
+
+    whole = desk.once(database, asked, take_all, done=all_accepted)
+    if whole["repeated"]:
+        again = [ledgers.readings(database, file) for file in files]
+        readings = [*map(answers_files.normalisations, again)]
+    return [
+        {**document, "normalisations": reading, "repeated": whole["repeated"]}
+        for document, reading in zip(_documents(whole["files"]), readings, strict=True)
+    ]
+
+
+def _documents(value: "Json") -> "list[Document]":
+    assert isinstance(value, list)
+    return [one for one in value if isinstance(one, dict)]
 
 
 @ledger.command("export")
@@ -1007,16 +1146,20 @@ def catalogue() -> None:
 
 
 @catalogue.command("import")
-@click.argument("file", type=FILE)
+@click.argument("file", type=INPUT)
+@KEY
 @pass_desk
-def catalogue_import(desk: Desk, file: Path) -> None:
+def catalogue_import(desk: Desk, file: Path, key: str | None) -> None:
     """导入中标设备清单 FILE（列：型号、品牌、取暖方式、中标包号）。"""
     from workflow import setup
 
     database = desk.database()
-    document = setup.import_catalogue(
-        database, file, actor=desk.writer(), now=desk.instant(database)
-    )
+    actor, now = desk.writer(), desk.instant(database)
+
+    def take(one: "Database") -> "Document":
+        return setup.import_catalogue(one, file, actor=actor, now=now)
+
+    document = desk.once(database, desk.asked(key), take)
     desk.answer(
         document,
         lambda screen: f"设备清单：读到 {document['rows']} 行，新增或更改 {document['added']} 行",
@@ -1033,28 +1176,30 @@ def gate() -> None:
 @click.option("--unit", required=True, help="责任单位编码或名称")
 @click.option("--kind", required=True, type=Words(GateKind), help=f"网络种类：{listed(GATES)}")
 @click.option("--on", "on", required=True, type=Dates(), help="开通日期")
-@click.option("--attach", multiple=True, type=FILE, help="证明文件")
+@click.option("--attach", multiple=True, type=INPUT, help="证明文件")
+@KEY
 @pass_desk
 def gate_open(
-    desk: Desk, village: str, unit: str, kind: GateKind, on: date, attach: Sequence[Path]
+    desk: Desk,
+    village: str,
+    unit: str,
+    kind: GateKind,
+    on: date,
+    attach: Sequence[Path],
+    key: str | None,
 ) -> None:
     """登记 VILLAGE 的网络开通（由县清洁取暖办办理，须附证明）。"""
     from workflow import answers_county, setup
 
     database = desk.database()
-    found, warning = setup.open_gate(
-        database,
-        unit,
-        village,
-        kind,
-        on,
-        _files(attach),
-        actor=desk.writer(),
-        now=desk.instant(database),
-    )
-    document = answers_county.gates([found])[0]
-    document["warning"] = warning
-    told = f"\n注意：{warning}" if warning else ""
+    actor, now, files = desk.writer(), desk.instant(database), _files(attach)
+
+    def open_(one: "Database") -> "Document":
+        found, warning = setup.open_gate(one, unit, village, kind, on, files, actor=actor, now=now)
+        return {**answers_county.gates([found])[0], "warning": warning}
+
+    document = desk.once(database, desk.asked(key), open_)
+    told = f"\n注意：{document['warning']}" if document["warning"] else ""
     desk.answer(document, lambda screen: f"已登记：\n{screen.gates([document])}{told}")
 
 
@@ -1210,10 +1355,13 @@ def case_history(desk: Desk, code: str, as_of: date | None, known_at: datetime |
 
 @case.command("erase")
 @click.argument("code")
-@click.option("--attach", multiple=True, type=FILE, help="依据文件")
+@click.option("--attach", multiple=True, type=INPUT, help="依据文件")
 @click.option("--reason", help="理由")
+@KEY
 @pass_desk
-def case_erase(desk: Desk, code: str, attach: Sequence[Path], reason: str | None) -> None:
+def case_erase(
+    desk: Desk, code: str, attach: Sequence[Path], reason: str | None, key: str | None
+) -> None:
     """抹去 CODE 户的个人信息（由县清洁取暖办办理）：已退出的全部抹去，在办的只抹去旧版。
 
     日志照样可以核验：其中只有加盐的哈希，抹去后无从还原。
@@ -1223,22 +1371,22 @@ def case_erase(desk: Desk, code: str, attach: Sequence[Path], reason: str | None
 
     database = desk.database()
     text = evidence.plain(reason, "--reason") if reason else None
-    number, gone = privacy.erase(
-        database, code, _files(attach), text, desk.writer(), desk.instant(database)
-    )
-    told = "，已全部抹去" if gone else "，保留现行的一版"
-    desk.answer(
-        {"code": code, "erased": number, "nothing_left": gone},
-        lambda screen: f"{code} 的个人信息抹去 {number} 版{told}",
-    )
+    login, now, files = desk.writer(), desk.instant(database), _files(attach)
+
+    def erase(one: "Database") -> "Document":
+        number, gone = privacy.erase(one, code, files, text, login, now)
+        return {"code": code, "erased": number, "nothing_left": gone}
+
+    document = desk.once(database, desk.asked(key), erase)
+    told = "，已全部抹去" if document["nothing_left"] else "，保留现行的一版"
+    desk.answer(document, lambda screen: f"{code} 的个人信息抹去 {document['erased']} 版{told}")
 
 
 EVIDENCE = click.option(
     "-e", "pairs", multiple=True, type=Pairs(), help="材料项，可重复；见 xianli safety --schema"
 )
-ATTACH = click.option("--attach", multiple=True, type=FILE, help="附件，可重复")
+ATTACH = click.option("--attach", multiple=True, type=INPUT, help="附件，可重复")
 REASON = click.option("--reason", help="理由")
-KEY = click.option("--key", help="幂等键：同一个键重复提交只登记一次")
 
 
 @cli.command(epilog=f"TRIGGER：{listed(Trigger)}。")
@@ -1519,8 +1667,11 @@ def notify_preview(desk: Desk, key: str | None) -> None:
 @click.argument("number")
 @ATTACH
 @REASON
+@KEY
 @pass_desk
-def notify_reply(desk: Desk, number: str, attach: Sequence[Path], reason: str | None) -> None:
+def notify_reply(
+    desk: Desk, number: str, attach: Sequence[Path], reason: str | None, key: str | None
+) -> None:
     """登记函件 NUMBER（文号或回执识别码）的回执，由该单位或县清洁取暖办，须附回执。
 
     事项是否逾期不因此改变。
@@ -1530,14 +1681,17 @@ def notify_reply(desk: Desk, number: str, attach: Sequence[Path], reason: str | 
 
     database = desk.database()
     text = evidence.plain(reason, "--reason") if reason else None
-    now = desk.instant(database)
-    found = letters.reply(
-        database, number, _files(attach), login=desk.writer(), now=now, reason=text
-    )
-    with database.reading() as connection:
-        plan = register.plan_in_force(connection)
-    document = answers_daily.letter(found, plan, desk.day(database).today)
-    desk.answer(document, lambda screen: f"已登记 {found.number} 的回执（{found.replied_on}）")
+    login, now, files = desk.writer(), desk.instant(database), _files(attach)
+    today = desk.day(database).today
+
+    def reply(one: "Database") -> "Document":
+        found = letters.reply(one, number, files, login=login, now=now, reason=text)
+        with one.reading() as connection:
+            return answers_daily.letter(found, register.plan_in_force(connection), today)
+
+    document = desk.once(database, desk.asked(key), reply)
+    told = f"已登记 {document['number']} 的回执（{document['replied_on']}）"
+    desk.answer(document, lambda screen: told)
 
 
 # 信件与调度 ------------------------------------------------------------------------------------
@@ -1800,6 +1954,7 @@ FORMATS = ("docx", "xlsx", "html")
 )
 @click.option("--publish", is_flag=True, help="编号公布，数字从此固定；同一期只公布一次")
 @FORCE
+@KEY
 @pass_desk
 def report_bulletin(
     desk: Desk,
@@ -1812,6 +1967,7 @@ def report_bulletin(
     formats: Sequence[str],
     publish: bool,
     force: bool,
+    key: str | None,
 ) -> None:
     """通报：各单位进展，写成 Word、Excel 和网页，放进 OUTDIR。"""
     from states.errors import UsageFault
@@ -1833,10 +1989,14 @@ def report_bulletin(
     )
     if publish:
         login, now = desk.writer(), desk.instant(database)
-        found = bulletin_files.publish(database, folder, wanted, login=login, now=now, force=force)
+        found = bulletin_files.publish(
+            database, folder, wanted, login=login, now=now, asked=desk.asked(key), force=force
+        )
     else:
         found = bulletin_files.write(database, folder, wanted, force=force)
     document = answers_files.bulletin(found)
+    if publish and key:
+        document["repeated"] = found.repeated
     desk.answer(document, lambda screen: screen.bulletin(document))
 
 
@@ -2125,22 +2285,32 @@ def audit_bundle(desk: Desk, file: Path) -> None:
     "--since", type=int, metavar="数字", help="从第几条起证明；不写即从上次见证处，见证人要求时才写"
 )
 @FORCE
+@KEY
 @pass_desk
-def audit_checkpoint(desk: Desk, file: Path | None, since: int | None, force: bool) -> None:
+def audit_checkpoint(
+    desk: Desk, file: Path | None, since: int | None, force: bool, key: str | None
+) -> None:
     """为全部登记做一个检查点；写明 FILE 时连同证明写成送给见证人的文件。"""
     from workflow import answers_audit, spreadsheet, witness
     from workflow import checkpoint as checkpoints
 
-    if file is not None:
-        spreadsheet.refuse_existing(file, force=force)
     database = desk.whole_county()
-    made = checkpoints.make(database, desk.instant(database))
+    now = desk.instant(database)
+
+    def make(one: "Database") -> "Document":
+        if file is not None:
+            spreadsheet.refuse_existing(file, force=force)
+        return answers_audit.checkpoint(checkpoints.make(one, now))
+
+    document = desk.once(database, desk.asked(key), make)
     if file is not None:
+        made = answers_audit.checkpoint_of(document)
         with database.reading() as connection:
-            request = checkpoints.request(connection, made.checkpoint, since)
-        witness.write(file, request.text)
+            request = checkpoints.request(connection, made, since)
+        if force or not file.exists():
+            witness.write(file, request.text)
         since = request.old
-    document = answers_audit.checkpoint(made, None if file is None else str(file), since)
+    document |= {"file": None if file is None else str(file), "since": since}
     desk.answer(document, lambda screen: screen.checkpoint(document))
 
 
@@ -2171,14 +2341,18 @@ def audit_receipt() -> None:
 
 
 @audit_receipt.command("import")
-@click.argument("file", type=FILE)
+@click.argument("file", type=INPUT)
+@KEY
 @pass_desk
-def audit_receipt_import(desk: Desk, file: Path) -> None:
+def audit_receipt_import(desk: Desk, file: Path, key: str | None) -> None:
     """核对并保存见证人的回执 FILE；日志与见证不符时退出码为 6。"""
     from workflow import answers_audit
     from workflow import checkpoint as checkpoints
 
-    document = answers_audit.seen(checkpoints.import_receipt(desk.whole_county(), file))
+    def take(one: "Database") -> "Document":
+        return answers_audit.seen(checkpoints.import_receipt(one, file))
+
+    document = desk.once(desk.whole_county(), desk.asked(key), take)
     desk.answer(document, lambda screen: screen.seen(document))
 
 
@@ -2188,35 +2362,43 @@ def audit_witness_key() -> None:
 
 
 @audit_witness_key.command("add")
-@click.argument("file", type=FILE)
+@click.argument("file", type=INPUT)
 @ATTACH
+@KEY
 @pass_desk
-def audit_witness_key_add(desk: Desk, file: Path, attach: Sequence[Path]) -> None:
+def audit_witness_key_add(desk: Desk, file: Path, attach: Sequence[Path], key: str | None) -> None:
     """登记见证人的公钥 FILE（witness.pub），须附见证单位的来函（由县清洁取暖办办理）。"""
     from workflow import checkpoint as checkpoints
 
     database = desk.database()
-    key = checkpoints.add_witness(
-        database, file, _files(attach), actor=desk.writer(), now=desk.instant(database)
-    )
-    desk.answer(
-        {"name": key.name, "key": key.line},
-        lambda screen: f"已登记见证人 {key.name}，请与来函核对：\n{key.line}",
-    )
+    actor, now, files = desk.writer(), desk.instant(database), _files(attach)
+
+    def add(one: "Database") -> "Document":
+        added = checkpoints.add_witness(one, file, files, actor=actor, now=now)
+        return {"name": added.name, "key": added.line}
+
+    document = desk.once(database, desk.asked(key), add)
+    told = f"已登记见证人 {document['name']}，请与来函核对：\n{document['key']}"
+    desk.answer(document, lambda screen: told)
 
 
 @audit_witness_key.command("revoke")
 @click.argument("name")
+@KEY
 @pass_desk
-def audit_witness_key_revoke(desk: Desk, name: str) -> None:
+def audit_witness_key_revoke(desk: Desk, name: str, key: str | None) -> None:
     """撤销见证人 NAME 的公钥：其回执不再作数（由县清洁取暖办办理）。"""
     from workflow import checkpoint as checkpoints
 
     database = desk.database()
-    key = checkpoints.revoke_witness(
-        database, name, actor=desk.writer(), now=desk.instant(database)
-    )
-    desk.answer({"name": key.name, "key": key.line}, lambda screen: f"已撤销见证人 {key.name}")
+    actor, now = desk.writer(), desk.instant(database)
+
+    def revoke(one: "Database") -> "Document":
+        revoked = checkpoints.revoke_witness(one, name, actor=actor, now=now)
+        return {"name": revoked.name, "key": revoked.line}
+
+    document = desk.once(database, desk.asked(key), revoke)
+    desk.answer(document, lambda screen: f"已撤销见证人 {document['name']}")
 
 
 @audit.command("status")
@@ -2241,8 +2423,9 @@ def audit_status(desk: Desk) -> None:
 @audit.command("quarantine")
 @click.argument("code")
 @click.option("--reason", required=True, help="理由：怎样损坏、如何处置")
+@KEY
 @pass_desk
-def audit_quarantine(desk: Desk, code: str, reason: str) -> None:
+def audit_quarantine(desk: Desk, code: str, reason: str, key: str | None) -> None:
     """隔离日志对不上的 CODE 户：县清洁取暖办和审计人员一人提出，另一人用同一命令确认。
 
     此后该户不再写入，其他户可以继续发放许可，各报表都列出该户。
@@ -2251,14 +2434,13 @@ def audit_quarantine(desk: Desk, code: str, reason: str) -> None:
     from workflow import answers_audit, quarantine
 
     database = desk.database()
-    done = quarantine.quarantine(
-        database,
-        code,
-        evidence.plain(reason, "--reason"),
-        actor=desk.writer(),
-        now=desk.instant(database),
-    )
-    document = answers_audit.quarantined(done)
+    actor, now, text = desk.writer(), desk.instant(database), evidence.plain(reason, "--reason")
+
+    def close(one: "Database") -> "Document":
+        done = quarantine.quarantine(one, code, text, actor=actor, now=now)
+        return answers_audit.quarantined(done)
+
+    document = desk.once(database, desk.asked(key), close)
     desk.answer(document, lambda screen: screen.quarantine(document))
 
 
@@ -2326,7 +2508,7 @@ def audit_asof(desk: Desk, day: date, known_at: datetime | None, published: Path
 
 
 SHEET = click.option("--sheet", type=FILE, help="把入户表写到这个文件（xlsx），可直接打印")
-DRAWING = ("seed", "risk", "tolerable", "expected", "states", "dry_run", "sheet", "force")
+DRAWING = ("seed", "risk", "tolerable", "expected", "states", "dry_run", "sheet", "force", "key")
 
 
 @audit.group("sample", invoke_without_command=True)
@@ -2352,6 +2534,7 @@ DRAWING = ("seed", "risk", "tolerable", "expected", "states", "dry_run", "sheet"
 @click.option("--dry-run", is_flag=True, help="只算要查多少户，不抽取，不写入")
 @SHEET
 @FORCE
+@KEY
 @click.pass_context
 def audit_sample(
     context: click.Context,
@@ -2363,6 +2546,7 @@ def audit_sample(
     dry_run: bool,
     sheet: Path | None,
     force: bool,
+    key: str | None,
 ) -> None:
     """抽取入户抽查的户并记入日志（由审计人员办理）；户数按超几何分布精确计算，各单位都有。
 
@@ -2388,18 +2572,23 @@ def audit_sample(
         return
     if seed is None:
         raise click.UsageError("缺少选项 '--seed'")
-    if sheet is not None:
-        spreadsheet.refuse_existing(sheet, force=force)
-    found = samples.draw(database, desk.writer(), desk.instant(database), seed, terms)
-    with database.reading() as connection:
-        plan = register.plan_in_force(connection)
+    login, now, seeded = desk.writer(), desk.instant(database), seed
+
+    def draw(one: "Database") -> "Document":
         if sheet is not None:
-            samples.write_sheet(connection, sheet, found, plan)
-        earlier = sum(one.id < found.id for one in samples.draws(connection))
-        drill = register.is_drill(connection)
-    document = answers_audit.sample(
-        found, plan, earlier, str(sheet) if sheet else None, drill=drill
-    )
+            spreadsheet.refuse_existing(sheet, force=force)
+        found = samples.draw(one, login, now, seeded, terms)
+        with one.reading() as connection:
+            plan, drill = register.plan_in_force(connection), register.is_drill(connection)
+            earlier = sum(other.id < found.id for other in samples.draws(connection))
+        return answers_audit.sample(found, plan, earlier, None, drill=drill)
+
+    document = desk.once(database, desk.asked(key), draw)
+    if sheet is not None and (force or not sheet.exists()):
+        with database.reading() as connection:
+            drawn = samples.standing(connection, int(str(document["id"]))).draw
+            samples.write_sheet(connection, sheet, drawn, register.plan_in_force(connection))
+    document["sheet"] = str(sheet) if sheet else None
     desk.answer(document, lambda screen: screen.sample(document))
 
 
@@ -2427,10 +2616,11 @@ def audit_sample_show(desk: Desk, id_: int | None, sheet: Path | None, force: bo
 
 
 @audit_sample.command("results")
-@click.argument("file", type=FILE)
+@click.argument("file", type=INPUT)
 @click.option("--reason", help="更正已登记的结果时，说明理由")
+@KEY
 @pass_desk
-def audit_sample_results(desk: Desk, file: Path, reason: str | None) -> None:
+def audit_sample_results(desk: Desk, file: Path, reason: str | None, key: str | None) -> None:
     """把填好的入户表 FILE 登记进来（由审计人员办理）：全部登记，或一户也不登记。
 
     可以分几次、分单位交回；没有填的行不算。全部交回后得出结论。
@@ -2441,16 +2631,23 @@ def audit_sample_results(desk: Desk, file: Path, reason: str | None) -> None:
 
     database = desk.database()
     text = evidence.plain(reason, "--reason") if reason else None
-    found = samples.record(database, file, desk.writer(), desk.instant(database), text)
-    standing = None
-    if found.standing is not None:
-        with database.reading() as connection:
+    login, now = desk.writer(), desk.instant(database)
+
+    def take(one: "Database") -> "Document":
+        found = samples.record(one, file, login, now, text)
+        if found.standing is None:
+            return answers_audit.sample_results(found, None)
+        with one.reading() as connection:
             every, drill = samples.draws(connection), register.is_drill(connection)
             plan = register.plan_in_force(connection)
         standing = answers_audit.sample_standing(found.standing, plan, every, None, drill=drill)
-    document = answers_audit.sample_results(found, standing)
+        return answers_audit.sample_results(found, standing)
+
+    document = desk.once(
+        database, desk.asked(key), take, done=lambda answer: answer["verdict"] == "accepted"
+    )
     desk.answer(document, lambda screen: screen.sample_results(document))
-    if found.faults:
+    if document["faults"]:
         raise click.exceptions.Exit(3)
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from states import evidence, lifecycle, safety
 from states.vocabulary import State
-from workflow import answers, answers_daily
+from workflow import answers, answers_daily, note
 from workflow.instants import instant_text
 from workflow.sample import row_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
     from states.plan import Json, Plan
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workflow.audit import Verification
     from workflow.certificate import Certificate
     from workflow.checkpoint import Made, Seen, Status
+    from workflow.note import Checkpoint
     from workflow.oddities import Odd
     from workflow.quarantine import Damage, Quarantine
     from workflow.sample import Draw, Results, Size, Standing, Terms
@@ -91,17 +92,23 @@ def removal(found: Report, plan: Plan) -> Document:
     }
 
 
-def checkpoint(found: Made, file: str | None, since: int | None) -> Document:
-    """`audit checkpoint`; `since` is where the proof in the file begins."""
+def checkpoint(found: Made) -> Document:
+    """`audit checkpoint`, without the file that may be written of it."""
     return {
         "origin": found.checkpoint.origin,
         "size": found.checkpoint.size,
         "root": found.checkpoint.root_text,
         "recorded_at": instant_text(found.recorded_at),
         "new": found.new,
-        "file": file,
-        "since": since,
+        "file": None,
+        "since": None,
     }
+
+
+def checkpoint_of(document: Mapping[str, Json]) -> Checkpoint:
+    """The checkpoint that such an answer tells of."""
+    text = f"{document['origin']}\n{document['size']}\n{document['root']}\n"
+    return note.read_checkpoint(text, "audit checkpoint")
 
 
 def witnessed(found: Witnessed) -> Document:
@@ -134,7 +141,7 @@ def status(found: Status, quarantined: Sequence[str], policy: Iterable[str]) -> 
     return {
         "origin": found.origin,
         "size": found.size,
-        "checkpoint": None if found.last is None else checkpoint(found.last, None, None),
+        "checkpoint": None if found.last is None else checkpoint(found.last),
         "witnessed": None if found.seen is None else seen(found.seen),
         "unwitnessed": {
             "events": found.unseen,

@@ -113,7 +113,7 @@ def once(
     stands for something done: a refusal keeps no key. Raises what `do` does, and as `answered`.
     """
     if asked is None:
-        return {"repeated": False, **do(database)}
+        return do(database)
     before = answered(database, asked)
     if before is not None:
         return before
