@@ -88,6 +88,12 @@ class Database:
         with self._errors_for_people(), self.engine.connect() as connection, connection.begin():
             yield connection
 
+    def lead(self) -> postgresql.SessionLock | None:
+        """What the leading scheduler holds on a server as long as it lives; None for a file."""
+        if not self.shared:
+            return None
+        return postgresql.SessionLock(self.engine, postgresql.LEADERS)
+
     def discard(self) -> None:
         """Takes away a file whose making failed, so that it can be tried again.
 

@@ -148,7 +148,7 @@ class _Whole(Database):
     """A database whose transactions are parts of one, which begins with the first of them."""
 
     def __init__(self, database: Database, stack: ExitStack, asked: Asked) -> None:
-        super().__init__(database.engine)
+        vars(self).update(vars(database))
         self._database, self._stack, self._asked = database, stack, asked
         self._connection: Connection | None = None
 
