@@ -279,6 +279,8 @@ _JOURNAL = f"""CASE {_SCOPE} WHEN '*' THEN true WHEN '' THEN false ELSE
     OR (stream IN ('privacy', 'ledgers') AND actor = session_user) END"""
 _ALARM_OF = _of_case("split_part(message.key, ':', 2)")
 _ALARM = f"kind = 'alarm' AND key LIKE 'alarm:%' AND {_ALARM_OF}"
+# The keys of a batch's rows are everybody's who sees the event; all others are one officer's own.
+_SHEETS_ROW = "login = 'system'"
 _READ, _ADD, _CHANGE, _REMOVE = "SELECT", "INSERT", "UPDATE", "DELETE"
 _REGISTER = {_READ: _MEMBER, _ADD: _COUNTY, _CHANGE: _COUNTY}
 
@@ -303,8 +305,9 @@ POLICIES: Mapping[str, Mapping[str, str]] = {
     },
     "letter": {_READ: _BY_UNIT, _ADD: _SYSTEM, _CHANGE: _BY_UNIT},
     "receipt": {
-        _READ: f"{_WHOLE} OR EXISTS (SELECT 1 FROM journal j WHERE j.seq = receipt.seq)",
-        _ADD: _MEMBER,
+        _READ: f"{_WHOLE} OR login = session_user OR ({_SHEETS_ROW} "
+        "AND EXISTS (SELECT 1 FROM journal j WHERE j.seq = receipt.seq))",
+        _ADD: f"{_MEMBER} AND (login = session_user OR {_SHEETS_ROW})",
     },
     **dict.fromkeys(("officer", "officer_key", "gate", "catalogue"), _REGISTER),
     "plan_revision": _REGISTER,

@@ -94,16 +94,6 @@ class Database:
             return None
         return postgresql.SessionLock(self.engine, postgresql.LEADERS)
 
-    def discard(self) -> None:
-        """Takes away a file whose making failed, so that it can be tried again.
-
-        A server has taken back what was begun.
-        """
-        self.close()
-        if not self.shared:
-            for suffix in ("", "-wal", "-shm"):
-                Path(f"{self.file}{suffix}").unlink(missing_ok=True)
-
     def close(self) -> None:
         """Closes every connection, so that the file can be copied or moved."""
         self.engine.dispose()
@@ -238,6 +228,34 @@ def connect(
         database.close()
     sqlite.configure(database.engine)
     return database
+
+
+@contextmanager
+def making(url: str, plan: str | None = None) -> Iterator[Database]:
+    """A new database that is there once the block has ended well, and not before.
+
+    A file is made under another name and gets its own at the end: whoever is killed in between
+    leaves none under it. A server takes back what was begun. Raises as `connect`.
+    """
+    address = _address(url)
+    if address.get_backend_name() == "postgresql":
+        database = connect(url, new=True, plan=plan)
+        try:
+            yield database
+        finally:
+            database.close()
+        return
+    target = _file(address)
+    sqlite.require_free(target)
+    draft = sqlite.draft_of(target)
+    database = connect(str(draft), new=True)
+    try:
+        yield database
+        database.close()
+        sqlite.put_in_place(draft, target)
+    finally:
+        database.close()
+        sqlite.remove(draft)
 
 
 def _on_server(
