@@ -67,8 +67,13 @@ def over_plan(number: int) -> dict[str, str]:
     """One more household than the annex knows, of thousands."""
     born = date(1950, 1, 1) + timedelta(days=number // 1000)
     first_17 = f"140922{born:%Y%m%d}{number % 1000:03d}"
-    other = {"身份证号": first_17 + check_digit(first_17), "计划类别": "超计划"}
-    return county.household(number, "101", **other)
+    return county.household(number % 1000, "101") | {
+        "身份证号": first_17 + check_digit(first_17),
+        "联系电话": f"1383500{number:04d}",
+        "用电户号": f"01{number:08d}",
+        "详细地址": f"前村{number}号",
+        "计划类别": "超计划",
+    }
 
 
 def take_in(place: County, rows: Iterable[dict[str, str]], file: Path) -> None:

@@ -11,7 +11,7 @@ import soak
 from county import County
 from soak import OFFICERS, OPERATIONS, SEED
 
-CASES = int(os.environ.get("XIANLI_SOAK_CASES", "60"))
+CASES = int(os.environ.get("XIANLI_SOAK_CASES", "40"))
 KILLS = int(os.environ.get("XIANLI_SOAK_KILLS", "2"))
 ON = [pytest.param(False, id="file"), pytest.param(True, id="server", marks=pytest.mark.server)]
 pytestmark = pytest.mark.crash
