@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table, insert, select
 
-from workflow import access, audit, db, journal, migrations, register, triggers, upgrade
+from workflow import (
+    access,
+    access_check,
+    audit,
+    db,
+    journal,
+    migrations,
+    register,
+    triggers,
+    upgrade,
+)
 from workflow.audit import Progress
 from workflow.db import Database
 from workflow.errors import JournalBroken
@@ -64,7 +74,7 @@ def _compared(reading: Connection, writing: Connection, tables: Sequence[Table])
         if ours != its:
             raise _differs(f"表 {table.name} 不同：{ours[0]} 行对 {its[0]} 行")
         counted[table.name] = ours[0]
-    for fault in upgrade.schema_faults(writing):
+    for fault in (*upgrade.schema_faults(writing), *access_check.faults(writing)):
         raise _differs(fault)
     found, before = audit.verification(writing), audit.verification(reading)
     if found != before:
