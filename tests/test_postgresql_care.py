@@ -154,10 +154,10 @@ def _login(place: County, options: str, *grants: str) -> Iterator[str]:
     """The county's address with a login of its own, which goes with the test."""
     name = f"x{os.getpid()}_login"
     database = place.url.partition("?")[0].rpartition("/")[2]
-    place.sql(f"CREATE ROLE {name} LOGIN {options}")
+    place.sql(f"CREATE ROLE {name} LOGIN PASSWORD '{server.password(name)}' {options}")
     for grant in (f"CONNECT ON DATABASE {database}", *grants):
         place.sql(f"GRANT {grant} TO {name}")
-    yield place.url.replace("postgres:@", f"{name}:@")
+    yield server.as_login(place.url, name)
     place.sql(f"DROP OWNED BY {name}")
     place.sql(f"DROP ROLE {name}")
 
@@ -201,7 +201,7 @@ def test_the_service_takes_its_backups_by_an_account_that_only_reads(
 def test_a_service_that_may_not_read_all_says_who_should_take_the_backup(
     place: County, tmp_path: Path
 ) -> None:
-    officer = place.url.replace("postgres:@", "wang:@")
+    officer = server.as_login(place.url, "wang")
     given = settings.load(None, tmp_path, {BINARIES: str(server.tools().binaries)})
     room = scheduler.Room(db.connect(officer), given, lambda: NOW, lambda: False)
     (job,) = (one for one in scheduler.jobs(given) if one.name == "backup")
