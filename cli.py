@@ -321,6 +321,11 @@ class Run:
             "pid": os.getpid(),
         }
 
+    @property
+    def on_stderr(self) -> bool:
+        """Whether the log goes to the error stream, where then nothing else belongs."""
+        return self._log is not None and self._log.folder is None
+
     def end(self, status: int) -> None:
         """Tells how it ended."""
         self._counting.close()
@@ -1739,12 +1744,14 @@ def scheduler_run(desk: Desk, once: bool) -> None:
     room = service.Room(
         database, desk.settings(database), desk.clock(database), stop.is_set, desk.run.note
     )
+    # What it says may name households and addresses; the log never does.
+    say: Callable[[str], None] = (lambda line: None) if desk.run.on_stderr else _log
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     if not once:
-        service.run(room, stop, _log)
+        service.run(room, stop, say)
         return
-    well = service.run_once(room, _log)
+    well = service.run_once(room, say)
     with database.reading() as connection:
         document = answers_daily.scheduler(service.status(connection, room.settings, room.clock()))
     desk.answer(document, lambda screen: screen.scheduler(document))
