@@ -366,9 +366,18 @@ class Desk:
         from workflow import db
 
         database = db.connect(self.url, limits=self.server().limits)
+        if database.shared:
+            self.login = self._identified(database)
         if signs and self.login:
             database.unlock = cache(lambda: self.unlock(database))
         return database
+
+    def _identified(self, database: "Database") -> str | None:
+        """Who acts on a server: the login that it has checked, if an officer's; never a claim."""
+        from workflow import register
+
+        with database.reading() as connection:
+            return register.connected(connection, self.login)
 
     def server(self) -> "Server":
         """How a server is used, by the configuration file; a file's database does not ask it."""
@@ -398,7 +407,8 @@ class Desk:
             raise UsageFault(
                 "这条命令要写入，须说明是谁在办理",
                 place="--as",
-                remedy="加 --as 账号，或设环境变量 XIANLI_OFFICER",
+                remedy="加 --as 账号，或设环境变量 XIANLI_OFFICER；"
+                "在服务器上用人员名册中的账号连接数据库",
             )
         return self.login
 
@@ -631,6 +641,40 @@ def cli(
     context.obj = Desk(url, login, today, as_json, key_file, config, context.ensure_object(Run))
 
 
+PASSWORD_FILE = click.option(
+    "--password-file",
+    type=FILE,
+    help="数据库账号的口令写在这个文件的第一行；不写则在终端上输入，留空即不设口令（证书、peer）",
+)
+
+
+def _new_password(desk: Desk, login: str, file: Path | None) -> str | None:
+    """The password of a new login on a server; None for none, and where there is no server."""
+    from workflow import access, db
+
+    if not db.is_server(desk.url):
+        if file is not None:
+            raise click.UsageError("SQLite 文件没有账号口令，不用 --password-file")
+        return None
+    if file is not None:
+        return access.password_in(file)
+    if not sys.stdin.isatty():
+        return None
+    return (
+        str(
+            click.prompt(
+                f"{login} 连接数据库的口令（留空即不设）",
+                default="",
+                show_default=False,
+                hide_input=True,
+                confirmation_prompt="再输一遍",
+                err=True,
+            )
+        )
+        or None
+    )
+
+
 # 建库与演示 ------------------------------------------------------------------------------------
 
 
@@ -658,9 +702,15 @@ def demo(desk: Desk, directory: Path, seed: int) -> None:
 @click.option("--drill", is_flag=True, help="建为演练库：永久标记“演练”，日期由 --today 指定")
 @click.option("--first", required=True, metavar="账号", help="首位县清洁取暖办人员的账号")
 @click.option("--name", required=True, help="首位县清洁取暖办人员的姓名")
+@PASSWORD_FILE
 @pass_desk
-def init(desk: Desk, plan_name: str, drill: bool, first: str, name: str) -> None:
-    """新建数据库，载入计划，登记首位县清洁取暖办人员。"""
+def init(
+    desk: Desk, plan_name: str, drill: bool, first: str, name: str, password_file: Path | None
+) -> None:
+    """新建数据库，载入计划，登记首位县清洁取暖办人员。
+
+    在服务器上由数据库管理员办理（先 db setup），首位人员同时得到连接数据库的账号。
+    """
     from workflow import setup
 
     made = setup.create(
@@ -671,6 +721,7 @@ def init(desk: Desk, plan_name: str, drill: bool, first: str, name: str) -> None
         name=name,
         today=desk.today,
         clock=datetime.now(UTC),
+        password=_new_password(desk, first, password_file),
     )
     desk.answer(made.document, lambda screen: made.text)
 
@@ -887,6 +938,7 @@ def officer() -> None:
 @click.option("--role", required=True, type=Words(Role), help=f"角色：{listed(PEOPLE)}")
 @click.option("--unit", help="责任单位编码或名称")
 @click.option("--person", help="同一人的几个账号写相同的人员标识；不写即账号本身")
+@PASSWORD_FILE
 @KEY
 @pass_desk
 def officer_add(
@@ -896,16 +948,23 @@ def officer_add(
     role: Role,
     unit: str | None,
     person: str | None,
+    password_file: Path | None,
     key: str | None,
 ) -> None:
-    """登记办理人员 LOGIN（由县清洁取暖办办理）。"""
+    """登记办理人员 LOGIN（由县清洁取暖办办理）；在服务器上他同时得到连接数据库的账号。
+
+    已有数据库账号的保留原来的口令。初始口令请本人尽快用 officer password 改掉。
+    """
     from workflow import answers_county, setup
 
     database = desk.database()
     actor, now = desk.writer(), desk.instant(database)
+    password = _new_password(desk, login, password_file)
 
     def add(one: "Database") -> "Document":
-        found = setup.add_officer(one, login, name, role, unit, person, actor=actor, now=now)
+        found = setup.add_officer(
+            one, login, name, role, unit, person, actor=actor, now=now, password=password
+        )
         return answers_county.officers([found])[0]
 
     document = desk.once(database, desk.asked(key), add)
@@ -923,6 +982,20 @@ def officer_list(desk: Desk) -> None:
             register.officers(connection), keyring.in_use(connection)
         )
     desk.answer([*document], lambda screen: screen.officers(document))
+
+
+@officer.command("password")
+@PASSWORD_FILE
+@pass_desk
+def officer_password(desk: Desk, password_file: Path | None) -> None:
+    """改自己连接数据库的口令（只在服务器上）；口令不以明文传送。"""
+    from workflow import access
+
+    login = access.change_password(
+        desk.database(signs=False),
+        lambda login: _new_password(desk, login, password_file),
+    )
+    desk.answer({"login": login}, lambda screen: f"已改 {login} 的口令")
 
 
 @officer.command("disable")
@@ -1803,7 +1876,7 @@ def show_forecast(
 
 @cli.group("db")
 def database_() -> None:
-    """照看数据库：备份、恢复、升级、体检。"""
+    """照看数据库：建角色、备份、恢复、升级、搬迁、体检。"""
 
 
 @database_.command("backup")
@@ -1821,6 +1894,21 @@ def db_backup(desk: Desk, file: Path, force: bool) -> None:
     spreadsheet.refuse_existing(file, force=force)
     document = answers_database.backed_up(backup.save(database, file, desk.server()))
     desk.answer(document, lambda screen: screen.backed_up(document))
+
+
+@database_.command("setup")
+@click.option("--service", metavar="账号", help="定时任务（scheduler）连接数据库用的账号")
+@PASSWORD_FILE
+@pass_desk
+def db_setup(desk: Desk, service: str | None, password_file: Path | None) -> None:
+    """在 PostgreSQL 上建好先立的角色，并把数据库对其他人关上；由服务器管理员运行，可重复。"""
+    from workflow import access, db
+
+    password = _new_password(desk, service, password_file) if service else None
+    left = access.set_up(db.server_of(desk.url), service, password)
+    document: dict[str, Json] = {"service": service, "left_open": [*left]}
+    told = "\n".join(("角色已建好，数据库只对先立的人员开放", *left, "下一步：xianli init"))
+    desk.answer(document, lambda screen: told)
 
 
 @database_.command("upgrade")

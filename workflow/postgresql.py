@@ -147,6 +147,11 @@ def _concerns(connection: Connection, plan: str) -> bool:
     return bool(connection.exec_driver_sql(f"SELECT {asked}").scalar_one())
 
 
+def session_login(connection: Connection) -> str:
+    """Who is connected: the login that the server has checked."""
+    return str(connection.exec_driver_sql("SELECT session_user").scalar_one())
+
+
 class SessionLock:
     """A lock that a connection of its own holds: it is free the moment its holder dies.
 
