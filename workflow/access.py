@@ -321,6 +321,8 @@ _ALARM = f"kind = 'alarm' AND key LIKE 'alarm:%' AND {_ALARM_OF}"
 # The keys of a batch's rows are everybody's who sees the event; all others are one officer's own.
 _SHEETS_ROW = "login = 'system'"
 _READ, _ADD, _CHANGE, _REMOVE = "SELECT", "INSERT", "UPDATE", "DELETE"
+# A key is its officer's own, or stands for what is said, whoever says it (`receipts`).
+_OWN_KEY = f"{_MEMBER} AND login IN (session_user, '{Role.SYSTEM}')"
 _REGISTER = {_READ: _MEMBER, _ADD: _COUNTY, _CHANGE: _COUNTY}
 
 # Table, what is done to it, and to which rows.
@@ -343,11 +345,7 @@ POLICIES: Mapping[str, Mapping[str, str]] = {
         _CHANGE: _RUNS,
     },
     "letter": {_READ: _BY_UNIT, _ADD: _SYSTEM, _CHANGE: _BY_UNIT},
-    "receipt": {
-        _READ: f"{_WHOLE} OR login = session_user OR ({_SHEETS_ROW} "
-        "AND EXISTS (SELECT 1 FROM journal j WHERE j.seq = receipt.seq))",
-        _ADD: f"{_MEMBER} AND (login = session_user OR {_SHEETS_ROW})",
-    },
+    "receipt": {_READ: _OWN_KEY, _ADD: _OWN_KEY},
     **dict.fromkeys(("officer", "officer_key", "gate", "catalogue"), _REGISTER),
     "plan_revision": _REGISTER,
     "witness_receipt": {_READ: _MEMBER, _ADD: _WHOLE},
