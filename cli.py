@@ -38,11 +38,14 @@ if TYPE_CHECKING:
     from workflow.engine import Order
     from workflow.operation import Log, Server
     from workflow.oplog import Failure, Fields, Tally
+    from workflow.receipts import Asked, Document
     from workflow.settings import Settings
     from workflow.signing import Signer
 
 AnyWord = TypeVar("AnyWord", bound=Word)
 FILE = click.Path(path_type=Path, dir_okay=False)
+# A file that is handed in: what is in it belongs to what is asked under a key.
+INPUT = click.Path(path_type=Path, dir_okay=False)
 PEOPLE = tuple(role for role in Role if role is not Role.SYSTEM)
 GATES = tuple(kind for kind in GateKind if kind is not GateKind.NONE)
 
@@ -318,6 +321,11 @@ class Run:
             "pid": os.getpid(),
         }
 
+    @property
+    def on_stderr(self) -> bool:
+        """Whether the log goes to the error stream, where then nothing else belongs."""
+        return self._log is not None and self._log.folder is None
+
     def end(self, status: int) -> None:
         """Tells how it ended."""
         self._counting.close()
@@ -358,9 +366,18 @@ class Desk:
         from workflow import db
 
         database = db.connect(self.url, limits=self.server().limits)
+        if database.shared:
+            self.login = self._identified(database)
         if signs and self.login:
             database.unlock = cache(lambda: self.unlock(database))
         return database
+
+    def _identified(self, database: "Database") -> str | None:
+        """Who acts on a server: the login that it has checked, if an officer's; never a claim."""
+        from workflow import register
+
+        with database.reading() as connection:
+            return register.connected(connection, self.login)
 
     def server(self) -> "Server":
         """How a server is used, by the configuration file; a file's database does not ask it."""
@@ -390,7 +407,8 @@ class Desk:
             raise UsageFault(
                 "这条命令要写入，须说明是谁在办理",
                 place="--as",
-                remedy="加 --as 账号，或设环境变量 XIANLI_OFFICER",
+                remedy="加 --as 账号，或设环境变量 XIANLI_OFFICER；"
+                "在服务器上用人员名册中的账号连接数据库",
             )
         return self.login
 
@@ -473,6 +491,42 @@ class Desk:
             ascii_signs=_is_gbk(sys.stdout.encoding) or os.environ.get("TERM") == "dumb",
         )
 
+    def asked(self, key: str | None, **instead: "Json") -> "Asked | None":
+        """The command at hand under its key: all that was given to it, files by their content.
+
+        `instead` stands for parameters whose text does not say all. Where an answer is to go is no
+        part of it. None without a key.
+        """
+        from workflow import receipts
+
+        if not key:
+            return None
+        context = click.get_current_context()
+        given: dict[str, Json] = {
+            str(parameter.name): _given(context.params[str(parameter.name)])
+            for parameter in context.command.params
+            if parameter.name in context.params and _is_asked(parameter)
+        }
+        return receipts.asked(
+            self.login, key, {"command": context.command_path, **given, **instead}
+        )
+
+    def once(
+        self,
+        database: "Database",
+        asked: "Asked | None",
+        do: Callable[["Database"], "Document"],
+        *,
+        done: Callable[["Document"], bool] = lambda answer: True,
+    ) -> "Document":
+        """What `do` answers; under a key it is done once, and who asks again is told so."""
+        from workflow import receipts
+
+        document = receipts.once(database, asked, do, done=done)
+        if asked is not None and document["repeated"]:
+            click.echo("此键以前用过，没有重复登记", err=True)
+        return document
+
     def answer(self, document: "Json", text: Callable[["Screen"], str]) -> None:
         """Prints the answer: as JSON, or as the text that people read."""
         if self.as_json:
@@ -500,6 +554,29 @@ def _json(document: "Json") -> str:
     import json
 
     return json.dumps(document, ensure_ascii=False, indent=2)
+
+
+def _is_asked(parameter: click.Parameter) -> bool:
+    """Whether a parameter says what is to be done, not under which key or where the answer goes."""
+    if parameter.name in ("key", "force"):
+        return False
+    return parameter.type is INPUT or not isinstance(parameter.type, click.Path)
+
+
+def _given(value: object) -> "Json":
+    """A parameter's value as JSON; a file by its name and what is in it."""
+    from workflow import journal
+
+    match value:
+        case None | bool() | int():
+            return value
+        case tuple() | list():
+            return [_given(one) for one in value]
+        case Path():
+            # Who cannot read it is told by the command itself.
+            content = value.read_bytes() if value.is_file() and os.access(value, os.R_OK) else b""
+            return {"name": value.name, "sha256": journal.digest(content)}
+    return str(value)
 
 
 def _is_gbk(encoding: str | None) -> bool:
@@ -564,6 +641,40 @@ def cli(
     context.obj = Desk(url, login, today, as_json, key_file, config, context.ensure_object(Run))
 
 
+PASSWORD_FILE = click.option(
+    "--password-file",
+    type=FILE,
+    help="数据库账号的口令写在这个文件的第一行；不写则在终端上输入，留空即不设口令（证书、peer）",
+)
+
+
+def _new_password(desk: Desk, login: str, file: Path | None) -> str | None:
+    """The password of a new login on a server; None for none, and where there is no server."""
+    from workflow import access, db
+
+    if not db.is_server(desk.url):
+        if file is not None:
+            raise click.UsageError("SQLite 文件没有账号口令，不用 --password-file")
+        return None
+    if file is not None:
+        return access.password_in(file)
+    if not sys.stdin.isatty():
+        return None
+    return (
+        str(
+            click.prompt(
+                f"{login} 连接数据库的口令（留空即不设）",
+                default="",
+                show_default=False,
+                hide_input=True,
+                confirmation_prompt="再输一遍",
+                err=True,
+            )
+        )
+        or None
+    )
+
+
 # 建库与演示 ------------------------------------------------------------------------------------
 
 
@@ -591,9 +702,15 @@ def demo(desk: Desk, directory: Path, seed: int) -> None:
 @click.option("--drill", is_flag=True, help="建为演练库：永久标记“演练”，日期由 --today 指定")
 @click.option("--first", required=True, metavar="账号", help="首位县清洁取暖办人员的账号")
 @click.option("--name", required=True, help="首位县清洁取暖办人员的姓名")
+@PASSWORD_FILE
 @pass_desk
-def init(desk: Desk, plan_name: str, drill: bool, first: str, name: str) -> None:
-    """新建数据库，载入计划，登记首位县清洁取暖办人员。"""
+def init(
+    desk: Desk, plan_name: str, drill: bool, first: str, name: str, password_file: Path | None
+) -> None:
+    """新建数据库，载入计划，登记首位县清洁取暖办人员。
+
+    在服务器上由数据库管理员办理（先 db setup），首位人员同时得到连接数据库的账号。
+    """
     from workflow import setup
 
     made = setup.create(
@@ -604,6 +721,7 @@ def init(desk: Desk, plan_name: str, drill: bool, first: str, name: str) -> None
         name=name,
         today=desk.today,
         clock=datetime.now(UTC),
+        password=_new_password(desk, first, password_file),
     )
     desk.answer(made.document, lambda screen: made.text)
 
@@ -611,6 +729,7 @@ def init(desk: Desk, plan_name: str, drill: bool, first: str, name: str) -> None
 AS_OF = click.option("--as-of", type=Dates(), help="看这一天的实情（按发生日期）")
 KNOWN_AT = click.option("--known-at", type=Instants(), help="看这一时刻台账上的情况（按登记时间）")
 FORCE = click.option("--force", is_flag=True, help="覆盖已有的文件")
+KEY = click.option("--key", help="幂等键：本人用同一个键重复提交只登记一次")
 
 
 # 计划 -----------------------------------------------------------------------------------------
@@ -646,11 +765,17 @@ def plan_check(desk: Desk, file: str) -> None:
 @plan.command("revise")
 @click.argument("file", metavar="NAME|FILE")
 @click.option("--apply", "apply_", is_flag=True, help="付诸实施；不写则只看影响，不写入")
-@click.option("--attach", multiple=True, type=FILE, help="依据文件")
+@click.option("--attach", multiple=True, type=INPUT, help="依据文件")
 @click.option("--reason", help="修订理由")
+@KEY
 @pass_desk
 def plan_revise(
-    desk: Desk, file: str, apply_: bool, attach: Sequence[Path], reason: str | None
+    desk: Desk,
+    file: str,
+    apply_: bool,
+    attach: Sequence[Path],
+    reason: str | None,
+    key: str | None,
 ) -> None:
     """用计划文件 FILE 修订现行计划：先逐户列出影响，再由县清洁取暖办付诸实施。
 
@@ -661,21 +786,23 @@ def plan_revise(
 
     new = config.load_plan(file)
     database = desk.database()
-    revised = None
     if apply_:
         text = evidence.plain(reason, "--reason") if reason else None
-        revised = revision.revise(
-            database, new, _files(attach), text, desk.writer(), desk.instant(database)
-        )
-        found = revised.impact
+        login, now, files = desk.writer(), desk.instant(database), _files(attach)
+
+        def revise(one: "Database") -> "Document":
+            revised = revision.revise(one, new, files, text, login, now)
+            return answers_county.revision(revised.impact, apply=True, revised=revised)
+
+        document = desk.once(database, desk.asked(key, file=new.hash), revise)
     else:
         register.require_whole_view(desk.reader(database))
         today = desk.day(database).today
         with database.reading() as connection:
             found = revision.examine(connection, new, today)
-    document = answers_county.revision(found, apply=apply_, revised=revised)
+        document = answers_county.revision(found, apply=False)
     desk.answer(document, lambda screen: screen.revision(document))
-    if found.refused:
+    if document["refused"]:
         raise click.exceptions.Exit(1)
 
 
@@ -758,11 +885,14 @@ def calendar() -> None:
 
 
 @calendar.command("import")
-@click.argument("file", type=FILE)
-@click.option("--attach", multiple=True, type=FILE, help="通知原件，可重复")
+@click.argument("file", type=INPUT)
+@click.option("--attach", multiple=True, type=INPUT, help="通知原件，可重复")
 @click.option("--dry-run", is_flag=True, help="只看哪些期限会变，不写入")
+@KEY
 @pass_desk
-def calendar_import(desk: Desk, file: Path, attach: Sequence[Path], dry_run: bool) -> None:
+def calendar_import(
+    desk: Desk, file: Path, attach: Sequence[Path], dry_run: bool, key: str | None
+) -> None:
     """录入一年的节假日安排 FILE（由县清洁取暖办办理），列出因此变动的期限。
 
     FILE 是 TOML 文本，写法见 docs/example/holidays-2027.toml。同一年再录一次即为更改。
@@ -770,15 +900,13 @@ def calendar_import(desk: Desk, file: Path, attach: Sequence[Path], dry_run: boo
     from workflow import answers_county, holidays
 
     database = desk.database()
-    found = holidays.import_file(
-        database,
-        file,
-        _files(attach),
-        actor=desk.writer(),
-        now=desk.instant(database),
-        dry_run=dry_run,
-    )
-    document = answers_county.holidays_entered(found)
+    actor, now, files = desk.writer(), desk.instant(database), _files(attach)
+
+    def enter(one: "Database") -> "Document":
+        found = holidays.import_file(one, file, files, actor=actor, now=now, dry_run=dry_run)
+        return answers_county.holidays_entered(found)
+
+    document = desk.once(database, None if dry_run else desk.asked(key), enter)
     desk.answer(document, lambda screen: screen.holidays_entered(document))
 
 
@@ -810,25 +938,36 @@ def officer() -> None:
 @click.option("--role", required=True, type=Words(Role), help=f"角色：{listed(PEOPLE)}")
 @click.option("--unit", help="责任单位编码或名称")
 @click.option("--person", help="同一人的几个账号写相同的人员标识；不写即账号本身")
+@PASSWORD_FILE
+@KEY
 @pass_desk
 def officer_add(
-    desk: Desk, login: str, name: str, role: Role, unit: str | None, person: str | None
+    desk: Desk,
+    login: str,
+    name: str,
+    role: Role,
+    unit: str | None,
+    person: str | None,
+    password_file: Path | None,
+    key: str | None,
 ) -> None:
-    """登记办理人员 LOGIN（由县清洁取暖办办理）。"""
+    """登记办理人员 LOGIN（由县清洁取暖办办理）；在服务器上他同时得到连接数据库的账号。
+
+    已有数据库账号的保留原来的口令。初始口令请本人尽快用 officer password 改掉。
+    """
     from workflow import answers_county, setup
 
     database = desk.database()
-    found = setup.add_officer(
-        database,
-        login,
-        name,
-        role,
-        unit,
-        person,
-        actor=desk.writer(),
-        now=desk.instant(database),
-    )
-    document = answers_county.officers([found])[0]
+    actor, now = desk.writer(), desk.instant(database)
+    password = _new_password(desk, login, password_file)
+
+    def add(one: "Database") -> "Document":
+        found = setup.add_officer(
+            one, login, name, role, unit, person, actor=actor, now=now, password=password
+        )
+        return answers_county.officers([found])[0]
+
+    document = desk.once(database, desk.asked(key), add)
     desk.answer(document, lambda screen: f"已登记：\n{screen.officers([document])}")
 
 
@@ -845,16 +984,37 @@ def officer_list(desk: Desk) -> None:
     desk.answer([*document], lambda screen: screen.officers(document))
 
 
+@officer.command("password")
+@PASSWORD_FILE
+@pass_desk
+def officer_password(desk: Desk, password_file: Path | None) -> None:
+    """改自己连接数据库的口令（只在服务器上）；口令不以明文传送。"""
+    from workflow import access
+
+    login = access.change_password(
+        desk.database(signs=False),
+        lambda login: _new_password(desk, login, password_file),
+    )
+    desk.answer({"login": login}, lambda screen: f"已改 {login} 的口令")
+
+
 @officer.command("disable")
 @click.argument("login")
+@KEY
 @pass_desk
-def officer_disable(desk: Desk, login: str) -> None:
+def officer_disable(desk: Desk, login: str, key: str | None) -> None:
     """停用账号 LOGIN；此前的登记照旧有效。"""
     from workflow import setup
 
     database = desk.database()
-    setup.disable_officer(database, login, actor=desk.writer(), now=desk.instant(database))
-    desk.answer({"login": login, "active": False}, lambda screen: f"已停用 {login}")
+    actor, now = desk.writer(), desk.instant(database)
+
+    def disable(one: "Database") -> "Document":
+        setup.disable_officer(one, login, actor=actor, now=now)
+        return {"login": login, "active": False}
+
+    document = desk.once(database, desk.asked(key), disable)
+    desk.answer(document, lambda screen: f"已停用 {login}")
 
 
 @officer.group("key")
@@ -896,35 +1056,43 @@ def officer_key_new(desk: Desk, file: Path) -> None:
 
 @officer_key.command("add")
 @click.argument("login")
-@click.argument("file", type=FILE)
+@click.argument("file", type=INPUT)
 @UNTIL
+@KEY
 @pass_desk
-def officer_key_add(desk: Desk, login: str, file: Path, until: date | None) -> None:
+def officer_key_add(
+    desk: Desk, login: str, file: Path, until: date | None, key: str | None
+) -> None:
     """为账号 LOGIN 登记公钥 FILE（.pub 文件）；此后其一切登记都须签名（由县清洁取暖办办理）。"""
     from workflow import answers_county, setup
 
     database = desk.database()
-    found = setup.add_key(
-        database, login, file, until, actor=desk.writer(), now=desk.instant(database)
-    )
-    document = answers_county.key(found)
-    desk.answer(
-        document,
-        lambda screen: f"已登记 {login} 的公钥，请与本人核对指纹：\n{found.public.fingerprint}",
-    )
+    actor, now = desk.writer(), desk.instant(database)
+
+    def add(one: "Database") -> "Document":
+        return answers_county.key(setup.add_key(one, login, file, until, actor=actor, now=now))
+
+    document = desk.once(database, desk.asked(key), add)
+    told = f"已登记 {login} 的公钥，请与本人核对指纹：\n{document['key']}"
+    desk.answer(document, lambda screen: told)
 
 
 @officer_key.command("revoke")
 @click.argument("login")
+@KEY
 @pass_desk
-def officer_key_revoke(desk: Desk, login: str) -> None:
+def officer_key_revoke(desk: Desk, login: str, key: str | None) -> None:
     """撤销账号 LOGIN 的公钥；此前的签名照旧有效（由县清洁取暖办办理）。"""
     from workflow import answers_county, setup
 
     database = desk.database()
-    found = setup.revoke_key(database, login, actor=desk.writer(), now=desk.instant(database))
-    document = answers_county.key(found)
-    desk.answer(document, lambda screen: f"已撤销 {login} 的公钥 {found.public.fingerprint}")
+    actor, now = desk.writer(), desk.instant(database)
+
+    def revoke(one: "Database") -> "Document":
+        return answers_county.key(setup.revoke_key(one, login, actor=actor, now=now))
+
+    document = desk.once(database, desk.asked(key), revoke)
+    desk.answer(document, lambda screen: f"已撤销 {login} 的公钥 {document['key']}")
 
 
 # 台账, 设备清单, 网络 ---------------------------------------------------------------------------
@@ -936,13 +1104,19 @@ def ledger() -> None:
 
 
 @ledger.command("import")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=INPUT)
 @click.option("--dry-run", is_flag=True, help="只检查，不写入；有问题时在旁边写一份标注副本")
 @click.option("--marked", type=FILE, help="标注副本写到哪里（与 --dry-run 同用，只有一份台账时）")
 @FORCE
+@KEY
 @pass_desk
 def ledger_import(
-    desk: Desk, files: Sequence[Path], dry_run: bool, marked: Path | None, force: bool
+    desk: Desk,
+    files: Sequence[Path],
+    dry_run: bool,
+    marked: Path | None,
+    force: bool,
+    key: str | None,
 ) -> None:
     """导入台账 FILE（xlsx、xls、et、csv），可一次给出几份：每份全部导入，或一户也不导入。"""
     from workflow import answers_files
@@ -952,18 +1126,61 @@ def ledger_import(
         raise click.UsageError("--marked 要与 --dry-run 同用，并且只给一份台账")
     database = desk.database()
     login, now = desk.writer(), desk.instant(database)
-    documents = []
-    for file in files:
+
+    def take(one: "Database", file: Path) -> "Document":
         with desk.progress(f"导入 {file.name}") as progress:
-            found = ledgers.import_file(
-                database, file, login, now, dry_run=dry_run, progress=progress
-            )
+            found = ledgers.import_file(one, file, login, now, dry_run=dry_run, progress=progress)
         copy = ledgers.mark(file, found, marked, force=force) if dry_run else None
-        documents.append(answers_files.imported(found, None if copy is None else str(copy)))
+        return answers_files.imported(found, None if copy is None else str(copy))
+
+    asked = None if dry_run else desk.asked(key)
+    if asked is None:
+        documents = [take(database, file) for file in files]
+    else:
+        documents = _imported_once(desk, database, asked, files, take)
     answer: Json = documents[0] if len(documents) == 1 else [*documents]
     desk.answer(answer, lambda screen: "\n".join(map(screen.imported, documents)))
     if any(document["verdict"] == "rejected" for document in documents):
         raise click.exceptions.Exit(3)
+
+
+def _imported_once(
+    desk: Desk,
+    database: "Database",
+    asked: "Asked",
+    files: Sequence[Path],
+    take: Callable[["Database", Path], "Document"],
+) -> "list[Document]":
+    """The answers to the files under a key.
+
+    What was read in which way is personal data, so no receipt keeps it: it is read again.
+    """
+    from workflow import answers_files
+    from workflow import ledger as ledgers
+
+    readings: list[Json] = []
+
+    def take_all(one: "Database") -> "Document":
+        documents = [take(one, file) for file in files]
+        readings.extend(document.pop("normalisations") for document in documents)
+        return {"files": [*documents]}
+
+    def all_accepted(answer: "Document") -> bool:
+        return all(one["verdict"] == "accepted" for one in _documents(answer["files"]))
+
+    whole = desk.once(database, asked, take_all, done=all_accepted)
+    if whole["repeated"]:
+        again = [ledgers.readings(database, file) for file in files]
+        readings = [*map(answers_files.normalisations, again)]
+    return [
+        {**document, "normalisations": reading, "repeated": whole["repeated"]}
+        for document, reading in zip(_documents(whole["files"]), readings, strict=True)
+    ]
+
+
+def _documents(value: "Json") -> "list[Document]":
+    assert isinstance(value, list)
+    return [one for one in value if isinstance(one, dict)]
 
 
 @ledger.command("export")
@@ -1007,16 +1224,20 @@ def catalogue() -> None:
 
 
 @catalogue.command("import")
-@click.argument("file", type=FILE)
+@click.argument("file", type=INPUT)
+@KEY
 @pass_desk
-def catalogue_import(desk: Desk, file: Path) -> None:
+def catalogue_import(desk: Desk, file: Path, key: str | None) -> None:
     """导入中标设备清单 FILE（列：型号、品牌、取暖方式、中标包号）。"""
     from workflow import setup
 
     database = desk.database()
-    document = setup.import_catalogue(
-        database, file, actor=desk.writer(), now=desk.instant(database)
-    )
+    actor, now = desk.writer(), desk.instant(database)
+
+    def take(one: "Database") -> "Document":
+        return setup.import_catalogue(one, file, actor=actor, now=now)
+
+    document = desk.once(database, desk.asked(key), take)
     desk.answer(
         document,
         lambda screen: f"设备清单：读到 {document['rows']} 行，新增或更改 {document['added']} 行",
@@ -1033,28 +1254,30 @@ def gate() -> None:
 @click.option("--unit", required=True, help="责任单位编码或名称")
 @click.option("--kind", required=True, type=Words(GateKind), help=f"网络种类：{listed(GATES)}")
 @click.option("--on", "on", required=True, type=Dates(), help="开通日期")
-@click.option("--attach", multiple=True, type=FILE, help="证明文件")
+@click.option("--attach", multiple=True, type=INPUT, help="证明文件")
+@KEY
 @pass_desk
 def gate_open(
-    desk: Desk, village: str, unit: str, kind: GateKind, on: date, attach: Sequence[Path]
+    desk: Desk,
+    village: str,
+    unit: str,
+    kind: GateKind,
+    on: date,
+    attach: Sequence[Path],
+    key: str | None,
 ) -> None:
     """登记 VILLAGE 的网络开通（由县清洁取暖办办理，须附证明）。"""
     from workflow import answers_county, setup
 
     database = desk.database()
-    found, warning = setup.open_gate(
-        database,
-        unit,
-        village,
-        kind,
-        on,
-        _files(attach),
-        actor=desk.writer(),
-        now=desk.instant(database),
-    )
-    document = answers_county.gates([found])[0]
-    document["warning"] = warning
-    told = f"\n注意：{warning}" if warning else ""
+    actor, now, files = desk.writer(), desk.instant(database), _files(attach)
+
+    def open_(one: "Database") -> "Document":
+        found, warning = setup.open_gate(one, unit, village, kind, on, files, actor=actor, now=now)
+        return {**answers_county.gates([found])[0], "warning": warning}
+
+    document = desk.once(database, desk.asked(key), open_)
+    told = f"\n注意：{document['warning']}" if document["warning"] else ""
     desk.answer(document, lambda screen: f"已登记：\n{screen.gates([document])}{told}")
 
 
@@ -1132,7 +1355,7 @@ def case_show(
     desk: Desk, code: str, reveal: bool, as_of: date | None, known_at: datetime | None
 ) -> None:
     """显示 CODE 户的全部情况：环节、期限、施工、故障、测温、违规、许可。"""
-    from workflow import answers_daily, cases, privacy, register
+    from workflow import answers_daily, cases, register
 
     database = desk.database()
     clocks, who = _clocks(desk, database, as_of, known_at), desk.reader(database)
@@ -1144,6 +1367,8 @@ def case_show(
         facts, _ = cases.facts_of(connection, code, who, clocks)
         personal = cases.personal(connection, [code])[code]
     if reveal:
+        from workflow import privacy
+
         desk.writer()
         assert who is not None
         privacy.reveal(database, who, [code], desk.instant(database), "case show")
@@ -1208,10 +1433,13 @@ def case_history(desk: Desk, code: str, as_of: date | None, known_at: datetime |
 
 @case.command("erase")
 @click.argument("code")
-@click.option("--attach", multiple=True, type=FILE, help="依据文件")
+@click.option("--attach", multiple=True, type=INPUT, help="依据文件")
 @click.option("--reason", help="理由")
+@KEY
 @pass_desk
-def case_erase(desk: Desk, code: str, attach: Sequence[Path], reason: str | None) -> None:
+def case_erase(
+    desk: Desk, code: str, attach: Sequence[Path], reason: str | None, key: str | None
+) -> None:
     """抹去 CODE 户的个人信息（由县清洁取暖办办理）：已退出的全部抹去，在办的只抹去旧版。
 
     日志照样可以核验：其中只有加盐的哈希，抹去后无从还原。
@@ -1221,22 +1449,22 @@ def case_erase(desk: Desk, code: str, attach: Sequence[Path], reason: str | None
 
     database = desk.database()
     text = evidence.plain(reason, "--reason") if reason else None
-    number, gone = privacy.erase(
-        database, code, _files(attach), text, desk.writer(), desk.instant(database)
-    )
-    told = "，已全部抹去" if gone else "，保留现行的一版"
-    desk.answer(
-        {"code": code, "erased": number, "nothing_left": gone},
-        lambda screen: f"{code} 的个人信息抹去 {number} 版{told}",
-    )
+    login, now, files = desk.writer(), desk.instant(database), _files(attach)
+
+    def erase(one: "Database") -> "Document":
+        number, gone = privacy.erase(one, code, files, text, login, now)
+        return {"code": code, "erased": number, "nothing_left": gone}
+
+    document = desk.once(database, desk.asked(key), erase)
+    told = "，已全部抹去" if document["nothing_left"] else "，保留现行的一版"
+    desk.answer(document, lambda screen: f"{code} 的个人信息抹去 {document['erased']} 版{told}")
 
 
 EVIDENCE = click.option(
     "-e", "pairs", multiple=True, type=Pairs(), help="材料项，可重复；见 xianli safety --schema"
 )
-ATTACH = click.option("--attach", multiple=True, type=FILE, help="附件，可重复")
+ATTACH = click.option("--attach", multiple=True, type=INPUT, help="附件，可重复")
 REASON = click.option("--reason", help="理由")
-KEY = click.option("--key", help="幂等键：同一个键重复提交只登记一次")
 
 
 @cli.command(epilog=f"TRIGGER：{listed(Trigger)}。")
@@ -1517,8 +1745,11 @@ def notify_preview(desk: Desk, key: str | None) -> None:
 @click.argument("number")
 @ATTACH
 @REASON
+@KEY
 @pass_desk
-def notify_reply(desk: Desk, number: str, attach: Sequence[Path], reason: str | None) -> None:
+def notify_reply(
+    desk: Desk, number: str, attach: Sequence[Path], reason: str | None, key: str | None
+) -> None:
     """登记函件 NUMBER（文号或回执识别码）的回执，由该单位或县清洁取暖办，须附回执。
 
     事项是否逾期不因此改变。
@@ -1528,14 +1759,17 @@ def notify_reply(desk: Desk, number: str, attach: Sequence[Path], reason: str | 
 
     database = desk.database()
     text = evidence.plain(reason, "--reason") if reason else None
-    now = desk.instant(database)
-    found = letters.reply(
-        database, number, _files(attach), login=desk.writer(), now=now, reason=text
-    )
-    with database.reading() as connection:
-        plan = register.plan_in_force(connection)
-    document = answers_daily.letter(found, plan, desk.day(database).today)
-    desk.answer(document, lambda screen: f"已登记 {found.number} 的回执（{found.replied_on}）")
+    login, now, files = desk.writer(), desk.instant(database), _files(attach)
+    today = desk.day(database).today
+
+    def reply(one: "Database") -> "Document":
+        found = letters.reply(one, number, files, login=login, now=now, reason=text)
+        with one.reading() as connection:
+            return answers_daily.letter(found, register.plan_in_force(connection), today)
+
+    document = desk.once(database, desk.asked(key), reply)
+    told = f"已登记 {document['number']} 的回执（{document['replied_on']}）"
+    desk.answer(document, lambda screen: told)
 
 
 # 信件与调度 ------------------------------------------------------------------------------------
@@ -1583,12 +1817,14 @@ def scheduler_run(desk: Desk, once: bool) -> None:
     room = service.Room(
         database, desk.settings(database), desk.clock(database), stop.is_set, desk.run.note
     )
+    # What it says may name households and addresses; the log never does.
+    say: Callable[[str], None] = (lambda line: None) if desk.run.on_stderr else _log
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     if not once:
-        service.run(room, stop, _log)
+        service.run(room, stop, say)
         return
-    well = service.run_once(room, _log)
+    well = service.run_once(room, say)
     with database.reading() as connection:
         document = answers_daily.scheduler(service.status(connection, room.settings, room.clock()))
     desk.answer(document, lambda screen: screen.scheduler(document))
@@ -1640,7 +1876,7 @@ def show_forecast(
 
 @cli.group("db")
 def database_() -> None:
-    """照看数据库：备份、恢复、升级、体检。"""
+    """照看数据库：建角色、备份、恢复、升级、搬迁、体检。"""
 
 
 @database_.command("backup")
@@ -1658,6 +1894,21 @@ def db_backup(desk: Desk, file: Path, force: bool) -> None:
     spreadsheet.refuse_existing(file, force=force)
     document = answers_database.backed_up(backup.save(database, file, desk.server()))
     desk.answer(document, lambda screen: screen.backed_up(document))
+
+
+@database_.command("setup")
+@click.option("--service", metavar="账号", help="定时任务（scheduler）连接数据库用的账号")
+@PASSWORD_FILE
+@pass_desk
+def db_setup(desk: Desk, service: str | None, password_file: Path | None) -> None:
+    """在 PostgreSQL 上建好先立的角色，并把数据库对其他人关上；由服务器管理员运行，可重复。"""
+    from workflow import access, db
+
+    password = _new_password(desk, service, password_file) if service else None
+    left = access.set_up(db.server_of(desk.url), service, password)
+    document: dict[str, Json] = {"service": service, "left_open": [*left]}
+    told = "\n".join(("角色已建好，数据库只对先立的人员开放", *left, "下一步：xianli init"))
+    desk.answer(document, lambda screen: told)
 
 
 @database_.command("upgrade")
@@ -1798,6 +2049,7 @@ FORMATS = ("docx", "xlsx", "html")
 )
 @click.option("--publish", is_flag=True, help="编号公布，数字从此固定；同一期只公布一次")
 @FORCE
+@KEY
 @pass_desk
 def report_bulletin(
     desk: Desk,
@@ -1810,6 +2062,7 @@ def report_bulletin(
     formats: Sequence[str],
     publish: bool,
     force: bool,
+    key: str | None,
 ) -> None:
     """通报：各单位进展，写成 Word、Excel 和网页，放进 OUTDIR。"""
     from states.errors import UsageFault
@@ -1831,10 +2084,14 @@ def report_bulletin(
     )
     if publish:
         login, now = desk.writer(), desk.instant(database)
-        found = bulletin_files.publish(database, folder, wanted, login=login, now=now, force=force)
+        found = bulletin_files.publish(
+            database, folder, wanted, login=login, now=now, asked=desk.asked(key), force=force
+        )
     else:
         found = bulletin_files.write(database, folder, wanted, force=force)
     document = answers_files.bulletin(found)
+    if publish and key:
+        document["repeated"] = found.repeated
     desk.answer(document, lambda screen: screen.bulletin(document))
 
 
@@ -2030,13 +2287,28 @@ def audit() -> None:
 @click.option(
     "--receipt", "receipts", multiple=True, type=FILE, help="见证人自己保存的回执，可重复"
 )
+@click.option(
+    "--chain",
+    is_flag=True,
+    help="只快速核对内容、哈希、前后相接、序号和各户末条；规则、签名、回执和各表都不看",
+)
 @pass_desk
-def audit_verify(desk: Desk, receipts: Sequence[Path]) -> None:
+def audit_verify(desk: Desk, receipts: Sequence[Path], chain: bool) -> None:
     """核验日志：哈希链、序号、签名、检查点和见证回执、与各表是否一致。不通过时退出码为 6。"""
-    from workflow import answers_audit
+    if chain and receipts:
+        raise click.UsageError("--chain 不核对见证回执，不能与 --receipt 同用")
+    from workflow import answers_audit, quarantine
     from workflow import audit as audits
     from workflow import checkpoint as checkpoints
 
+    if chain:
+        with desk.whole_county().reading() as connection:
+            damage = quarantine.damage(connection)
+        document = answers_audit.chain(damage)
+        desk.answer(document, lambda screen: screen.chain(document))
+        if not damage.whole:
+            raise click.exceptions.Exit(6)
+        return
     given = [checkpoints.read_receipt(file).text for file in receipts]
     with desk.whole_county().reading() as connection, desk.progress("核验") as progress:
         report = audits.report(connection, progress, given)
@@ -2108,22 +2380,32 @@ def audit_bundle(desk: Desk, file: Path) -> None:
     "--since", type=int, metavar="数字", help="从第几条起证明；不写即从上次见证处，见证人要求时才写"
 )
 @FORCE
+@KEY
 @pass_desk
-def audit_checkpoint(desk: Desk, file: Path | None, since: int | None, force: bool) -> None:
+def audit_checkpoint(
+    desk: Desk, file: Path | None, since: int | None, force: bool, key: str | None
+) -> None:
     """为全部登记做一个检查点；写明 FILE 时连同证明写成送给见证人的文件。"""
     from workflow import answers_audit, spreadsheet, witness
     from workflow import checkpoint as checkpoints
 
-    if file is not None:
-        spreadsheet.refuse_existing(file, force=force)
     database = desk.whole_county()
-    made = checkpoints.make(database, desk.instant(database))
+    now = desk.instant(database)
+
+    def make(one: "Database") -> "Document":
+        if file is not None:
+            spreadsheet.refuse_existing(file, force=force)
+        return answers_audit.checkpoint(checkpoints.make(one, now))
+
+    document = desk.once(database, desk.asked(key), make)
     if file is not None:
+        made = answers_audit.checkpoint_of(document)
         with database.reading() as connection:
-            request = checkpoints.request(connection, made.checkpoint, since)
-        witness.write(file, request.text)
+            request = checkpoints.request(connection, made, since)
+        if force or not file.exists():
+            witness.write(file, request.text)
         since = request.old
-    document = answers_audit.checkpoint(made, None if file is None else str(file), since)
+    document |= {"file": None if file is None else str(file), "since": since}
     desk.answer(document, lambda screen: screen.checkpoint(document))
 
 
@@ -2154,14 +2436,18 @@ def audit_receipt() -> None:
 
 
 @audit_receipt.command("import")
-@click.argument("file", type=FILE)
+@click.argument("file", type=INPUT)
+@KEY
 @pass_desk
-def audit_receipt_import(desk: Desk, file: Path) -> None:
+def audit_receipt_import(desk: Desk, file: Path, key: str | None) -> None:
     """核对并保存见证人的回执 FILE；日志与见证不符时退出码为 6。"""
     from workflow import answers_audit
     from workflow import checkpoint as checkpoints
 
-    document = answers_audit.seen(checkpoints.import_receipt(desk.whole_county(), file))
+    def take(one: "Database") -> "Document":
+        return answers_audit.seen(checkpoints.import_receipt(one, file))
+
+    document = desk.once(desk.whole_county(), desk.asked(key), take)
     desk.answer(document, lambda screen: screen.seen(document))
 
 
@@ -2171,35 +2457,43 @@ def audit_witness_key() -> None:
 
 
 @audit_witness_key.command("add")
-@click.argument("file", type=FILE)
+@click.argument("file", type=INPUT)
 @ATTACH
+@KEY
 @pass_desk
-def audit_witness_key_add(desk: Desk, file: Path, attach: Sequence[Path]) -> None:
+def audit_witness_key_add(desk: Desk, file: Path, attach: Sequence[Path], key: str | None) -> None:
     """登记见证人的公钥 FILE（witness.pub），须附见证单位的来函（由县清洁取暖办办理）。"""
     from workflow import checkpoint as checkpoints
 
     database = desk.database()
-    key = checkpoints.add_witness(
-        database, file, _files(attach), actor=desk.writer(), now=desk.instant(database)
-    )
-    desk.answer(
-        {"name": key.name, "key": key.line},
-        lambda screen: f"已登记见证人 {key.name}，请与来函核对：\n{key.line}",
-    )
+    actor, now, files = desk.writer(), desk.instant(database), _files(attach)
+
+    def add(one: "Database") -> "Document":
+        added = checkpoints.add_witness(one, file, files, actor=actor, now=now)
+        return {"name": added.name, "key": added.line}
+
+    document = desk.once(database, desk.asked(key), add)
+    told = f"已登记见证人 {document['name']}，请与来函核对：\n{document['key']}"
+    desk.answer(document, lambda screen: told)
 
 
 @audit_witness_key.command("revoke")
 @click.argument("name")
+@KEY
 @pass_desk
-def audit_witness_key_revoke(desk: Desk, name: str) -> None:
+def audit_witness_key_revoke(desk: Desk, name: str, key: str | None) -> None:
     """撤销见证人 NAME 的公钥：其回执不再作数（由县清洁取暖办办理）。"""
     from workflow import checkpoint as checkpoints
 
     database = desk.database()
-    key = checkpoints.revoke_witness(
-        database, name, actor=desk.writer(), now=desk.instant(database)
-    )
-    desk.answer({"name": key.name, "key": key.line}, lambda screen: f"已撤销见证人 {key.name}")
+    actor, now = desk.writer(), desk.instant(database)
+
+    def revoke(one: "Database") -> "Document":
+        revoked = checkpoints.revoke_witness(one, name, actor=actor, now=now)
+        return {"name": revoked.name, "key": revoked.line}
+
+    document = desk.once(database, desk.asked(key), revoke)
+    desk.answer(document, lambda screen: f"已撤销见证人 {document['name']}")
 
 
 @audit.command("status")
@@ -2224,8 +2518,9 @@ def audit_status(desk: Desk) -> None:
 @audit.command("quarantine")
 @click.argument("code")
 @click.option("--reason", required=True, help="理由：怎样损坏、如何处置")
+@KEY
 @pass_desk
-def audit_quarantine(desk: Desk, code: str, reason: str) -> None:
+def audit_quarantine(desk: Desk, code: str, reason: str, key: str | None) -> None:
     """隔离日志对不上的 CODE 户：县清洁取暖办和审计人员一人提出，另一人用同一命令确认。
 
     此后该户不再写入，其他户可以继续发放许可，各报表都列出该户。
@@ -2234,14 +2529,13 @@ def audit_quarantine(desk: Desk, code: str, reason: str) -> None:
     from workflow import answers_audit, quarantine
 
     database = desk.database()
-    done = quarantine.quarantine(
-        database,
-        code,
-        evidence.plain(reason, "--reason"),
-        actor=desk.writer(),
-        now=desk.instant(database),
-    )
-    document = answers_audit.quarantined(done)
+    actor, now, text = desk.writer(), desk.instant(database), evidence.plain(reason, "--reason")
+
+    def close(one: "Database") -> "Document":
+        done = quarantine.quarantine(one, code, text, actor=actor, now=now)
+        return answers_audit.quarantined(done)
+
+    document = desk.once(database, desk.asked(key), close)
     desk.answer(document, lambda screen: screen.quarantine(document))
 
 
@@ -2309,7 +2603,7 @@ def audit_asof(desk: Desk, day: date, known_at: datetime | None, published: Path
 
 
 SHEET = click.option("--sheet", type=FILE, help="把入户表写到这个文件（xlsx），可直接打印")
-DRAWING = ("seed", "risk", "tolerable", "expected", "states", "dry_run", "sheet", "force")
+DRAWING = ("seed", "risk", "tolerable", "expected", "states", "dry_run", "sheet", "force", "key")
 
 
 @audit.group("sample", invoke_without_command=True)
@@ -2335,6 +2629,7 @@ DRAWING = ("seed", "risk", "tolerable", "expected", "states", "dry_run", "sheet"
 @click.option("--dry-run", is_flag=True, help="只算要查多少户，不抽取，不写入")
 @SHEET
 @FORCE
+@KEY
 @click.pass_context
 def audit_sample(
     context: click.Context,
@@ -2346,6 +2641,7 @@ def audit_sample(
     dry_run: bool,
     sheet: Path | None,
     force: bool,
+    key: str | None,
 ) -> None:
     """抽取入户抽查的户并记入日志（由审计人员办理）；户数按超几何分布精确计算，各单位都有。
 
@@ -2371,18 +2667,23 @@ def audit_sample(
         return
     if seed is None:
         raise click.UsageError("缺少选项 '--seed'")
-    if sheet is not None:
-        spreadsheet.refuse_existing(sheet, force=force)
-    found = samples.draw(database, desk.writer(), desk.instant(database), seed, terms)
-    with database.reading() as connection:
-        plan = register.plan_in_force(connection)
+    login, now, seeded = desk.writer(), desk.instant(database), seed
+
+    def draw(one: "Database") -> "Document":
         if sheet is not None:
-            samples.write_sheet(connection, sheet, found, plan)
-        earlier = sum(one.id < found.id for one in samples.draws(connection))
-        drill = register.is_drill(connection)
-    document = answers_audit.sample(
-        found, plan, earlier, str(sheet) if sheet else None, drill=drill
-    )
+            spreadsheet.refuse_existing(sheet, force=force)
+        found = samples.draw(one, login, now, seeded, terms)
+        with one.reading() as connection:
+            plan, drill = register.plan_in_force(connection), register.is_drill(connection)
+            earlier = sum(other.id < found.id for other in samples.draws(connection))
+        return answers_audit.sample(found, plan, earlier, None, drill=drill)
+
+    document = desk.once(database, desk.asked(key), draw)
+    if sheet is not None and (force or not sheet.exists()):
+        with database.reading() as connection:
+            drawn = samples.standing(connection, int(str(document["id"]))).draw
+            samples.write_sheet(connection, sheet, drawn, register.plan_in_force(connection))
+    document["sheet"] = str(sheet) if sheet else None
     desk.answer(document, lambda screen: screen.sample(document))
 
 
@@ -2410,10 +2711,11 @@ def audit_sample_show(desk: Desk, id_: int | None, sheet: Path | None, force: bo
 
 
 @audit_sample.command("results")
-@click.argument("file", type=FILE)
+@click.argument("file", type=INPUT)
 @click.option("--reason", help="更正已登记的结果时，说明理由")
+@KEY
 @pass_desk
-def audit_sample_results(desk: Desk, file: Path, reason: str | None) -> None:
+def audit_sample_results(desk: Desk, file: Path, reason: str | None, key: str | None) -> None:
     """把填好的入户表 FILE 登记进来（由审计人员办理）：全部登记，或一户也不登记。
 
     可以分几次、分单位交回；没有填的行不算。全部交回后得出结论。
@@ -2424,16 +2726,23 @@ def audit_sample_results(desk: Desk, file: Path, reason: str | None) -> None:
 
     database = desk.database()
     text = evidence.plain(reason, "--reason") if reason else None
-    found = samples.record(database, file, desk.writer(), desk.instant(database), text)
-    standing = None
-    if found.standing is not None:
-        with database.reading() as connection:
+    login, now = desk.writer(), desk.instant(database)
+
+    def take(one: "Database") -> "Document":
+        found = samples.record(one, file, login, now, text)
+        if found.standing is None:
+            return answers_audit.sample_results(found, None)
+        with one.reading() as connection:
             every, drill = samples.draws(connection), register.is_drill(connection)
             plan = register.plan_in_force(connection)
         standing = answers_audit.sample_standing(found.standing, plan, every, None, drill=drill)
-    document = answers_audit.sample_results(found, standing)
+        return answers_audit.sample_results(found, standing)
+
+    document = desk.once(
+        database, desk.asked(key), take, done=lambda answer: answer["verdict"] == "accepted"
+    )
     desk.answer(document, lambda screen: screen.sample_results(document))
-    if found.faults:
+    if document["faults"]:
         raise click.exceptions.Exit(3)
 
 
@@ -2592,9 +2901,10 @@ def _show_bug(error: Exception, *, as_json: bool) -> None:
 
 def main() -> None:
     """The entry point of the command `xianli`."""
-    # A command reads many rows and ends: looking them all through for cycles again and again took a
-    # fifth of the time of `check`. What there is to collect is still collected, less often.
-    gc.set_threshold(100_000, 20, 100)
+    # A command loads its libraries, reads many rows and ends: looking them all through for cycles
+    # again and again took a fifth of the time of `check`, and even once, after the loading, a
+    # twelfth of that of `todo`. What there is to collect is still collected, less often.
+    gc.set_threshold(500_000, 20, 100)
     # Else pydantic looks through every installed package for plugins before it reads the plan.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     for stream in (sys.stdout, sys.stderr):

@@ -18,12 +18,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from datetime import date, timedelta
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
+
+from measure import MIB, apart, peak
 
 from states import evidence as keys
 from states.vocabulary import FactKind
@@ -35,7 +35,6 @@ SEED = 16
 BEGINS = date(2024, 6, 3)
 BATCH = 500
 PASSPHRASE = "benchmark"
-MIB = 1024 * 1024
 
 
 def make(events: int, folder: Path, *, signed: bool) -> None:
@@ -168,23 +167,12 @@ def alone(folder: Path) -> dict[str, float]:
     }
 
 
-def peak(who: int) -> int:
-    """The largest resident memory so far, in MiB."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(who).ru_maxrss * unit // MIB
-
-
 def measure(folder: Path, *, signed: bool) -> dict[str, object]:
-    """Floor, database and bundle, each in a process of its own, so that the peaks are its own."""
-    one = partial(ProcessPoolExecutor, 1, mp_context=get_context("spawn"))
-    with one() as process:
-        least, least_cpu = process.submit(floor, folder / "county.db").result()
-    with one() as process:
-        checked = process.submit(signatures, folder / "county.db").result()
-    with one() as process:
-        audited = process.submit(in_process, folder).result()
-    with one() as process:
-        judged = process.submit(alone, folder).result()
+    """Floor, database and bundle, each in a process of its own."""
+    least, least_cpu = apart(floor, folder / "county.db")
+    checked = apart(signatures, folder / "county.db")
+    audited = apart(in_process, folder)
+    judged = apart(alone, folder)
     return {
         "name": "audit_verify",
         "signed": signed,

@@ -74,6 +74,11 @@ def _created(address: str, template: str) -> str:
     return make_url(address).set(database=name).render_as_string(hide_password=False)
 
 
+def as_officer(url: str, login: str) -> str:
+    """The address with which an officer of the plan logs in."""
+    return make_url(url).set(username=login).render_as_string(hide_password=False)
+
+
 def plain(url: str) -> str:
     """The address as psycopg takes it: the plan's tables are found by `search_path`."""
     address = make_url(url)

@@ -71,7 +71,7 @@ def w3(asked: Asked) -> Iterator[Figure]:
 def w4(asked: Asked) -> Iterator[Figure]:
     """Verifying a journal."""
     for events in asked.at(100_000, 1_000_000, small=200):
-        yield verifying.measure(asked.place(f"w4-{events}"), events, asked.reps)
+        yield from verifying.measure(asked.place(f"w4-{events}"), events, asked.reps)
 
 
 def w5(asked: Asked) -> Iterator[Figure]:

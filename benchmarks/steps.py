@@ -26,10 +26,14 @@ from workflow.engine import Order, Receipt
 
 
 class Race:
-    """One database worked on by the engine, its copy by hand, in turns."""
+    """One database worked on by the engine, its copy by hand, in turns.
+
+    On a server each officer works through his own login; `database` is who administers it.
+    """
 
     def __init__(self, database: Database, hand: Hand, field: Field | None) -> None:
         self._database = database
+        self._logged_in: dict[str, Database] = {}
         self._hand = hand
         self._field = field
         self.ours: dict[Stage, Clock] = {}
@@ -42,18 +46,27 @@ class Race:
         codes = [order.code for order in orders]
         hashes = [file.sha256 for order in orders for file in order.attached]
         before, seq = self._hand.look(codes, hashes), self._hand.last()
+        database = self._of(login)
         now = journal.noon(stage.day)
         with ours.running():
             if single:
-                engine.advance(self._database, orders[0], login, now)
+                engine.advance(database, orders[0], login, now)
             else:
-                carry_out(self._database, orders, login, stage.day)
+                carry_out(database, orders, login, stage.day)
         changes = self._hand.changes(before, self._hand.look(codes, hashes), seq)
         with floor.running():
             self._hand.write(changes)
         if self._field is not None:
             acts = [peers.act_of(order, stage.day, login) for order in orders]
             self._field.act(acts, single=single)
+
+    def _of(self, login: str) -> Database:
+        if not self._database.shared:
+            return self._database
+        if login not in self._logged_in:
+            url = postgres.as_officer(self._database.url, login)
+            self._logged_in[login] = db.connect(url)
+        return self._logged_in[login]
 
     def finish(self) -> None:
         """Raises SystemExit unless both databases hold the same and the journal verifies."""
@@ -62,7 +75,8 @@ class Race:
         if different:
             raise SystemExit(f"not the same rows by hand in {different}")
         verify(self._database)
-        self._database.close()
+        for database in (self._database, *self._logged_in.values()):
+            database.close()
 
 
 def carry_out(database: Database, orders: Sequence[Order], login: str, day: date) -> None:

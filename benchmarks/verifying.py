@@ -20,7 +20,7 @@ from measure import FLOOR, OURS, Clock, Figure, Took, apart, peak
 from states import plan as plans
 from states.vocabulary import Area, Kind
 from states.vocabulary import Path as HeatingPath
-from workflow import audit, db
+from workflow import audit, db, quarantine
 
 # Households that live their life through the engine before they are multiplied.
 FEW = 400
@@ -84,6 +84,17 @@ def ours(file: Path) -> tuple[Took, int, int]:
     return clock.took[0], found.events, peak()
 
 
+def chain(file: Path) -> tuple[Took, int]:
+    """What `audit verify --chain` took, and the peak of memory."""
+    clock = Clock()
+    database = db.connect(str(file))
+    with clock.running(), database.reading() as connection:
+        found = quarantine.damage(connection)
+    if found.streams or found.missing:
+        raise SystemExit(f"the chain is broken: {found}")
+    return clock.took[0], peak()
+
+
 def beside(folder: Path, households: int, reps: int) -> dict[str, Took]:
     """The peers reading as many events of as many households again."""
     if households > peers.MOST:
@@ -102,14 +113,16 @@ def beside(folder: Path, households: int, reps: int) -> dict[str, Took]:
         return field.medians()
 
 
-def measure(folder: Path, events: int, reps: int) -> Figure:
-    """A journal of about so many events, verified again and again."""
+def measure(folder: Path, events: int, reps: int) -> tuple[Figure, Figure]:
+    """A journal of about so many events, verified again and again: all of it, and its chain."""
     households = events // EVENTS
     file = apart(lives, folder, households)
-    hand, audited = Clock(), Clock()
-    found = peak_mib = 0
+    hand, audited, chained = Clock(), Clock(), Clock()
+    found = peak_mib = least_mib = 0
     for _ in range(reps):
         hand.took.append(apart(by_hand, file))
+        took, least_mib = apart(chain, file)
+        chained.took.append(took)
         took, found, peak_mib = apart(ours, file)
         audited.took.append(took)
     medians = {OURS: audited.median(), FLOOR: hand.median()}
@@ -117,9 +130,10 @@ def measure(folder: Path, events: int, reps: int) -> Figure:
     scale = found / (households * len(counties.STAGES))
     for name, one in apart(beside, folder, households, reps).items():
         medians[name] = Took(one.wall * scale, one.cpu * scale)
-    return Figure(
+    more = {"households": households, "reps": reps, "file_mib": size_of(file)}
+    whole = Figure(
         "W4",
-        "SQLite",
+        "SQLite, all of it",
         found,
         "event",
         found,
@@ -127,8 +141,21 @@ def measure(folder: Path, events: int, reps: int) -> Figure:
         peak_mib,
         verified=True,
         missing=peers.missing(),
-        more={"households": households, "reps": reps, "file_mib": size_of(file)},
+        more=more,
     )
+    took_chain = {OURS: chained.median(), FLOOR: hand.median()}
+    alone = Figure(
+        "W4",
+        "SQLite, --chain",
+        found,
+        "event",
+        found,
+        took_chain,
+        least_mib,
+        verified=True,
+        more=more,
+    )
+    return whole, alone
 
 
 def size_of(file: Path) -> int:

@@ -60,6 +60,15 @@ class Audit(Surface):
         lines = [head, grades] if found["verified"] else [head]
         return "\n".join([*lines, *words.quarantined(found), *_findings(findings)])
 
+    def chain(self, found: Answer) -> str:
+        """`audit verify --chain`, which says how little it looked at."""
+        findings = found["findings"]
+        assert isinstance(findings, list)
+        about = f"{found['events']} 条" + ("" if found["verified"] else f"，{len(findings)} 处问题")
+        head = f"哈希链核对{'通过' if found['verified'] else '不通过'}：{about}"
+        rest = "只核对了内容、哈希、前后相接、序号和各户末条；其余用 xianli audit verify 核验"
+        return "\n".join([head, rest, *_findings(findings)])
+
     def removal(self, found: Answer) -> str:
         """`audit removal`."""
         findings = found["findings"]

@@ -10,7 +10,7 @@ from sqlalchemy import insert, inspect, select
 from workflow import db, migrations, triggers
 from workflow.models import metadata
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 
 
 def older(place: County, file: Path, revision: str) -> Path:

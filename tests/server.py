@@ -70,7 +70,7 @@ def new(template: str | None = None) -> str:
 
 def password(login: str) -> str:
     """The password of an officer's login in the tests."""
-    return f"{login} 的口令"
+    return f"{login}的口令"
 
 
 def as_login(url: str, login: str) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import growth
 import measure
 import peers
 import pytest
@@ -89,3 +90,18 @@ def test_the_ratio_is_that_of_the_medians() -> None:
 
     assert figure.ratio() == (2.0, 2.0)
     assert "| 2.00" in measure.table([figure])
+
+
+def test_a_cost_that_grows_as_its_size_has_the_slope_one() -> None:
+    slope = growth.slope([(10, 0.5), (100, 5.0), (1000, 50.0)])
+
+    assert slope == pytest.approx(1.0)
+    assert growth.slope([(10, 0.1), (1000, 1000)]) == pytest.approx(2.0)
+
+
+def test_the_page_shows_what_was_measured() -> None:
+    versions, figures = growth.read(growth.MEASURED)
+    shown = growth.PAGE.read_text(encoding="utf-8")
+
+    assert growth.page(shown, versions, figures) == shown
+    assert growth.plot(growth.series(figures)) == growth.PLOT.read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import county
@@ -246,3 +247,78 @@ def test_a_sample_and_its_results_verify(run: Run) -> None:
     assert run(*SHEN, "audit", "sample", "results", "入户表.xlsx")[0] == 0
 
     assert answer(run, "audit", "verify")["verified"] is True
+
+
+# --- the quick look -------------------------------------------------------------------------------
+
+
+def test_the_quick_look_checks_the_chain_and_says_that_it_checks_no_more(run: Run) -> None:
+    whole = answer(run, "audit", "verify")
+
+    found = answer(run, "audit", "verify", "--chain")
+
+    assert found == {
+        "verified": True,
+        "checked": "chain",
+        "events": whole["events"],
+        "findings": [],
+    }
+    status, told, _ = run("audit", "verify", "--chain")
+    assert (status, "哈希链核对通过" in told) == (0, True)
+    assert "其余用 xianli audit verify 核验" in told
+
+
+def test_the_quick_look_leaves_receipts_to_the_whole_command(run: Run) -> None:
+    status, _, told = run("audit", "verify", "--chain", "--receipt", "一.receipt")
+
+    assert (status, "--receipt" in told) == (2, True)
+
+
+STREAM = f"stream = 'case:{CODE}'"
+
+
+@pytest.mark.parametrize(
+    "change", ["body = x'7b7d'", "body = 'x'", "hash = 'x'", "hash = x'00'", "previous = NULL"]
+)
+def test_the_quick_look_finds_the_first_event_that_was_changed(
+    place: County, run: Run, change: str
+) -> None:
+    [(seq,)] = place.sql(f"SELECT seq FROM journal WHERE {STREAM} AND version = 2")
+    place.sql("DROP TRIGGER journal_no_update")
+    place.sql(f"UPDATE journal SET {change} WHERE seq = ?", seq)
+
+    status, told, _ = run("--json", "audit", "verify", "--chain")
+
+    [finding] = json.loads(told)["findings"]
+    assert (status, finding["code"], finding["case"]) == (6, "chain_broken", CODE)
+    assert finding["seq"] == seq
+    assert run("audit", "verify")[0] == 6
+
+
+def test_the_quick_look_reads_the_chain_in_the_bytes_not_only_beside_them(
+    place: County, run: Run
+) -> None:
+    query = f"SELECT seq, body FROM journal WHERE {STREAM} AND version IN (2, 3) ORDER BY seq"
+    (seq, body), (following, _) = place.sql(query)
+    assert isinstance(body, bytes)
+    changed = body.replace(b'"reason":null', b'"reason":"x"')
+    digest = sha256(changed).hexdigest()
+    place.sql("DROP TRIGGER journal_no_update")
+    place.sql("UPDATE journal SET body = ?, hash = ? WHERE seq = ?", changed, digest, seq)
+    place.sql("UPDATE journal SET previous = ? WHERE seq = ?", digest, following)
+
+    _, told, _ = run("--json", "audit", "verify", "--chain")
+
+    assert [one["seq"] for one in json.loads(told)["findings"]] == [following]
+
+
+def test_the_quick_look_finds_what_is_gone(place: County, run: Run) -> None:
+    [(seq,)] = place.sql(f"SELECT MAX(seq) FROM journal WHERE {STREAM}")
+    place.sql("DROP TRIGGER journal_no_delete")
+    place.sql("DELETE FROM journal WHERE seq = ?", seq)
+
+    status, told, _ = run("--json", "audit", "verify", "--chain")
+
+    found = [(one["code"], one["case"]) for one in json.loads(told)["findings"]]
+    assert (status, found) == (6, [("chain_broken", CODE), ("seq_gap", None)])
+    assert f"缺第 {seq} 条" in run("audit", "verify", "--chain")[1]

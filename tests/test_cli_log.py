@@ -196,6 +196,17 @@ def test_each_job_of_the_service_leaves_a_line(place: County, folder: Path) -> N
     assert found[-1]["command"] == "scheduler run"
 
 
+def test_a_service_that_logs_to_its_error_stream_says_nothing_else_there(
+    place: County, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(LOG, "-")
+
+    run(place, "scheduler", "run", "--once", login="zhang")
+
+    events = {json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()}
+    assert events == {"job", "command"}
+
+
 def test_a_file_for_each_day_and_the_oldest_go(tmp_path: Path) -> None:
     log = Log(tmp_path, keep=3)
     (tmp_path / "xianli-notes.jsonl").write_text("mine", encoding="utf-8")

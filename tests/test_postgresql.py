@@ -28,6 +28,7 @@ from workflow import (
     journal,
     moving,
     postgresql,
+    setup,
     triggers,
     upgrade,
 )
@@ -390,6 +391,41 @@ def test_what_a_killed_officer_was_told_is_there_and_nothing_half_done(place: Co
     written = set(place.sql("SELECT seq, hash FROM journal"))
     assert {(seq, hash_) for _, status, seq, hash_ in told if status == 0} <= written
     assert verified(place).findings == ()
+
+
+def test_of_two_who_make_the_same_database_one_is_told(tmp_path: Path) -> None:
+    plan_file = tmp_path / "tiny.toml"
+    plan_file.write_text(county.plan_text(), encoding="utf-8")
+    url, told = server.new(), list[str]()
+    meet = threading.Barrier(2)
+
+    def make(number: int) -> None:
+        meet.wait()
+        try:
+            setup.create(
+                url,
+                str(plan_file),
+                drill=True,
+                login=f"first-{number}",
+                name="张",
+                today=county.FOUNDED,
+                clock=county.noon(county.FOUNDED),
+            )
+            told.append("made")
+        except UsageFault:
+            told.append("told")
+
+    threads = [threading.Thread(target=make, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(told) == ["made", "told"]
+    place = county.open_at(url)
+    assert place.sql("SELECT COUNT(*) FROM journal WHERE kind = 'init'") == [(1,)]
+    assert verified(place).findings == ()
+    place.database.close()
 
 
 # Moving house -------------------------------------------------------------------------------------

@@ -3,8 +3,11 @@
 import itertools
 import json
 import os
+import resource
 import signal
 import stat
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -151,10 +154,10 @@ def _login(place: County, options: str, *grants: str) -> Iterator[str]:
     """The county's address with a login of its own, which goes with the test."""
     name = f"x{os.getpid()}_login"
     database = place.url.partition("?")[0].rpartition("/")[2]
-    place.sql(f"CREATE ROLE {name} LOGIN {options}")
+    place.sql(f"CREATE ROLE {name} LOGIN PASSWORD '{server.password(name)}' {options}")
     for grant in (f"CONNECT ON DATABASE {database}", *grants):
         place.sql(f"GRANT {grant} TO {name}")
-    yield place.url.replace("postgres:@", f"{name}:@")
+    yield server.as_login(place.url, name)
     place.sql(f"DROP OWNED BY {name}")
     place.sql(f"DROP ROLE {name}")
 
@@ -198,7 +201,7 @@ def test_the_service_takes_its_backups_by_an_account_that_only_reads(
 def test_a_service_that_may_not_read_all_says_who_should_take_the_backup(
     place: County, tmp_path: Path
 ) -> None:
-    officer = place.url.replace("postgres:@", "wang:@")
+    officer = server.as_login(place.url, "wang")
     given = settings.load(None, tmp_path, {BINARIES: str(server.tools().binaries)})
     room = scheduler.Room(db.connect(officer), given, lambda: NOW, lambda: False)
     (job,) = (one for one in scheduler.jobs(given) if one.name == "backup")
@@ -239,6 +242,32 @@ def test_a_dump_that_is_not_whole_is_found(
 
     with pytest.raises(BadFile), place.database.reading() as connection:
         dump.contents(connection, file, tools)
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("room", [0, 8, 40])
+def test_a_full_disk_leaves_no_half_backup(
+    place: County, copy: Path, tmp_path: Path, room: int
+) -> None:
+    """Files cannot grow past so many KiB; what was there before stays."""
+    before = copy.read_bytes()
+    program = Path(cli.__file__)
+    command = [sys.executable, str(program), "--json", "--db", place.url]
+
+    done = subprocess.run(
+        [*command, "db", "backup", str(copy), "--force"],
+        cwd=tmp_path,
+        env={**os.environ, BINARIES: str(server.tools().binaries)},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room * 1024,) * 2),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert json.loads(done.stdout)["error"]["remedy"]
+    assert copy.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir() if "part" in one.name] == []
 
 
 def test_programs_that_are_not_there_are_told_with_what_to_install(
@@ -376,19 +405,32 @@ def test_an_upgrade_that_would_change_the_journal_is_taken_back(
     assert rows_in(url) == before
 
 
-def test_an_upgrade_that_lost_a_guard_is_taken_back(
-    grown: County, url: str, tmp_path: Path, tools: Server, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("DROP TRIGGER journal_no_delete ON journal", "保护触发器 journal_no_delete"),
+        ("DROP POLICY journal_select ON journal", "journal 缺策略 journal_select"),
+    ],
+)
+def test_an_upgrade_that_lost_a_guard_or_a_policy_is_taken_back(
+    grown: County,
+    url: str,
+    tmp_path: Path,
+    tools: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    statement: str,
+    told: str,
 ) -> None:
     older_in_server(grown, url, "0002")
     before, right = rows_in(url), migrations.upgrade
 
     def losing(connection: Connection) -> None:
         right(connection)
-        connection.exec_driver_sql("DROP TRIGGER journal_no_delete ON journal")
+        connection.exec_driver_sql(statement)
 
     monkeypatch.setattr(migrations, "upgrade", losing)
 
-    with pytest.raises(JournalBroken, match="保护触发器 journal_no_delete"):
+    with pytest.raises(JournalBroken, match=told):
         upgrade.upgrade(url, tmp_path / "backups", NOW, tools)
 
     assert rows_in(url) == before
@@ -719,6 +761,9 @@ def test_a_server_that_forgets_at_a_power_cut_is_a_fault(place: County, tmp_path
         ("CREATE POLICY all_of_it ON personal USING (true)", "personal 多出策略 all_of_it"),
         ("ALTER TABLE gate DISABLE ROW LEVEL SECURITY", "gate 没有启用行级安全"),
         ("ALTER TABLE gate OWNER TO postgres", "gate 不归 xianli_owner"),
+        ("ALTER POLICY gate_select ON gate TO PUBLIC", "gate 的策略 gate_select 被改过"),
+        ("GRANT SELECT ON personal TO PUBLIC", "personal 对所有账号开放"),
+        ("GRANT SELECT (name) ON personal TO PUBLIC", "personal 对所有账号开放"),
     ],
 )
 def test_rows_that_are_open_to_others_are_a_fault(

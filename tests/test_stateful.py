@@ -699,9 +699,10 @@ class Officers(RuleBasedStateMachine):
         assert {one.case for one in found} <= ({CODES[1]} if self.broken else set()), found
         assert not [one for one in report.removal if one.code == "permission_unlawful"]
         for code in self.sound():
-            events, case = histories[f"case:{code}"], told.cases[code]
+            events, case = histories[f"case:{code}"], told.household(code)
             facts = fold(code, events)
             assert facts is not None
+            assert case is not None
             assert [(one.seq, one.day) for one in facts.permissions] == [
                 (one.event.seq, date.fromordinal(one.event.heard)) for one in case.permits
             ]

@@ -1,14 +1,36 @@
-"""Who may do what on a server: a real PostgreSQL, each officer with his own login and password."""
+"""Who may do what on a server: a real PostgreSQL, each officer with his own login and password.
 
+What the program refuses anyway is tested elsewhere; here somebody has `psql` in hand.
+"""
+
+import hashlib
+import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import county
+import psycopg
 import pytest
 import server
-from county import CODE, County
+from county import CODE, CODES, OTHER_UNIT, County
+from sqlalchemy.engine import make_url
 
-from workflow import db
+import cli
+from states.vocabulary import FactKind, State
+from workflow import (
+    access,
+    audit,
+    cases,
+    checkpoint,
+    db,
+    dispatch,
+    journal,
+    register,
+    triggers,
+    verify,
+)
+from workflow.errors import NotPermitted
 
 pytestmark = pytest.mark.server
 
@@ -17,23 +39,536 @@ pytestmark = pytest.mark.server
 def place(tmp_path: Path) -> Iterator[County]:
     """The county on a server, closed to everybody but its officers."""
     place = county.fresh(tmp_path, shared=True)
-    server.set_up(place.url)
     yield place
     place.database.close()
     server.drop(place.url)
 
 
-def acting(place: County, login: str) -> County:
-    """The county as this officer connects to it."""
-    return County(place.file, db.connect(server.as_login(place.url, login)))
+def raw(place: County, login: str, *statements: str) -> list[tuple[object, ...]]:
+    """What an officer gets for these statements in one transaction; the last one's rows."""
+    url = server.plain(server.as_login(place.url, login))
+    with psycopg.connect(url, connect_timeout=10) as connection:
+        for statement in statements:
+            done = connection.execute(statement.encode())
+        return done.fetchall() if done.description else []
+
+
+def _command(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
+    """The answer of a command that is run as from the shell, in this process."""
+    capsys.readouterr()
+    cli.run([*arguments])
+    answer: dict[str, object] = json.loads(capsys.readouterr().out)
+    return answer
+
+
+# The life ---------------------------------------------------------------------------------------
 
 
 def test_officers_carry_a_household_to_the_permission_each_with_his_own_login(
     place: County,
 ) -> None:
-    for _, day, make in county.LIFE:
-        order = make(CODE)
-        who = county.usual_login(CODE, order.kind)
-        acting(place, who).advance(
-            CODE, order.kind, day, *county.pairs_of(order), files=order.files, login=who
+    county.carry(place, [CODE, OTHER_UNIT], State.REMOVAL_PERMITTED)
+
+    assert place.state(CODE) is State.REMOVAL_PERMITTED
+    with place.database.reading() as connection:
+        assert audit.verification(connection).findings == ()
+    actors = place.sql("SELECT DISTINCT actor FROM journal WHERE stream = ?", f"case:{OTHER_UNIT}")
+    assert {actor for (actor,) in actors} == {"zhang", "qian", "zhao"}
+
+
+# Reading ----------------------------------------------------------------------------------------
+
+_BY_CASE = {
+    "household_case": "code",
+    "permission": "case_code",
+    "personal": "case_code",
+    "household_key": "case_code",
+    "deadline": "case_code",
+    "flag": "case_code",
+    "notice": "case_code",
+}
+
+
+@pytest.mark.parametrize(("table", "column"), _BY_CASE.items())
+def test_an_officer_reads_the_rows_of_his_unit_and_no_other(
+    place: County, table: str, column: str
+) -> None:
+    county.carry(place, [CODE, OTHER_UNIT], State.REMOVAL_PERMITTED)
+    dispatch.sweep(place.database, journal.noon(county.PERMITTED))
+    query = f"SELECT DISTINCT {column} FROM {table}"
+    everything = {str(code) for (code,) in place.sql(query)}
+
+    seen = {str(code) for (code,) in raw(place, "wang", query)}
+
+    assert seen == {code for code in everything if code.startswith("101-")}
+    assert {str(code) for (code,) in raw(place, "zhao", query)} == everything
+    assert {str(code) for (code,) in raw(place, "shen", query)} == everything
+
+
+def test_an_officer_reads_no_event_of_another_unit(place: County) -> None:
+    county.carry(place, [*CODES[:1], OTHER_UNIT], State.CONSTRUCTION)
+
+    streams = {stream for (stream,) in raw(place, "qian", "SELECT DISTINCT stream FROM journal")}
+
+    assert {str(one) for one in streams if str(one).startswith("case:")} == {
+        "case:102-0001",
+        "case:102-0002",
+    }
+    assert streams >= {"database", "plan", "officers", "gates", "catalogue"}
+    bodies = [str(body) for (body,) in raw(place, "qian", "SELECT body FROM journal")]
+    assert not any("101-0001" in body for body in bodies)
+
+
+def test_who_is_not_in_the_register_reads_nothing(place: County) -> None:
+    place.sql("SET LOCAL ROLE xianli_owner; UPDATE officer SET active = false WHERE login = 'wang'")
+
+    for table in access.POLICIES:
+        columns = "seq" if table == "journal" else "1"
+        assert raw(place, "wang", f"SELECT {columns} FROM {table}") == [], table
+    with pytest.raises(NotPermitted, match="不在它的人员名册中"):
+        db.connect(server.as_login(place.url, "wang"))
+
+
+def test_every_table_is_closed_by_a_policy(place: County) -> None:
+    open_ = place.sql(
+        "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace "
+        "AND relkind = 'r' AND NOT relrowsecurity"
+    )
+
+    assert open_ == [("alembic_version",)]
+
+
+def test_a_foreign_case_looks_like_one_that_is_not_there(place: County) -> None:
+    told = []
+    for code in (OTHER_UNIT, "102-9999", "101-9999"):
+        with pytest.raises(NotPermitted) as refused:
+            place.advance(
+                code, FactKind.COMPLAINT, county.CONFIRMED, ("what", "不热"), login="wang"
+            )
+        told.append(str(refused.value).replace(code, "CODE"))
+
+    assert len(set(told)) == 1
+
+
+@pytest.mark.parametrize("code", [OTHER_UNIT, "102-9999"])
+def test_an_event_into_a_foreign_case_is_refused_like_one_into_none(
+    place: County, code: str
+) -> None:
+    with pytest.raises(psycopg.errors.RaiseException) as refused:
+        _insert(place, "wang", f"case:{code}", "complaint", version=2, what="不热")
+
+    assert refused.value.diag.message_primary == "xianli: no such case for you, or not this to do"
+
+
+def test_duplicates_are_told_without_unit_or_code(
+    place: County, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = raw(place, "qian", "SELECT value FROM household_key WHERE kind = 'meter'")[0][0]
+    row = county.household(77, "101", 用电户号=str(taken))
+    file = county.write_workbook(tmp_path / "台账.xlsx", [row])
+
+    acting = ("--db", server.as_login(place.url, "wang"), "--today", "2023-06-01", "--json")
+    found = _command(capsys, *acting, "ledger", "import", str(file))
+
+    assert found["added"] == 0
+    assert isinstance(found["faults"], list)
+    [fault] = found["faults"]
+    assert fault["code"] == "duplicate_across_files"
+    assert not any(word in json.dumps(fault, ensure_ascii=False) for word in ("102", "乙乡"))
+
+
+def test_a_taken_number_is_told_as_taken_and_no_more(place: County) -> None:
+    foreign = place.sql(
+        "SELECT value FROM household_key WHERE kind = 'meter' AND case_code = ?", OTHER_UNIT
+    )[0][0]
+    with db.connect(server.as_login(place.url, "wang")).reading() as connection:
+        held = cases.holders(connection, "meter", [str(foreign), "0000000000"])
+
+    assert held == {foreign: ""}
+
+
+def test_personal_columns_have_grants_of_their_own(place: County) -> None:
+    service = _service(place)
+
+    raw_query = "SELECT case_code, version, digest FROM personal"
+    with psycopg.connect(service) as connection:
+        assert len(connection.execute(raw_query).fetchall()) == len(CODES)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT name FROM personal")
+
+
+def _service(place: County) -> str:
+    """The address of the scheduler's login, made as `db setup --service` does."""
+    access.set_up(db.server_of(place.url), "nightly", server.password("nightly"))
+    return server.plain(server.as_login(place.url, "nightly"))
+
+
+def test_the_scheduler_works_with_a_login_of_its_own(place: County) -> None:
+    county.carry(place, [CODE, OTHER_UNIT], State.CONSTRUCTION)
+    access.set_up(db.server_of(place.url), "nightly", server.password("nightly"))
+    service = db.connect(server.as_login(place.url, "nightly"))
+
+    for day in (date(2023, 9, 20), county.PERMITTED):
+        done = dispatch.round_(service, now := journal.noon(day))
+        assert done.swept.raised > 0
+        assert done.swept.failures == []
+        assert done.digests or done.swept.letters
+    assert {kind for (kind,) in place.sql("SELECT kind FROM message")} >= {"digest"}
+    assert checkpoint.make(service, now).new
+    with service.reading() as connection:
+        assert register.connected(connection, None) is None
+    service.close()
+
+
+# Writing ----------------------------------------------------------------------------------------
+
+
+def _insert(
+    place: County,
+    login: str,
+    stream: str,
+    kind: str,
+    *,
+    actor: str = "",
+    role: str = "unit_officer",
+    version: int | None = None,
+    source: str = "",
+    target: str = "",
+    hash_: str = "",
+    **evidence: str,
+) -> None:
+    """An event by hand, right in everything that is not given otherwise."""
+    seq, last = place.sql("SELECT max(seq), max(recorded_at) FROM journal")[0]
+    ends = place.sql(
+        "SELECT version, hash FROM journal WHERE stream = ? ORDER BY version DESC LIMIT 1", stream
+    )
+    before, previous = ends[0] if ends else (0, None)
+    document = {
+        "schema": 1,
+        "stream": stream,
+        "version": version or int(str(before)) + 1,
+        "previous": previous,
+        "kind": kind,
+        "from": source or None,
+        "to": target or None,
+        "occurred_on": str(county.CONFIRMED),
+        "recorded_at": last,
+        "actor": actor or login,
+        "role": role,
+        "evidence": evidence,
+    }
+    body = json.dumps(document, sort_keys=True, ensure_ascii=False).encode()
+    values = (
+        int(str(seq)) + 1,
+        stream,
+        document["version"],
+        previous,
+        kind,
+        source or None,
+        target or None,
+        county.CONFIRMED,
+        last,
+        document["actor"],
+        role,
+        hash_ or hashlib.sha256(body).hexdigest(),
+        body,
+    )
+    with psycopg.connect(server.plain(server.as_login(place.url, login))) as connection:
+        connection.execute(
+            "INSERT INTO journal (seq, stream, version, previous, kind, from_state, to_state, "
+            "occurred_on, recorded_at, actor, role, hash, body) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            values,
         )
+
+
+def test_an_event_by_hand_that_is_right_is_an_event_of_its_officer(place: County) -> None:
+    _insert(place, "wang", f"case:{CODE}", "complaint", what="不热")
+
+    [(actor,)] = place.sql("SELECT actor FROM journal ORDER BY seq DESC LIMIT 1")
+    assert actor == "wang"
+
+
+@pytest.mark.parametrize(
+    ("login", "given", "told"),
+    [
+        ("wang", {"actor": "zhang", "role": "county_office"}, "no such case for you"),
+        ("wang", {"role": "county_office"}, "no such case for you"),
+        ("wang", {"actor": "system", "role": "system"}, "no such case for you"),
+        ("shen", {"role": "auditor"}, "no such step for this role"),
+        ("wang", {"kind": "permit", "source": "stable_season", "target": "removal_permitted"},
+         "a permission must name|no such step"),
+        ("wang", {"kind": "complete", "source": "construction", "target": "acceptance"},
+         "the case is in another state"),
+        ("wang", {"kind": "select", "source": "household_confirmation", "target": "construction"},
+         "no such step for this role"),
+        ("wang", {"kind": "extension"}, "no such step for this role"),
+        ("wang", {"hash_": "0" * 64}, "the hash is not that of the body"),
+        ("wang", {"version": "9"}, "version and previous hash must follow"),
+        ("wang", {"stream": "plan", "kind": "plan_adopted"}, "no such event for this role"),
+        ("wang", {"stream": "case:101-7777", "kind": "registered", "unit": "102",
+                  "target": "household_confirmation"}, "no such case for you"),
+        ("wang", {"stream": "case:102-7777", "kind": "registered", "unit": "101",
+                  "target": "household_confirmation"}, "no such case for you"),
+        ("zhao", {"role": "acceptor", "kind": "permit", "source": "stable_season",
+                  "target": "removal_permitted"}, "a permission must name|no such step"),
+    ],
+)  # fmt: skip
+def test_an_event_by_hand_that_is_not_its_officers_to_write_is_refused(
+    place: County, login: str, given: dict[str, str], told: str
+) -> None:
+    given = {"stream": f"case:{CODE}", "kind": "complaint", **given}
+    version = int(given.pop("version")) if "version" in given else None
+    before = county.every_row(place)
+
+    with pytest.raises(psycopg.errors.RaiseException, match=told):
+        _insert(place, login, given.pop("stream"), given.pop("kind"), version=version, **given)
+
+    assert county.every_row(place) == before
+
+
+def test_who_recorded_the_works_cannot_accept_them_under_another_login(place: County) -> None:
+    county.carry(place, [CODE], State.ACCEPTANCE)
+
+    with pytest.raises(psycopg.errors.RaiseException, match="who recorded the works"):
+        _insert(
+            place,
+            "wang-accepts",
+            f"case:{CODE}",
+            "accept",
+            role="acceptor",
+            source="acceptance",
+            target="stable_season",
+        )
+
+
+@pytest.mark.parametrize(
+    ("login", "statement"),
+    [
+        ("wang", "UPDATE household_case SET due_on = '2030-01-01' WHERE code = '101-0001'"),
+        ("wang", "DELETE FROM deadline WHERE case_code = '101-0001'"),
+        ("wang", "UPDATE deadline SET next_rung_on = NULL WHERE unit = '101'"),
+        ("wang", "DELETE FROM household_key WHERE case_code = '101-0001'"),
+        ("wang", "UPDATE personal SET phone = '1' WHERE case_code = '101-0001'"),
+        ("wang", "INSERT INTO notice (key, person, case_code, unit, rung, told, created_at, "
+                 "dropped) VALUES ('x', 'li', '101-0001', '101', 'event', 'x', '', false)"),
+        ("zhang", "UPDATE officer SET role = 'county_office' WHERE login = 'wang'"),
+        ("zhang", "UPDATE gate SET opened_on = '2020-01-01'"),
+        ("zhang", "UPDATE plan_revision SET exempt_paths = ',solar,'"),
+    ],
+)  # fmt: skip
+def test_a_row_changes_only_with_an_event_of_its_officer(
+    place: County, login: str, statement: str
+) -> None:
+    before = county.every_row(place)
+
+    with pytest.raises(psycopg.errors.RaiseException, match="event"):
+        raw(place, login, statement)
+
+    assert county.every_row(place) == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE household_case SET village = 'x' WHERE unit = '102'",
+        "UPDATE personal SET phone = '1' WHERE case_code LIKE '102-%'",
+        "DELETE FROM household_key WHERE case_code LIKE '102-%'",
+        "DELETE FROM deadline WHERE unit = '102'",
+        "UPDATE deadline SET due_on = '2030-01-01' WHERE unit = '102'",
+        "UPDATE flag SET status = 'met' WHERE unit = '102'",
+        "UPDATE notice SET dropped = true WHERE unit = '102'",
+        "UPDATE letter SET replied_on = '2023-06-01' WHERE unit = '102'",
+        "UPDATE officer SET unit = '102' WHERE login = 'wang'",
+        "UPDATE plan_revision SET exempt_paths = ',solar,'",
+        "UPDATE gate SET opened_on = '2020-01-01'",
+        "UPDATE message SET status = 'sent'",
+        "UPDATE job SET outcome = 'x'",
+        "SELECT code FROM household_case WHERE unit = '102'",
+        "SELECT code FROM household_case WHERE unit = '102' FOR UPDATE",
+        "WITH x AS (SELECT * FROM personal) SELECT case_code FROM x WHERE case_code LIKE '102-%'",
+        "COPY (SELECT case_code FROM personal WHERE case_code LIKE '102-%') TO STDOUT",
+    ],
+)  # fmt: skip
+def test_the_rows_of_another_unit_are_not_there_for_any_verb(place: County, statement: str) -> None:
+    county.carry(place, [CODE, OTHER_UNIT], State.STABLE_SEASON)
+    dispatch.sweep(place.database, journal.noon(county.PERMITTED))
+    before = county.every_row(place)
+
+    if statement.startswith("COPY"):
+        with (
+            psycopg.connect(server.plain(server.as_login(place.url, "wang"))) as connection,
+            connection.cursor().copy(statement.encode()) as copied,
+        ):
+            assert b"".join(bytes(block) for block in copied) == b""
+    else:
+        with psycopg.connect(server.plain(server.as_login(place.url, "wang"))) as connection:
+            assert connection.execute(statement.encode()).rowcount == 0
+
+    assert county.every_row(place) == before
+
+
+@pytest.mark.parametrize("login", ["wang", "shen", "zhang"])
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["UPDATE journal SET actor = 'x'"],
+        ["DELETE FROM journal"],
+        ["TRUNCATE journal"],
+        ["DELETE FROM household_case"],
+        ["DROP TABLE gate"],
+        ["ALTER TABLE journal DISABLE TRIGGER ALL"],
+        ["ALTER TABLE journal DISABLE ROW LEVEL SECURITY"],
+        ["DROP POLICY journal_select ON journal"],
+        ["CREATE POLICY mine ON journal USING (true)"],
+        ["CREATE TRIGGER mine BEFORE INSERT ON journal EXECUTE FUNCTION journal_step()"],
+        ["CREATE OR REPLACE FUNCTION my_scope() RETURNS text LANGUAGE sql AS $$SELECT '*'$$"],
+        ["CREATE TABLE mine (a text)"],
+        ["CREATE TEMP TABLE officer (login text)"],
+        ["CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'"],
+        ["CREATE VIEW mine AS SELECT * FROM journal"],
+        ["CREATE SCHEMA mine"],
+        ["SET ROLE xianli_owner"],
+        ["SET ROLE xianli_engine"],
+        ["SET ROLE xianli_registrar"],
+        ["SET SESSION AUTHORIZATION postgres"],
+        ["SET session_replication_role = replica"],
+        ["GRANT xianli_owner TO CURRENT_USER"],
+        ["ALTER ROLE CURRENT_USER CREATEROLE"],
+        ["ALTER ROLE qian PASSWORD 'x'"],
+        ["CREATE ROLE mine LOGIN"],
+        ["SELECT lo_import('/etc/passwd')"],
+        ["SELECT lo_create(0)"],
+        ["SELECT lo_from_bytea(0, 'x')"],
+        ["COPY officer TO '/tmp/officers'"],
+        ["COPY officer FROM PROGRAM 'echo x'"],
+        ["SELECT pg_read_file('/etc/passwd')"],
+        ["SELECT nextval('mine')"],
+        ["SELECT enrol('postgres', NULL)"],
+        ["SELECT enrol('nobody', NULL)"],
+        ["SELECT enrol('xianli_owner', NULL)"],
+        ["CREATE EXTENSION dblink"],
+        ["PREPARE x AS DELETE FROM journal", "EXECUTE x"],
+        ["DO $$ BEGIN DELETE FROM journal; END $$"],
+    ],
+    ids=lambda statements: statements[-1][:48],
+)  # fmt: skip
+def test_what_no_officer_may_do(place: County, login: str, statements: list[str]) -> None:
+    before = county.every_row(place)
+
+    with pytest.raises(psycopg.Error) as refused:
+        raw(place, login, *statements)
+
+    assert refused.value.sqlstate in ("42501", "42P01", "P0001", "42704", "0A000"), refused.value
+    assert county.every_row(place) == before
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        # Names are looked up in the plan's schema by every function with rights of its own.
+        ["SET search_path = pg_catalog", "SELECT \"tiny\".my_scope()"],
+        ["SET \"xianli.scope\" = '*'", "SELECT my_scope()"],
+        ["SET row_security = on", "SELECT my_scope()"],
+    ],
+    ids=lambda statements: statements[0],
+)  # fmt: skip
+def test_no_setting_widens_the_scope(place: County, statements: list[str]) -> None:
+    assert raw(place, "wang", *statements) == [("101",)]
+
+
+def test_row_security_cannot_be_switched_off(place: County) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        raw(place, "wang", "SET row_security = off", "SELECT * FROM journal")
+
+
+def test_an_error_tells_nothing_of_a_foreign_row(place: County) -> None:
+    """A condition that fails on a row is asked after the policy, so never of a foreign one."""
+    probe = "SELECT code FROM household_case WHERE 1 / (CASE unit WHEN '102' THEN 0 ELSE 1 END) = 1"
+
+    assert {code for (code,) in raw(place, "wang", probe)} == set(county.TOWN)
+    with pytest.raises(psycopg.errors.UniqueViolation) as refused:
+        raw(
+            place,
+            "wang",
+            "INSERT INTO household_key (kind, value, case_code) SELECT kind, value, '101-0001' "
+            "FROM holders('meter', ARRAY['0100000011']) h, (VALUES ('meter')) k(kind)",
+        )
+    assert "102" not in str(refused.value).replace("0100000011", "")
+
+
+def test_a_large_object_and_a_notification_reach_no_row(place: County) -> None:
+    """Both are told as what they are: notifications go between sessions and carry no rows."""
+    before = county.every_row(place)
+
+    raw(place, "wang", "NOTIFY anything, 'x'")
+
+    assert county.every_row(place) == before
+
+
+# Logins -----------------------------------------------------------------------------------------
+
+
+def test_an_officer_who_is_registered_gets_a_login(
+    place: County, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(server.password("new-wang"), encoding="utf-8")
+    url = server.as_login(place.url, "zhang")
+
+    _command(
+        capsys,
+        *("--db", url, "--today", "2023-06-01", "--json", "officer", "add", "new-wang"),
+        *("--name", "新王", "--role", "unit_officer", "--unit", "101"),
+        *("--password-file", str(secret)),
+    )
+
+    assert raw(place, "new-wang", "SELECT my_role(), my_scope()") == [("unit_officer", "101")]
+    place.sql('DROP ROLE "new-wang"')
+
+
+def test_an_officer_changes_his_own_password(
+    place: County, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("另一个口令", encoding="utf-8")
+    url = server.as_login(place.url, "wang")
+    try:
+        answer = _command(
+            capsys,
+            *("--db", url, "--json", "officer", "password", "--password-file", str(secret)),
+        )
+        assert answer == {"login": "wang"}
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            raw(place, "wang", "SELECT 1")
+        other = make_url(url).set(password="另一个口令").render_as_string(hide_password=False)
+        with db.connect(other).reading() as connection:
+            assert connection.exec_driver_sql("SELECT session_user").scalar() == "wang"
+    finally:
+        secret.write_text(server.password("wang"), encoding="utf-8")
+        with db.connect(place.url).transaction() as connection:
+            access._set_password(
+                connection, "wang", access.verifier_of("wang", server.password("wang"))
+            )
+
+
+def test_who_acts_is_who_is_connected_and_not_what_he_says(
+    place: County, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = server.as_login(place.url, "wang")
+
+    status = cli.run(["--db", url, "--as", "zhang", "todo"])
+
+    assert status == 5
+    assert "连接数据库的账号是“wang”，不是“zhang”" in capsys.readouterr().err
+
+
+def test_the_events_of_the_streams_are_those_that_the_audit_knows() -> None:
+    known = {of: roles for of, (_, roles) in verify.OTHER_KINDS.items()}
+    ours = {of: {str(role) for role in roles} for of, roles in triggers.STREAMS.items()}
+
+    assert ours.keys() == known.keys()
+    # What the audit lets pass of the past, nobody may write any more.
+    assert {of: roles for of, roles in ours.items() if roles != known[of]} == {
+        ("privacy", "revealed"): {"unit_officer", "unit_head", "county_office"}
+    }

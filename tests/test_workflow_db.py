@@ -1,5 +1,7 @@
+import os
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import county
@@ -9,7 +11,8 @@ from sqlalchemy import text
 
 from states.errors import UsageFault
 from states.vocabulary import FactKind
-from workflow import db, sqlite
+from workflow import db, migrations, sqlite
+from workflow.db import Database
 from workflow.errors import BadFile, Conflict
 
 
@@ -172,3 +175,78 @@ def test_a_writer_who_waits_in_vain_is_told_that_somebody_else_writes(
         impatient.transaction().__enter__()
 
     assert conflict.value.status == 4
+
+
+# Making one -----------------------------------------------------------------------------------
+
+
+def filled(database: Database) -> None:
+    with database.transaction() as connection:
+        migrations.make(connection)
+
+
+def test_a_new_database_has_its_name_only_once_it_is_whole(tmp_path: Path) -> None:
+    file = tmp_path / "new.db"
+
+    with db.making(str(file)) as database:
+        filled(database)
+        assert not file.exists()
+
+    assert [one.name for one in tmp_path.iterdir()] == ["new.db"]
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_making_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with db.making(str(tmp_path / "new.db")) as database:
+            filled(database)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_was_quicker_keeps_the_name(tmp_path: Path) -> None:
+    file = tmp_path / "new.db"
+
+    def overtaken() -> None:
+        with db.making(str(file)) as database:
+            filled(database)
+            file.write_bytes(b"another's")
+
+    with pytest.raises(UsageFault, match="已存在"):
+        overtaken()
+
+    assert file.read_bytes() == b"another's"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_without_second_names_the_database_is_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a stick: the file system knows one name to a file."""
+
+    def one_name_only(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", one_name_only)
+
+    with db.making(str(tmp_path / "new.db")) as database:
+        filled(database)
+
+    assert [one.name for one in tmp_path.iterdir()] == ["new.db"]
+
+
+def test_what_a_killed_making_left_is_taken_away_and_one_at_work_is_not(tmp_path: Path) -> None:
+    left, busy = tmp_path / ".new.db.1-a.part", tmp_path / ".new.db.2-b.part"
+    left.touch()
+    Path(f"{left}-wal").touch()
+    with closing(sqlite3.connect(busy, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        with db.making(str(tmp_path / "new.db")) as database:
+            filled(database)
+
+    assert {one.name for one in tmp_path.iterdir()} == {"new.db", busy.name}

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,9 @@ from queue import Empty, SimpleQueue
 
 import county
 import pytest
+import server
 from apscheduler.triggers.cron import CronTrigger
+from county import County
 from hypothesis import given
 from hypothesis import strategies as st
 from office import make_office
@@ -22,7 +25,7 @@ from postoffice import MORNING, configured, messages, queue
 
 import cli
 from states.errors import UsageFault
-from workflow import scheduler, tables
+from workflow import scheduler, settings, tables
 from workflow.db import Database, connect
 from workflow.errors import Conflict
 from workflow.scheduler import BEAT, LEASE, ZONE, Job, Room, Standing
@@ -108,12 +111,13 @@ def nothing(line: str) -> None:
 class Process:
     """A service in a process of its own, and what it says."""
 
-    def __init__(self, file: Path, lease: float) -> None:
+    def __init__(self, file: Path | str, lease: float, folder: Path | None = None) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", SERVE.format(root=str(HERE.parent)), str(file), str(lease)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            cwd=folder,
         )
         self.lines: SimpleQueue[str] = SimpleQueue()
         self.said: list[str] = []
@@ -137,8 +141,8 @@ class Process:
 
 
 @contextmanager
-def serving(file: Path, lease: float) -> Iterator[Process]:
-    service = Process(file, lease)
+def serving(file: Path | str, lease: float, folder: Path | None = None) -> Iterator[Process]:
+    service = Process(file, lease, folder)
     try:
         yield service
     finally:
@@ -404,6 +408,102 @@ def test_a_job_that_failed_is_tried_again_before_its_next_time(room: Room, clock
     (planned,) = service.scheduler.get_jobs()
     service.scheduler.shutdown()
     assert planned.next_run_time == clock.now + BEAT + scheduler.RETRY
+
+
+# Leading on a server ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Room]:
+    """A county on a real PostgreSQL."""
+    place = county.fresh(tmp_path, drill=False, verified=True, shared=True)
+    yield Room(place.database, settings.load(None, tmp_path, {}), Clock(), lambda: False)
+    place.database.close()
+    server.drop(place.url)
+
+
+@pytest.mark.server
+def test_on_a_server_who_ends_makes_room_before_its_lease_runs_out(served: Room) -> None:
+    one, other = lease(served, "one"), lease(served, "other")
+    assert one.hold(MORNING)
+    assert not other.hold(MORNING)
+
+    served.database.close()
+    assert not other.hold(MORNING)
+    one._give_lock()
+
+    assert other.hold(MORNING)
+    assert not one.hold(MORNING)
+    assert other.hold(MORNING)
+
+
+@pytest.mark.server
+def test_on_a_server_who_hangs_loses_the_lease_and_then_the_lock(served: Room) -> None:
+    one, other = lease(served, "one"), lease(served, "other")
+    one.hold(MORNING)
+    later = MORNING + LEASE
+
+    assert other.hold(later)
+    assert not one.hold(later)
+    assert other.hold(later)
+
+    third = lease(served, "third")
+    assert not third.hold(later)
+    assert other.hold(later)
+    for one_ in (one, other, third):
+        one_._give_lock()
+
+
+@pytest.mark.server
+def test_a_lock_whose_connection_broke_is_anybodys(served: Room) -> None:
+    one, other = lease(served, "one"), lease(served, "other")
+    one.hold(MORNING)
+    [(pid,)] = County(served.database.home, served.database).sql(
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2"
+    )
+    County(served.database.home, served.database).sql("SELECT pg_terminate_backend(?)", pid)
+
+    assert other.hold(MORNING)
+    assert not one.hold(MORNING)
+    other._give_lock()
+
+
+@pytest.mark.crash
+@pytest.mark.server
+def test_of_three_services_on_a_server_the_next_leads_as_soon_as_one_is_killed(
+    served: Room, tmp_path: Path
+) -> None:
+    place = County(served.database.home, served.database)
+    # Nobody's lease runs out within this test: what is taken over is taken by the lock.
+    with serving(place.url, 3600, tmp_path) as one:
+        one.wait_for("由本进程主持")
+        with (
+            serving(place.url, 3600, tmp_path) as two,
+            serving(place.url, 3600, tmp_path) as three,
+        ):
+            two.wait_for("已启动")
+            three.wait_for("已启动")
+            assert one.end(signal.SIGKILL) == -signal.SIGKILL
+            first = next_leader(two, three)
+            second = three if first is two else two
+            assert not any("由本进程主持" in line for line in second.said)
+
+            assert first.end(signal.SIGKILL) == -signal.SIGKILL
+            second.wait_for("由本进程主持")
+            assert second.end(signal.SIGTERM) == 0
+    assert place.sql("SELECT COUNT(*) FROM lease") == [(1,)]
+
+
+def next_leader(*services: Process) -> Process:
+    """Which of them leads first."""
+    while True:
+        for service in services:
+            while not service.lines.empty():
+                service.said.append(service.lines.get())
+            if any("由本进程主持" in line for line in service.said):
+                return service
+        assert all(service.process.poll() is None for service in services)
+        time.sleep(0.05)
 
 
 # Real processes ---------------------------------------------------------------------------------

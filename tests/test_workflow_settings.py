@@ -1,5 +1,6 @@
 """The configuration file: what it says, and that all its faults are told at once."""
 
+import re
 from datetime import UTC, datetime, time
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 from postoffice import configured
 
 from notifications.channels import DingTalk, Folder, Security, Smtp, WeCom
-from workflow import settings
+from workflow import operation, settings
 from workflow.errors import BadFile
+from workflow.operation import Limits, Log
 from workflow.settings import Quiet, SiteTask
 from workflow.toml_file import At
 
@@ -63,6 +65,51 @@ def test_the_example_is_a_configuration() -> None:
     assert isinstance(found.channels["dingtalk.county"], DingTalk)
     assert isinstance(found.channels["wecom.town-101"], WeCom)
     assert found.times.bulletin == At(9, 0, "mon")
+
+
+def test_the_examples_sections_for_a_server_and_the_log_are_what_holds_without_them(
+    tmp_path: Path,
+) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    hidden = text[text.index("# [postgresql]") :].splitlines()
+    sections = "\n".join(
+        line.removeprefix("# ") for line in hidden if re.match(r"# (\[|[a-z_]+ = )", line)
+    )
+
+    found = read(tmp_path, sections)
+
+    assert found.server.limits == Limits()
+    assert found.server.binaries == Path("/usr/lib/postgresql/16/bin")
+    assert operation.load(None, tmp_path, {}).log == Log(tmp_path / "log", 90)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[postgresql]\npool = 1", "postgresql.pool：应是 2 到 100 的整数"),
+        ("[postgresql]\nlock_seconds = '30'", "postgresql.lock_seconds：应是 1 到 3600"),
+        ("[postgresql]\npassword = 'x'", "postgresql.password：密码和地址不写进文件"),
+        ("[log]\nfolder = 'a'\nstderr = true", "log.stderr：已写了 folder"),
+        ("[log]\nfile = 'a'", "log.file：没有这一项"),
+    ],
+)
+def test_what_is_needed_before_a_database_is_open_is_checked_by_both_who_read_it(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    assert told in faults(tmp_path, text)
+    with pytest.raises(BadFile) as failure:
+        operation.load(None, tmp_path, {})
+    assert told in failure.value.message
+
+
+def test_the_environment_comes_before_the_file(tmp_path: Path) -> None:
+    (tmp_path / "xianli.toml").write_text("[log]\nfolder = 'a'\n[postgresql]\nbin = 'b'", "utf-8")
+    environment = {operation.LOG: "-", operation.BINARIES: "/c"}
+
+    found = operation.load(None, tmp_path, environment)
+
+    assert found.log == Log(None, 90)
+    assert found.server.binaries == Path("/c")
 
 
 def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:

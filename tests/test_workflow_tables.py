@@ -16,6 +16,7 @@ from workflow import models, tables
 from workflow.columns import Instant
 
 FILE = Path(tables.__file__)
+STALE = "to refresh: XIANLI_WRITE_DOCS=1 pytest tests/test_workflow_tables.py"
 HEAD = '''"""The tables as statements name them. Written from `workflow.models`: do not edit.
 
 The models are the declaration, made with SQLModel; building its classes takes longer than most
@@ -72,7 +73,7 @@ def test_the_tables_are_those_of_the_models() -> None:
     if "XIANLI_WRITE_DOCS" in os.environ:
         FILE.write_text(wanted, encoding="utf-8")
 
-    assert FILE.read_text(encoding="utf-8") == wanted
+    assert FILE.read_text(encoding="utf-8") == wanted, STALE
 
 
 @pytest.mark.parametrize("dialect", [sqlite.dialect, postgresql.dialect])

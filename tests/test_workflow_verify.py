@@ -1677,6 +1677,47 @@ def test_lines_that_are_nothing_at_all_never_raise(odd: list[object]) -> None:
     verify.examine(cast("list[Line]", odd))
 
 
+def several(number: int) -> list[Line]:
+    """Households whose events lie between one another, in each something wrong; and more rows."""
+    book = Book(make_plan(), drill=True)
+    wrong = (facility("removed", "2024-01-09"), later("violation", "2024-01-01"))
+    for step in story(*wrong):
+        for one in range(number):
+            book.add(replace(step, stream=f"case:103-{one:04}", label=""))
+    lines = book.bundle()
+    row(lines, "case")["village"] = "x"
+    rewritten(events(lines)[-1], version=7, evidence=3)
+    return [*lines, row(lines, "permission"), {"type": "permission"}, {"type": "case"}]
+
+
+@pytest.mark.parametrize("held", [1, 7, 50])
+def test_what_is_too_much_for_memory_is_judged_alike(
+    monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    lines = several(9)
+    at_once = verify.examine(lines)
+    monkeypatch.setattr(verify, "HELD", held)
+
+    assert verify.examine(lines) == at_once
+    assert len({one.case for one in at_once.removal}) == 9
+    assert {one.code for one in at_once.integrity} >= {"version_gap", "projection_differs"}
+
+
+def test_a_household_is_replayed_while_most_of_it_lies_in_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(verify, "HELD", 10)
+    audit = verify.Audit()
+    for line in several(3):
+        audit.take(line)
+
+    case = audit.household("103-0001")
+
+    assert case is not None
+    assert (case.head[0], len(case.permits), case.state) == (13, 1, "removal_permitted")
+    assert audit.household("103-9999") is None
+
+
 def test_a_county_of_four_thousand_households_is_checked_in_seconds() -> None:
     book = Book(make_plan(), drill=True)
     steps = [step for step in story() if step.kind != "permit"]

@@ -10,15 +10,17 @@ Five roles own or group, and nobody logs in as them: `xianli_owner` owns the tab
 logins belong to, and `xianli_personal` may read the columns with personal data.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Connection, text
 
 from states.errors import UsageFault
 from states.vocabulary import Role
-from workflow import triggers
-from workflow.errors import NotPermitted
+from workflow import postgresql, triggers
+from workflow.db import Database
+from workflow.errors import BadFile, NotPermitted
 from workflow.models import metadata
 
 OWNER, ENGINE, REGISTRAR = "xianli_owner", "xianli_engine", "xianli_registrar"
@@ -66,6 +68,43 @@ def setup(connection: Connection, service: str | None, verifier: str | None) -> 
     for function in _all(connection, _LARGE_OBJECTS):
         _do(connection, f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
     return ()
+
+
+def set_up(database: Database, service: str | None, password: str | None) -> tuple[str, ...]:
+    """Does what `setup` does in one transaction, with the service's password."""
+    verifier = verifier_of(service, password) if service and password else None
+    with database.transaction() as connection:
+        left = setup(connection, service, verifier)
+    database.close()
+    return left
+
+
+def password_in(file: Path) -> str:
+    """The password in a file's first line. Raises BadFile where there is none."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadFile(f"口令文件读不出来：{file}", place=str(file), remedy="核对文件名") from error
+    if not lines or not lines[0]:
+        raise BadFile(f"{file} 的第一行是空的", place=str(file), remedy="第一行写口令")
+    return lines[0]
+
+
+def change_password(database: Database, ask: Callable[[str], str | None]) -> str:
+    """Changes the connected login's own password; answers the login.
+
+    Raises UsageFault on a file, and where no password is given.
+    """
+    if not database.shared:
+        raise UsageFault("SQLite 文件没有账号口令", place="--db")
+    with database.reading() as connection:
+        login = postgresql.session_login(connection)
+    password = ask(login)
+    if password is None:
+        raise UsageFault("没有给出新口令", place="--password-file", remedy="在终端上输入，或用文件")
+    with database.transaction() as connection:
+        _set_password(connection, login, verifier_of(login, password))
+    return login
 
 
 def _do(connection: Connection, statement: str) -> None:
@@ -279,7 +318,11 @@ _JOURNAL = f"""CASE {_SCOPE} WHEN '*' THEN true WHEN '' THEN false ELSE
     OR (stream IN ('privacy', 'ledgers') AND actor = session_user) END"""
 _ALARM_OF = _of_case("split_part(message.key, ':', 2)")
 _ALARM = f"kind = 'alarm' AND key LIKE 'alarm:%' AND {_ALARM_OF}"
+# The keys of a batch's rows are everybody's who sees the event; all others are one officer's own.
+_SHEETS_ROW = "login = 'system'"
 _READ, _ADD, _CHANGE, _REMOVE = "SELECT", "INSERT", "UPDATE", "DELETE"
+# A key is its officer's own, or stands for what is said, whoever says it (`receipts`).
+_OWN_KEY = f"{_MEMBER} AND login IN (session_user, '{Role.SYSTEM}')"
 _REGISTER = {_READ: _MEMBER, _ADD: _COUNTY, _CHANGE: _COUNTY}
 
 # Table, what is done to it, and to which rows.
@@ -302,10 +345,7 @@ POLICIES: Mapping[str, Mapping[str, str]] = {
         _CHANGE: _RUNS,
     },
     "letter": {_READ: _BY_UNIT, _ADD: _SYSTEM, _CHANGE: _BY_UNIT},
-    "receipt": {
-        _READ: f"{_WHOLE} OR EXISTS (SELECT 1 FROM journal j WHERE j.seq = receipt.seq)",
-        _ADD: _MEMBER,
-    },
+    "receipt": {_READ: _OWN_KEY, _ADD: _OWN_KEY},
     **dict.fromkeys(("officer", "officer_key", "gate", "catalogue"), _REGISTER),
     "plan_revision": _REGISTER,
     "witness_receipt": {_READ: _MEMBER, _ADD: _WHOLE},
@@ -395,8 +435,3 @@ def enrol(connection: Connection, login: str, verifier: str | None) -> bool:
     """
     call = text("SELECT enrol(:login, :verifier)")
     return bool(connection.execute(call, {"login": login, "verifier": verifier}).scalar_one())
-
-
-def session_login(connection: Connection) -> str:
-    """Who is connected: the login that the server has checked."""
-    return _all(connection, "SELECT session_user")[0]

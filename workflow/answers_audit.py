@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from states import evidence, lifecycle, safety
 from states.vocabulary import State
-from workflow import answers, answers_daily
+from workflow import answers, answers_daily, note
 from workflow.instants import instant_text
 from workflow.sample import row_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
     from states.plan import Json, Plan
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from workflow.audit import Verification
     from workflow.certificate import Certificate
     from workflow.checkpoint import Made, Seen, Status
+    from workflow.note import Checkpoint
     from workflow.oddities import Odd
-    from workflow.quarantine import Quarantine
+    from workflow.quarantine import Damage, Quarantine
     from workflow.sample import Draw, Results, Size, Standing, Terms
     from workflow.verify import Finding, Report
     from workflow.violations import Entry
@@ -39,6 +40,30 @@ def verification(found: Verification) -> Document:
         "findings": [finding(one) for one in found.findings],
         "proof": {**found.proof},
         "quarantined": list(found.quarantined),
+    }
+
+
+def chain(damage: Damage) -> Document:
+    """`audit verify --chain`: the first bad event of each stream, and the numbers that are gone."""
+    broken: list[Json] = [
+        {
+            "code": "chain_broken",
+            "stream": stream,
+            "case": stream.removeprefix("case:") if stream.startswith("case:") else None,
+            "seq": seq,
+            "message": f"{stream} 从第 {seq} 条起，内容、哈希、前后相接或户表所记末条对不上",
+        }
+        for stream, seq in sorted(damage.streams.items(), key=lambda item: (item[1], item[0]))
+    ]
+    gone: list[Json] = [
+        {"code": "seq_gap", "stream": None, "case": None, "seq": seq, "message": f"缺第 {seq} 条"}
+        for seq in damage.missing
+    ]
+    return {
+        "verified": damage.whole,
+        "checked": "chain",
+        "events": damage.events,
+        "findings": broken + gone,
     }
 
 
@@ -67,17 +92,23 @@ def removal(found: Report, plan: Plan) -> Document:
     }
 
 
-def checkpoint(found: Made, file: str | None, since: int | None) -> Document:
-    """`audit checkpoint`; `since` is where the proof in the file begins."""
+def checkpoint(found: Made) -> Document:
+    """`audit checkpoint`, without the file that may be written of it."""
     return {
         "origin": found.checkpoint.origin,
         "size": found.checkpoint.size,
         "root": found.checkpoint.root_text,
         "recorded_at": instant_text(found.recorded_at),
         "new": found.new,
-        "file": file,
-        "since": since,
+        "file": None,
+        "since": None,
     }
+
+
+def checkpoint_of(document: Mapping[str, Json]) -> Checkpoint:
+    """The checkpoint that such an answer tells of."""
+    text = f"{document['origin']}\n{document['size']}\n{document['root']}\n"
+    return note.read_checkpoint(text, "audit checkpoint")
 
 
 def witnessed(found: Witnessed) -> Document:
@@ -110,7 +141,7 @@ def status(found: Status, quarantined: Sequence[str], policy: Iterable[str]) -> 
     return {
         "origin": found.origin,
         "size": found.size,
-        "checkpoint": None if found.last is None else checkpoint(found.last, None, None),
+        "checkpoint": None if found.last is None else checkpoint(found.last),
         "witnessed": None if found.seen is None else seen(found.seen),
         "unwitnessed": {
             "events": found.unseen,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from states.facts import Event
+    from states.plan import Json
     from workflow.answers import Document
     from workflow.batch import Batch, Refused
     from workflow.bulletin_files import Written
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from workflow.bulletins import Rule
     from workflow.dossier_files import Shelf
     from workflow.ledger import Import
+    from workflow.ledger_file import Normalisation
     from workflow.reports import LedgerTotals
 
 
@@ -46,22 +48,27 @@ def imported(found: Import, marked: str | None) -> Document:
             }
             for f in found.faults
         ],
-        "normalisations": [
-            {
-                "sheet": n.sheet,
-                "cell": n.cell,
-                "code": n.code,
-                "read": n.read,
-                "value": n.value,
-                "field": n.field,
-            }
-            for n in found.normalisations
-        ],
+        "normalisations": normalisations(found.normalisations),
         "differences": [
             {"code": d.code, "heading": d.heading, "was": d.was, "becomes": d.becomes}
             for d in found.differences
         ],
     }
+
+
+def normalisations(found: Sequence[Normalisation]) -> list[Json]:
+    """How cells of a ledger were read."""
+    return [
+        {
+            "sheet": n.sheet,
+            "cell": n.cell,
+            "code": n.code,
+            "read": n.read,
+            "value": n.value,
+            "field": n.field,
+        }
+        for n in found
+    ]
 
 
 def batch(found: Batch, *, applied: bool) -> Document:

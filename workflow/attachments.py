@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.postgresql import insert
 
 from states import identity
 from states.errors import StepRefused, UsageFault
@@ -67,6 +66,9 @@ def keep(connection: Connection, files: Iterable[File]) -> None:
         for file in files
     ]
     if rows:
+        # Only who writes waits for it: it brings all of its dialect.
+        from sqlalchemy.dialects.postgresql import insert
+
         connection.execute(insert(_TABLE).on_conflict_do_nothing(), rows)
 
 

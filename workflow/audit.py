@@ -5,17 +5,19 @@ added here is what a bundle cannot show: the database's own triggers, and every 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
-from sqlalchemy import Connection, select, type_coerce
+from sqlalchemy import Connection, func, select, type_coerce
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.types import NullType
 
 from states import plan as plans
-from states.facts import CaseFacts, fold, serial_held
+from states.facts import CaseFacts, Event, fold, serial_held
 from states.identity import PersonalData
 from states.vocabulary import State
 from workflow import (
@@ -38,6 +40,7 @@ from workflow.models import (
 from workflow.verify import Finding
 
 FORMAT = "xianli-bundle/1"
+_BATCH = 500
 Progress = Callable[[int, int], None]
 
 
@@ -83,7 +86,7 @@ def lines(
     for note in checkpoint.receipts(connection):
         yield {"type": "receipt", "note": note}
     for done, row in enumerate(_raw(connection, "journal", "seq"), start=1):
-        if done % 500 == 0:
+        if done % _BATCH == 0:
             progress(done, size)
         body = row["body"]
         yield {
@@ -115,14 +118,21 @@ _PERMISSION_COLUMNS = (
 )
 
 
-def _raw(connection: Connection, table: str, order: str) -> Iterator[Mapping[str, object]]:
-    """The rows as the database holds them: what was tampered with may not even be a date."""
+def _raw(
+    connection: Connection, table: str, order: str, codes: Sequence[str] | None = None
+) -> Iterator[Mapping[str, object]]:
+    """The rows as the database holds them: what was tampered with may not even be a date.
+
+    With `codes`, those whose column `order` is one of these.
+    """
     columns = metadata.tables[table].c
     query = select(*(type_coerce(column, NullType()).label(column.name) for column in columns))
     names = [column.name for column in columns]
-    for rows in connection.execute(query.order_by(columns[order])).partitions(500):
-        for row in rows:
-            yield dict(zip(names, map(_plain, row), strict=True))
+    if codes is not None:
+        query = query.where(columns[order].in_(codes))
+    options = {"yield_per": _BATCH}
+    for row in connection.execute(query.order_by(columns[order]), execution_options=options):
+        yield dict(zip(names, map(_plain, row), strict=True))
 
 
 def _plain(value: object) -> object:
@@ -267,29 +277,36 @@ def _compared(
 def _files_off(connection: Connection) -> Iterator[Finding]:
     """Attached files whose content is not what the journal has the hash of, or that are gone."""
     table = tables.ATTACHMENT
-    kept = set()
-    for row in connection.execute(select(table)):
-        kept.add(row.sha256)
+    # A row at a time: each may be a large photo.
+    for row in connection.execute(select(table), execution_options={"yield_per": 1}):
         if journal.digest(row.content) != row.sha256:
             message = f"附件 {row.sha256} 的内容被改动过"
             yield Finding("projection_differs", None, None, None, message)
-    for seq, stream, hashes in journal.attaching(connection):
-        code = stream.removeprefix("case:") if stream.startswith("case:") else None
-        for sha256 in sorted(hashes - kept):
-            message = f"第 {seq} 号事件的附件 {sha256} 不见了"
-            yield Finding("projection_differs", stream, code, seq, message)
+    for part in _parts(journal.attaching(connection)):
+        named = sorted(set().union(*(hashes for _, _, hashes in part)))
+        kept: set[str] = set()
+        for start in range(0, len(named), _BATCH):
+            there = select(table.c.sha256).where(table.c.sha256.in_(named[start : start + _BATCH]))
+            kept.update(connection.execute(there).scalars())
+        for seq, stream, hashes in part:
+            code = stream.removeprefix("case:") if stream.startswith("case:") else None
+            for sha256 in sorted(hashes - kept):
+                message = f"第 {seq} 号事件的附件 {sha256} 不见了"
+                yield Finding("projection_differs", stream, code, seq, message)
 
 
-def _papers(connection: Connection) -> Mapping[str, list[tuple[int, str]]]:
-    """The salted hash of each version of a household's personal data, as it stands there now.
+def _papers(
+    connection: Connection, codes: Sequence[str], erased: Collection[tuple[str, int]]
+) -> Mapping[str, list[tuple[int, str]]]:
+    """The salted hash of each version of these households' personal data, as it stands there now.
 
     What the journal says was erased stands as the hash that it had.
     """
-    erased = privacy.erased_versions(connection)
     names = [entry.name for entry in fields(PersonalData)]
     found: dict[str, list[tuple[int, str]]] = {}
     table = tables.PERSONAL
-    for row in connection.execute(select(table).order_by(table.c.case_code, table.c.version)):
+    query = select(table).where(table.c.case_code.in_(codes))
+    for row in connection.execute(query.order_by(table.c.case_code, table.c.version)):
         data = {name: getattr(row, name) for name in names}
         digest = journal.digest(journal.canonical({"salt": row.salt, **data}))
         if (row.case_code, row.version) in erased and not any((row.salt, *data.values())):
@@ -299,46 +316,87 @@ def _papers(connection: Connection) -> Mapping[str, list[tuple[int, str]]]:
 
 
 def _projections_off(connection: Connection) -> Iterator[Finding]:
-    """Columns that replaying the journal through the program's own rules would fill otherwise."""
+    """Columns that replaying the journal through the program's own rules would fill otherwise.
+
+    Some hundred households at a time, with what each table says of them.
+    """
     plan = register.plan_in_force(connection)
-    rows = {row["code"]: row for row in _raw(connection, "household_case", "code")}
     people = register.persons(connection)
+    erased = privacy.erased_versions(connection)
+    held = _Held()
+    with_clocks = 0
     # Broken chains are found already: what they say is compared all the same.
-    histories = dict(journal.read_cases(connection, people, checked=False))
-    papers = _papers(connection)
-    clocks: dict[str, dict[str, tuple[object, object]]] = {}
-    for kept in _raw(connection, "deadline", "case_code"):
-        of = clocks.setdefault(str(kept["case_code"]), {})
-        of[str(kept["name"])] = kept["unit"], kept["due_on"]
-    for code in sorted(clocks.keys() - histories.keys()):
+    for part in _parts(journal.read_cases(connection, people, checked=False)):
+        codes = [code for code, _ in part]
+        papers = _papers(connection, codes, erased)
+        people_data = cases.personal(connection, codes)
+        rows = {row["code"]: row for row in _raw(connection, "household_case", "code", codes)}
+        clocks: dict[str, dict[str, tuple[object, object]]] = {}
+        for kept in _raw(connection, "deadline", "case_code", codes):
+            of = clocks.setdefault(str(kept["case_code"]), {})
+            of[str(kept["name"])] = kept["unit"], kept["due_on"]
+            with_clocks += 1
+        held.read(connection, codes)
+        for code, events in part:
+            yield from _papers_off(code, events, papers.get(code, ()))
+            facts = fold(code, events)
+            known = people_data.get(code)
+            wanted = _keys(facts, known, serial_held(events)) if facts is not None else ()
+            held.compare(code, min(event.seq for event in events), wanted)
+            row = rows.get(code)
+            if facts is None or row is None:
+                continue
+            stream, seq = f"case:{code}", events[-1].seq
+            for message in due.off(clocks, facts, plan):
+                yield Finding("projection_differs", stream, code, seq, message)
+            for name, value in cases.projection(facts, plan).items():
+                if row[name] != _plain(value):
+                    message = f"{code} 的 {name} 在表中为 {row[name]}，按日志应为 {value}"
+                    yield Finding("projection_differs", stream, code, seq, message)
+    for code in _strangers(connection, "deadline", with_clocks):
         message = f"{code} 有期限而日志中没有这一户"
         yield Finding("projection_differs", f"case:{code}", code, None, message)
-    people_data, wanted = cases.personal(connection), dict[tuple[str, str], str]()
-    for code, events in histories.items():
-        committed = {event.personal for event in events}
-        for version, digest in papers.get(code, ()):
-            if digest not in committed:
-                message = f"{code} 的个人信息（第 {version} 版）与日志所登记的不符"
-                yield Finding("projection_differs", f"case:{code}", code, None, message)
-        gone = len(committed - {None}) - len(papers.get(code, ()))
-        if gone > 0:
-            message = f"{code} 的个人信息有 {gone} 版不见了，日志没有登记抹去"
+    for code in _strangers(connection, "household_key", held.count):
+        held.read(connection, [code])
+        held.compare(code, 0, ())
+    yield from held.off(connection)
+
+
+T = TypeVar("T")
+
+
+def _parts(items: Iterable[T]) -> Iterator[list[T]]:
+    """The items, so many at a time."""
+    left = iter(items)
+    while part := list(islice(left, _BATCH)):
+        yield part
+
+
+def _strangers(connection: Connection, table: str, read: int) -> list[str]:
+    """The cases that a table has rows of and the journal does not know.
+
+    `read` is how many rows were of known ones: as a rule all, and then nobody has to be looked for.
+    """
+    rows = tables.metadata.tables[table]
+    if connection.execute(select(func.count()).select_from(rows)).scalar() == read:
+        return []
+    known = {code for code, _ in journal.read_cases(connection, {}, checked=False)}
+    return sorted(set(connection.execute(select(rows.c.case_code)).scalars()) - known)
+
+
+def _papers_off(
+    code: str, events: Sequence[Event], papers: Sequence[tuple[int, str]]
+) -> Iterator[Finding]:
+    """Personal data that is not what the journal committed to, or that is gone."""
+    committed = {event.personal for event in events}
+    for version, digest in papers:
+        if digest not in committed:
+            message = f"{code} 的个人信息（第 {version} 版）与日志所登记的不符"
             yield Finding("projection_differs", f"case:{code}", code, None, message)
-        facts = fold(code, events)
-        if facts is not None:
-            serial = serial_held(events)
-            wanted |= dict.fromkeys(_keys(facts, people_data.get(code), serial), code)
-        row = rows.get(code)
-        if facts is None or row is None:
-            continue
-        stream, seq = f"case:{code}", events[-1].seq
-        for message in due.off(clocks, facts, plan):
-            yield Finding("projection_differs", stream, code, seq, message)
-        for name, value in cases.projection(facts, plan).items():
-            if row[name] != _plain(value):
-                message = f"{code} 的 {name} 在表中为 {row[name]}，按日志应为 {value}"
-                yield Finding("projection_differs", stream, code, seq, message)
-    yield from _keys_off(connection, wanted)
+    gone = len(committed - {None}) - len(papers)
+    if gone > 0:
+        message = f"{code} 的个人信息有 {gone} 版不见了，日志没有登记抹去"
+        yield Finding("projection_differs", f"case:{code}", code, None, message)
 
 
 # What nobody else may hold as long as a household's case is not closed (design, section 5).
@@ -356,20 +414,57 @@ def _keys(
                 yield kind, value
 
 
-def _keys_off(connection: Connection, wanted: Mapping[tuple[str, str], str]) -> Iterator[Finding]:
+class _Held:
     """One meter, one ID, one serial of an open case: rows too many, too few, or of another case.
 
-    The values are personal data: the message names the household and the kind alone.
+    The values are personal data: the messages name the household and the kind alone.
     """
-    found = {
-        (str(row["kind"]), str(row["value"])): str(row["case_code"])
-        for row in _raw(connection, "household_key", "kind")
-    }
-    for key in sorted({**wanted, **found}):
-        if wanted.get(key) == found.get(key):
-            continue
-        label = _HELD.get(key[0], "未知种类")
-        for code, words in ((wanted.get(key), "唯一性登记不见了"), (found.get(key), "多出")):
-            if code is not None:
-                message = f"{code} 的{label}在唯一性登记（household_key）中与日志不符：{words}"
-                yield Finding("projection_differs", f"case:{code}", code, None, message)
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._rows: dict[str, set[tuple[str, str]]] = {}
+        self._lacking: dict[tuple[str, str], tuple[int, str]] = {}
+        self._extra: dict[tuple[str, str], str] = {}
+
+    def read(self, connection: Connection, codes: Sequence[str]) -> None:
+        """Takes up the rows of these households, and lets go of those before."""
+        self._rows = {}
+        for row in _raw(connection, "household_key", "case_code", codes):
+            key = str(row["kind"]), str(row["value"])
+            self._rows.setdefault(str(row["case_code"]), set()).add(key)
+            self.count += 1
+
+    def compare(self, code: str, first: int, wanted: Iterable[tuple[str, str]]) -> None:
+        """Compares a household's rows with what it holds; `first` is the seq of its first event."""
+        found, wanted = self._rows.get(code, set()), set(wanted)
+        for key in wanted - found:
+            # Where two hold the same, the row is the later one's.
+            self._lacking[key] = max(self._lacking.get(key, (0, "")), (first, code))
+        self._extra |= dict.fromkeys(found - wanted, code)
+
+    def off(self, connection: Connection) -> Iterator[Finding]:
+        """What was wrong with any household."""
+        for key in sorted({**self._lacking, **self._extra}):
+            first, lacks = self._lacking.get(key, (0, None))
+            has = self._extra.get(key) or _holder(connection, key)
+            if has is not None and key not in self._extra and first < _first_of(connection, has):
+                continue
+            label = _HELD.get(key[0], "未知种类")
+            for code, words in ((lacks, "唯一性登记不见了"), (has, "多出")):
+                if code is not None:
+                    message = f"{code} 的{label}在唯一性登记（household_key）中与日志不符：{words}"
+                    yield Finding("projection_differs", f"case:{code}", code, None, message)
+
+
+def _holder(connection: Connection, key: tuple[str, str]) -> str | None:
+    """Which household the row of a key names."""
+    of = tables.HOUSEHOLD_KEY.c
+    query = select(of.case_code).where(of.kind == key[0], of.value == key[1])
+    return connection.execute(query).scalar()
+
+
+def _first_of(connection: Connection, code: str) -> int:
+    """The seq of a household's first event."""
+    event = tables.JOURNAL.c
+    query = select(func.min(event.seq)).where(event.stream == f"case:{code}")
+    return connection.execute(query).scalar() or 0

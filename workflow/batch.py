@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path as FilePath
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection
 
 from states import evidence as keys
 from states import identity, lifecycle, machine
@@ -20,15 +20,24 @@ from states.plan import Json, Plan
 from states.question import DESIGN_TABLE
 from states.vocabulary import Facility, FactKind, State, Trigger, Word
 from states.workdays import local_minute
-from workflow import attachments, batch_sheet, bulk, cases, journal, register, spreadsheet, tables
+from workflow import (
+    attachments,
+    batch_sheet,
+    bulk,
+    cases,
+    journal,
+    receipts,
+    register,
+    spreadsheet,
+)
 from workflow.batch_sheet import BatchSheet, Kind, Problem, SheetRow, Waiting
 from workflow.cases import Clocks, Position
 from workflow.db import Database
 from workflow.engine import Desk, Order, Receipt, Refusal
 from workflow.errors import BadFile, Conflict, NotPermitted
 from workflow.ledger_file import Fault, Normalisation
+from workflow.receipts import Asked
 
-_RECEIPT = tables.RECEIPT
 Progress = Callable[[int, int], None]
 # Facts are taken in any state; the form lists those whom they are usually about.
 _LISTED: Mapping[FactKind, tuple[State, ...]] = {
@@ -333,7 +342,7 @@ class _HandedIn:
         self._desk = Desk(connection, login, now)
         self._progress = progress
         self._keys = {id(row): _key(sheet.kind, row) for row in sheet.rows}
-        self._known = _used(connection, list(self._keys.values()))
+        self._known = receipts.used(connection, receipts.EVERYBODY, [*self._keys.values()])
         hashes = [file.sha256 for row in sheet.rows for file in row.attached]
         self._stored = journal.cases_naming(connection, attachments.stored(connection, hashes))
         self._desk.expect([self._order(row) for row in sheet.rows])
@@ -386,6 +395,7 @@ class _HandedIn:
             on=row.on,
             reason=row.reason,
             key=self._keys[id(row)],
+            everybodys=True,
             stored=row.attached,
         )
 
@@ -476,24 +486,16 @@ class _HandedIn:
 
     def was_handed_in(self, key: str) -> bool:
         """Whether this key was given with this very sheet before. Raises Conflict for another."""
-        query = select(_RECEIPT.c.request).where(_RECEIPT.c.key == key)
-        request = self._connection.execute(query).scalar()
-        if request is not None and request != self._request():
-            raise Conflict(
-                f"幂等键“{key}”已用于另一张表或另一条命令",
-                place="--key",
-                remedy="换一个键",
-                code="key_reused",
-            )
-        return request is not None
+        return receipts.find(self._connection, self._asked(key)) is not None
 
     def remember(self, key: str, seq: int) -> None:
         """Keeps the key, so that it stands for this sheet from now on."""
-        self._connection.execute(insert(_RECEIPT).values(key=key, request=self._request(), seq=seq))
+        receipts.keep(self._connection, self._asked(key), seq)
 
-    def _request(self) -> str:
+    def _asked(self, key: str) -> Asked:
         rows: list[Json] = list(self._keys.values())
-        return journal.digest(journal.canonical({"login": self._login, "rows": rows}))
+        request = journal.digest(journal.canonical({"login": self._login, "rows": rows}))
+        return Asked(self._login, key, request)
 
 
 def _key(kind: Kind, row: SheetRow) -> str:
@@ -518,17 +520,6 @@ def _values(row: SheetRow) -> tuple[tuple[str, str], ...]:
 
 def _given(row: SheetRow) -> dict[str, Json]:
     return {**keys.to_json(row.evidence), **dict(_values(row))}
-
-
-def _used(connection: Connection, wanted: Sequence[str]) -> Mapping[str, int]:
-    """The keys that were used before, with the event that they led to."""
-    found: dict[str, int] = {}
-    for start in range(0, len(wanted), 500):
-        query = select(_RECEIPT.c.key, _RECEIPT.c.seq).where(
-            _RECEIPT.c.key.in_(wanted[start : start + 500])
-        )
-        found.update((row.key, row.seq) for row in connection.execute(query))
-    return found
 
 
 def _fault_reason(fault: Fault) -> Reason:

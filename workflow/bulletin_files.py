@@ -18,6 +18,7 @@ from workflow import (
     cases,
     journal,
     page_head,
+    receipts,
     register,
     report_sheet,
     spreadsheet,
@@ -28,6 +29,7 @@ from workflow.bulletins import Published
 from workflow.cases import Clocks
 from workflow.db import Database
 from workflow.messages import Document
+from workflow.receipts import Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written; `number` and `new` only say something of a published bulletin."""
+    """What was written; `number` and `new` only say something of a published bulletin.
+
+    `repeated` when the same key had been used before and nothing was published.
+    """
 
     period: Period
     notice: Bulletin
@@ -51,6 +56,7 @@ class Written:
     files: tuple[Path, ...]
     number: str | None = None
     new: bool = False
+    repeated: bool = False
 
 
 def write(database: Database, folder: Path, wanted: Wanted, *, force: bool) -> Written:
@@ -70,30 +76,51 @@ def write(database: Database, folder: Path, wanted: Wanted, *, force: bool) -> W
 
 
 def publish(
-    database: Database, folder: Path, wanted: Wanted, *, login: str, now: datetime, force: bool
+    database: Database,
+    folder: Path,
+    wanted: Wanted,
+    *,
+    login: str,
+    now: datetime,
+    force: bool,
+    asked: Asked | None = None,
 ) -> Written:
     """Publishes the bulletin and writes it as it was frozen.
 
     The number is in the journal before a file is. Asked again, what files are missing are written
-    and those that are there stay, unless forced. Raises as `write` and `bulletins.publish`.
+    and those that are there stay, unless forced. Raises as `write`, `bulletins.publish` and
+    `receipts.once`.
     """
-    files = _files(folder, wanted)
+    before = receipts.answered(database, asked)
     with database.reading() as connection:
+        if before is not None:
+            # Asked again on a later day, it is still the day's of the first time.
+            day = bulletins.named(connection, str(before["number"])).as_of
+            wanted = replace(wanted, clocks=Clocks(day))
         known = bulletins.find(connection, wanted.period, wanted.clocks.as_of) is not None
+    files = _files(folder, wanted)
     if known and not force:
         files = [file for file in files if not file.exists()]
     _refuse(files, force=force)
-    kept, new = bulletins.publish(
-        database,
-        wanted.period,
-        wanted.clocks.as_of,
-        login=login,
-        ranking=wanted.ranking,
-        now=now,
-    )
-    frozen = replace(wanted, clocks=Clocks(kept.as_of, past=True, known_at=kept.known_at))
+
+    def number(one: Database) -> Document:
+        kept, new = bulletins.publish(
+            one,
+            wanted.period,
+            wanted.clocks.as_of,
+            login=login,
+            ranking=wanted.ranking,
+            now=now,
+        )
+        return {"number": kept.number, "new": new}
+
+    told = receipts.once(database, asked, number)
     with database.reading() as connection:
-        return _write(connection, files, frozen, dict(kept.document), kept, new=new)
+        kept = bulletins.named(connection, str(told["number"]))
+        frozen = replace(wanted, clocks=Clocks(kept.as_of, past=True, known_at=kept.known_at))
+        new = told["new"] is True
+        written = _write(connection, files, frozen, dict(kept.document), kept, new=new)
+    return replace(written, repeated=told.get("repeated") is True)
 
 
 def _files(folder: Path, wanted: Wanted) -> list[Path]:

@@ -19,7 +19,7 @@ from workflow.errors import BadFile, Conflict, JournalBroken, NotPermitted
 from workflow.operation import Limits
 from workflow.signing import Signer
 
-HEAD = "0003"
+HEAD = "0004"
 BUSY_SECONDS = 30
 
 
@@ -88,15 +88,11 @@ class Database:
         with self._errors_for_people(), self.engine.connect() as connection, connection.begin():
             yield connection
 
-    def discard(self) -> None:
-        """Takes away a file whose making failed, so that it can be tried again.
-
-        A server has taken back what was begun.
-        """
-        self.close()
+    def lead(self) -> postgresql.SessionLock | None:
+        """What the leading scheduler holds on a server as long as it lives; None for a file."""
         if not self.shared:
-            for suffix in ("", "-wal", "-shm"):
-                Path(f"{self.file}{suffix}").unlink(missing_ok=True)
+            return None
+        return postgresql.SessionLock(self.engine, postgresql.LEADERS)
 
     def close(self) -> None:
         """Closes every connection, so that the file can be copied or moved."""
@@ -232,6 +228,34 @@ def connect(
         database.close()
     sqlite.configure(database.engine)
     return database
+
+
+@contextmanager
+def making(url: str, plan: str | None = None) -> Iterator[Database]:
+    """A new database that is there once the block has ended well, and not before.
+
+    A file is made under another name and gets its own at the end: whoever is killed in between
+    leaves none under it. A server takes back what was begun. Raises as `connect`.
+    """
+    address = _address(url)
+    if address.get_backend_name() == "postgresql":
+        database = connect(url, new=True, plan=plan)
+        try:
+            yield database
+        finally:
+            database.close()
+        return
+    target = _file(address)
+    sqlite.require_free(target)
+    draft = sqlite.draft_of(target)
+    database = connect(str(draft), new=True)
+    try:
+        yield database
+        database.close()
+        sqlite.put_in_place(draft, target)
+    finally:
+        database.close()
+        sqlite.remove(draft)
 
 
 def _on_server(

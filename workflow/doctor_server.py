@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from states.errors import CaseError
 from states.workdays import local_minute
-from workflow import access, dump
+from workflow import access, access_check, dump
 from workflow.health import Check, Health, good, mib
 from workflow.models import metadata
 from workflow.operation import Server
@@ -107,31 +107,14 @@ def _collation(connection: Connection) -> Check:
     return good("collation", f"排序规则 {found.datcollate}，不随操作系统变")
 
 
-_RULES = "SELECT tablename, policyname FROM pg_policies WHERE schemaname = current_schema()"
-_LOCKED = """SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace
-    AND relkind = 'r' AND relrowsecurity"""
-_OWNED = """SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace
-    AND relkind = 'r' AND pg_get_userbyid(relowner) <> :owner"""
-
-
 def _access(connection: Connection) -> Check:
     """That each table is closed by row, has its policies and no others, and is the owner's."""
-    wanted = {
-        (table, f"{table}_{verb.lower()}")
-        for table, verbs in access.POLICIES.items()
-        for verb in (*verbs, "engine")
-    } | {("officer", "officer_registrar")}
-    found = {(row.tablename, row.policyname) for row in connection.execute(text(_RULES))}
-    faults = [f"{table} 缺策略 {name}" for table, name in sorted(wanted - found)]
-    faults += [f"{table} 多出策略 {name}" for table, name in sorted(found - wanted)]
-    locked = set(connection.execute(text(_LOCKED)).scalars())
-    faults += [f"{name} 没有启用行级安全" for name in sorted(set(metadata.tables) - locked)]
-    others = connection.execute(text(_OWNED), {"owner": access.OWNER}).scalars()
-    faults += [f"{name} 不归 {access.OWNER}" for name in sorted(others)]
+    faults = access_check.faults(connection)
     if faults:
         remedy = "报审计人员；由数据库管理员查明后恢复备份"
         return Check("access", Health.FAULT, "；".join(faults), remedy)
-    return good("access", f"行级安全 {len(wanted)} 条策略齐全，各表归 {access.OWNER}")
+    number = len(access_check.wanted())
+    return good("access", f"行级安全 {number} 条策略齐全，各表归 {access.OWNER}")
 
 
 _INDEXES = """SELECT i.indexrelid::regclass::text FROM pg_index i

@@ -20,17 +20,28 @@ from states.plan import Json
 from states.question import Question, Surroundings
 from states.vocabulary import FacilityStatus, FactKind, GateKind, Path, State, Trigger
 from states.workdays import local_date
-from workflow import attachments, bulk, cases, dispatch, due, journal, quarantine, register, tables
+from workflow import (
+    attachments,
+    bulk,
+    cases,
+    dispatch,
+    due,
+    journal,
+    quarantine,
+    receipts,
+    register,
+    tables,
+)
 from workflow.attachments import File
 from workflow.db import Database
 from workflow.due import Change, Running
 from workflow.errors import Conflict, JournalBroken
 from workflow.journal import Draft, Head, Pen
+from workflow.receipts import Asked
 
 _PERMISSION = tables.PERMISSION
 _KEY = tables.HOUSEHOLD_KEY
 _PERSONAL = tables.PERSONAL
-_RECEIPT = tables.RECEIPT
 # These look at other cases, so what the desk has in hand must be in the database first.
 _LOOKS_AROUND = (Trigger.CHANGE_PATH, Trigger.CLOSE, Trigger.REINSTATE)
 # After these the device may be gone: then its serial is free again.
@@ -42,6 +53,7 @@ _ABOUT_A_DEVICE = (*_RELEASE, Trigger.CLOSE, Trigger.COMPLETE, FactKind.WORKS)
 class Order:
     """What an officer asks for: a step or a fact. `on` is today unless given.
 
+    `key` is the officer's own, or with `everybodys` stands for what is said, whoever says it.
     `stored` are attachments whose content the caller keeps: a batch holds one file at a time.
     """
 
@@ -52,6 +64,7 @@ class Order:
     files: tuple[File, ...] = ()
     reason: str | None = None
     key: str | None = None
+    everybodys: bool = False
     stored: tuple[Attached, ...] = ()
 
     @property
@@ -113,9 +126,6 @@ class Desk:
         self._serials = _Serials(connection)
         self._twins: dict[str, tuple[str, ...]] = {}
         self._files: dict[str, File] = {}
-        # The request and the event of each idempotency key: used before, or now and not yet kept.
-        self._used: dict[str, tuple[str, int]] = {}
-        self._receipts: list[dict[str, object]] = []
         self._chains_checked = False
         self._closed = quarantine.standing(connection).keys()
         self._gates: dict[tuple[str, str, GateKind], date] = {}
@@ -133,7 +143,6 @@ class Desk:
     def expect(self, orders: Sequence[Order]) -> None:
         """Reads at once what `decide` will need for these orders. Raises JournalBroken."""
         self.read(*(order.code for order in orders))
-        self._used.update(_used(self.connection, [order.key for order in orders if order.key]))
         serials = [serial for order in orders if (serial := _serial(order.evidence))]
         held = [order.code for order in orders if order.kind in _ABOUT_A_DEVICE]
         self._serials.read(serials, held)
@@ -160,9 +169,6 @@ class Desk:
             self._permissions = []
         self.pen.write()
         self._serials.write()
-        if self._receipts:
-            self.connection.execute(_KEEP, self._receipts)
-            self._receipts = []
         if not self._touched:
             return
         new: list[dict[str, object]] = []
@@ -356,9 +362,7 @@ class Desk:
         self._apply(event)
         self._keep_keys(order, question)
         if order.key:
-            request = _request(order, self.actor.login)
-            self._used[order.key] = request, event.seq
-            self._receipts.append({"key": order.key, "request": request, "seq": event.seq})
+            receipts.keep(self.connection, _asked(order, self.actor.login), event.seq)
         return self._receipt(event, self._facts[order.code], question.facts)
 
     def _check_for_permission(self, code: str) -> None:
@@ -459,17 +463,12 @@ class Desk:
         if order.key is None:
             return None
         self._allowed(order)
-        if order.key not in self._used:
+        kept = receipts.find(self.connection, _asked(order, self.actor.login))
+        if kept is None:
             return None
-        request, seq = self._used[order.key]
-        if request != _request(order, self.actor.login):
-            raise Conflict(
-                f"幂等键“{order.key}”已用于另一条命令",
-                place="--key",
-                remedy="换一个键",
-                code="key_reused",
-            )
-        events = [event for event in self._facts[order.code].events.values() if event.seq <= seq]
+        events = [
+            event for event in self._facts[order.code].events.values() if event.seq <= kept.seq
+        ]
         facts, before = fold(order.code, events), fold(order.code, events[:-1])
         assert facts is not None
         assert before is not None
@@ -493,7 +492,7 @@ _PROJECTED = (
     "facility_gone",
     "head_hash",
 )
-_PERMIT, _KEEP, _REGISTER = insert(_PERMISSION), insert(_RECEIPT), insert(cases.CASE)
+_PERMIT, _REGISTER = insert(_PERMISSION), insert(cases.CASE)
 # Compare-and-set: the row moves only from the version that was read.
 _UPDATE = (
     update(cases.CASE)
@@ -606,18 +605,6 @@ _TAKE = insert(_KEY)
 _FREE = delete(_KEY).where(_KEY.c.kind == "serial", _KEY.c.value == bindparam("serial"))
 
 
-def _used(connection: Connection, wanted: Sequence[str]) -> dict[str, tuple[str, int]]:
-    """The request and the event of each of these idempotency keys that was used before."""
-    found: dict[str, tuple[str, int]] = {}
-    for part in cases.parts(wanted):
-        rows = connection.execute(_USED, {"keys": part})
-        found.update((row.key, (row.request, row.seq)) for row in rows)
-    return found
-
-
-_USED = select(_RECEIPT).where(_RECEIPT.c.key.in_(bindparam("keys", expanding=True)))
-
-
 def _heads(connection: Connection, codes: Sequence[str]) -> dict[str, tuple[int, str]]:
     found = {}
     for part in cases.parts(codes):
@@ -674,7 +661,7 @@ def _not_your_role(order: Order, role: str) -> CaseError:
     return error
 
 
-def _request(order: Order, login: str) -> str:
+def _asked(order: Order, login: str) -> Asked:
     document: dict[str, Json] = {
         "login": login,
         "code": order.code,
@@ -687,4 +674,5 @@ def _request(order: Order, login: str) -> str:
         "attachments": [a.sha256 for a in order.attached],
         "reason": order.reason,
     }
-    return journal.digest(journal.canonical(document))
+    owner = receipts.EVERYBODY if order.everybodys else login
+    return Asked(owner, str(order.key), journal.digest(journal.canonical(document)))

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import chain
+from itertools import chain, groupby
+from operator import attrgetter
 
 from sqlalchemy import (
     Connection,
@@ -262,16 +263,18 @@ def read_cases(
     known_at: datetime | None = None,
     checked: bool = True,
 ) -> Iterator[tuple[str, list[Event]]]:
-    """Every case's code and events, checked as by `read_streams`. Raises JournalBroken."""
-    found: dict[str, list[Event]] = {}
+    """Every case's code and events, checked as by `read_streams`. Raises JournalBroken.
+
+    One case is in memory at a time; they come in the database's own order of streams.
+    """
     unreadable: set[str] = set()
-    query = _READ.where(_TABLE.c.stream.like("case:%"))
-    for event in _events(connection, query, {}, persons, unreadable, checked=checked):
-        if known_at is None or event.recorded_at <= known_at:
-            found.setdefault(event.stream, []).append(event)
-    for stream, events in found.items():
-        if stream not in unreadable:
-            yield stream.removeprefix("case:"), events
+    query = _READ.where(_TABLE.c.stream.like("case:%")).order_by(None)
+    query = query.order_by(_TABLE.c.stream, _TABLE.c.version).execution_options(yield_per=_BATCH)
+    events = _events(connection, query, {}, persons, unreadable, checked=checked)
+    for stream, told in groupby(events, key=attrgetter("stream")):
+        known = [event for event in told if known_at is None or event.recorded_at <= known_at]
+        if known and stream not in unreadable:
+            yield stream.removeprefix("case:"), known
 
 
 def quarantined(connection: Connection) -> frozenset[str]:

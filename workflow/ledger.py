@@ -181,6 +181,13 @@ def _import(
         return importing.result()
 
 
+def readings(database: Database, path: FilePath) -> tuple[Normalisation, ...]:
+    """How the cells of a ledger are read. Raises BadFile."""
+    with database.reading() as connection:
+        plan = register.plan_in_force(connection)
+    return ledger_file.read(path, plan).normalisations
+
+
 def mark(path: FilePath, found: Import, target: FilePath | None, *, force: bool) -> FilePath | None:
     """Writes a copy of a checked ledger with its faults and readings marked; answers where.
 

@@ -200,13 +200,18 @@ class AttachmentRow(SQLModel, table=True):
 
 
 class ReceiptRow(SQLModel, table=True):
-    """The answer that a command with this idempotency key got."""
+    """What an officer's command under this idempotency key was answered.
+
+    `answer` is None where the event `seq` itself gives it again. No personal data of households.
+    """
 
     __tablename__ = "receipt"
 
+    login: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     request: str
     seq: int
+    answer: str | None = Field(default=None, sa_column=Column(Text))
 
 
 class DeadlineRow(SQLModel, table=True):

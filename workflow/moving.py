@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table, insert, select
 
-from workflow import access, audit, db, journal, migrations, register, triggers, upgrade
+from workflow import (
+    access,
+    access_check,
+    audit,
+    db,
+    journal,
+    migrations,
+    register,
+    triggers,
+    upgrade,
+)
 from workflow.audit import Progress
 from workflow.db import Database
 from workflow.errors import JournalBroken
@@ -27,36 +37,34 @@ class Moved:
 def copy(source: Database, target_url: str, progress: Progress) -> Moved:
     """Copies everything into a new database at the target, in one transaction of its.
 
-    Whenever it is interrupted the target is empty, and the copying can begin again. At the end each
+    Whenever it is interrupted there is no target, and the copying can begin again. At the end each
     table is compared row by row, and the target's journal is verified. Raises UsageFault where the
     target is there already, JournalBroken where the copy is not the same; then nothing is left.
     """
     with source.reading() as reading:
         plan = source.plan or register.plan_in_force(reading).name
-    target = db.connect(target_url, new=True, plan=plan)
-    try:
-        with source.reading() as reading, target.transaction() as writing:
-            migrations.upgrade(writing)
-            # They judge one step at a time; here is the end of many. They are made again below.
-            triggers.drop(writing)
-            tables = list(metadata.sorted_tables)
-            for done, table in enumerate(tables):
-                progress(done, len(tables))
-                for rows in _rows(reading, table):
-                    writing.execute(insert(table), rows)
-            if target.shared:
-                access.install(writing)
-            else:
-                triggers.create(writing)
-            if target.shared:
-                for officer in register.officers(writing):
-                    if officer.active:
-                        access.enrol(writing, officer.login, None)
-            moved = _compared(reading, writing, tables)
-    except BaseException:
-        target.discard()
-        raise
-    return moved
+    with (
+        db.making(target_url, plan) as target,
+        source.reading() as reading,
+        target.transaction() as writing,
+    ):
+        migrations.make(writing)
+        # They judge one step at a time; here is the end of many. They are made again below.
+        triggers.drop(writing)
+        tables = list(metadata.sorted_tables)
+        for done, table in enumerate(tables):
+            progress(done, len(tables))
+            for rows in _rows(reading, table):
+                writing.execute(insert(table), rows)
+        if target.shared:
+            access.install(writing)
+        else:
+            triggers.create(writing)
+        if target.shared:
+            for officer in register.officers(writing):
+                if officer.active:
+                    access.enrol(writing, officer.login, None)
+        return _compared(reading, writing, tables)
 
 
 def _compared(reading: Connection, writing: Connection, tables: Sequence[Table]) -> Moved:
@@ -66,7 +74,7 @@ def _compared(reading: Connection, writing: Connection, tables: Sequence[Table])
         if ours != its:
             raise _differs(f"表 {table.name} 不同：{ours[0]} 行对 {its[0]} 行")
         counted[table.name] = ours[0]
-    for fault in upgrade.schema_faults(writing):
+    for fault in (*upgrade.schema_faults(writing), *access_check.faults(writing)):
         raise _differs(fault)
     found, before = audit.verification(writing), audit.verification(reading)
     if found != before:

@@ -8,6 +8,7 @@ import re
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from states.errors import UsageFault
@@ -15,7 +16,10 @@ from workflow.operation import Limits
 
 # One writer of a plan at a time, as on SQLite: the journal's numbers have no gaps.
 WRITERS = 0x5849414E  # "XIAN"
+# Held by the session of the scheduler that leads, in each plan's schema.
+LEADERS = 0x4C454144  # "LEAD"
 LOCAL = ("localhost", "127.0.0.1", "::1")
+_TRY_LOCK = text("SELECT pg_try_advisory_lock(:number, hashtext(current_schema()))")
 # What a connection must answer to SHOW after it was set.
 SETTINGS = {
     "TimeZone": "UTC",
@@ -141,3 +145,44 @@ def _concerns(connection: Connection, plan: str) -> bool:
         # An earlier version's, or one whose restoring was broken off: the administrator's alone.
         asked = "pg_has_role(session_user, 'xianli_owner', 'MEMBER')"
     return bool(connection.exec_driver_sql(f"SELECT {asked}").scalar_one())
+
+
+def session_login(connection: Connection) -> str:
+    """Who is connected: the login that the server has checked."""
+    return str(connection.exec_driver_sql("SELECT session_user").scalar_one())
+
+
+class SessionLock:
+    """A lock that a connection of its own holds: it is free the moment its holder dies.
+
+    The connection is none of the pool's, which would have one less for those who wait for it.
+    """
+
+    def __init__(self, engine: Engine, number: int) -> None:
+        self._engine, self._number = engine, number
+        self._connection: Connection | None = None
+        self.held = False
+
+    def hold(self) -> bool:
+        """Takes the lock if nobody has it; whether it is ours now.
+
+        Neither waits nor raises: where there is no server, who writes next is told so.
+        """
+        try:
+            if self._connection is None:
+                self._connection = self._engine.connect()
+                self._connection.detach()
+            with self._connection.begin():
+                # Asked of a connection that is gone, the server has let go of it: it is anybody's.
+                query = text("SELECT 1") if self.held else _TRY_LOCK
+                found = self._connection.execute(query, {"number": self._number}).scalar_one()
+            self.held = self.held or found is True
+        except DBAPIError:
+            self.release()
+        return self.held
+
+    def release(self) -> None:
+        """Ends the connection and with it the lock."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection, self.held = None, False

@@ -19,7 +19,7 @@ from states.identity import holds_personal_number
 from states.plan import Json, Plan
 from states.vocabulary import GateKind, Path, Role
 from states.workdays import Calendar, Holidays, holidays_of, local_date
-from workflow import journal, keyring, tables
+from workflow import journal, keyring, postgresql, tables
 from workflow.errors import Conflict, JournalBroken, NotPermitted
 from workflow.instants import instant_text
 from workflow.journal import Draft, Pen
@@ -304,6 +304,22 @@ def acting(login: str, officer: Officer | None) -> Actor:
             remedy="核对账号；由县清洁取暖办用 xianli officer add 登记",
         )
     return Actor(officer.login, officer.person, officer.name, officer.role, officer.unit)
+
+
+def connected(connection: Connection, claimed: str | None) -> str | None:
+    """The officer whose login is connected to the server; None for who administers or serves.
+
+    Raises NotPermitted where somebody claims to be another: who acts is not what he says.
+    """
+    login = postgresql.session_login(connection)
+    if claimed is not None and claimed != login:
+        raise NotPermitted(
+            f"连接数据库的账号是“{login}”，不是“{claimed}”",
+            place="--as",
+            remedy="在服务器上谁办理由连接的账号决定：去掉 --as 和 XIANLI_OFFICER，用本人账号连接",
+        )
+    known = select(_OFFICER.c.login).where(_OFFICER.c.login == login, _OFFICER.c.active)
+    return login if connection.execute(known).first() is not None else None
 
 
 def writer(connection: Connection, login: str) -> Actor:

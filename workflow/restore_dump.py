@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection, func, select, text
 
 from states.errors import UsageFault
-from workflow import access, cases, db, dump, register, upgrade, weigh
+from workflow import access, access_check, cases, db, dump, register, upgrade, weigh
 from workflow.db import Database
 from workflow.dump import Contents
 from workflow.errors import Conflict, JournalBroken
@@ -144,7 +144,7 @@ def _prove(
         for officer in register.officers(connection):
             if officer.active:
                 access.enrol(connection, officer.login, None)
-        for fault in upgrade.schema_faults(connection):
+        for fault in (*upgrade.schema_faults(connection), *access_check.faults(connection)):
             raise JournalBroken(
                 f"恢复没有做成：{fault}", place=str(file), remedy="换一份备份；报审计人员"
             )

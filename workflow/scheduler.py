@@ -10,7 +10,7 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from queue import SimpleQueue
 from threading import Event
@@ -43,6 +43,7 @@ from workflow.errors import BadFile, Conflict, JournalBroken, NotPermitted
 from workflow.operation import Server
 from workflow.oplog import Fields
 from workflow.outbox import Clock, Queue
+from workflow.postgresql import SessionLock
 from workflow.settings import Settings
 from workflow.toml_file import At
 
@@ -209,7 +210,9 @@ class _Lease:
     """The right to lead: held by whoever renews it, and taken over once nobody does.
 
     A standby also takes it over when it saw the same lease for a whole lease's time: a clock that
-    was set back would otherwise keep a dead leader in office.
+    was set back would otherwise keep a dead leader in office. On a server the leader holds a lock
+    besides, which is free the moment it dies, so that nobody waits for the lease to run out; the
+    lease is for a leader that hangs.
     """
 
     database: Database
@@ -218,9 +221,14 @@ class _Lease:
     beat: timedelta
     _seen: datetime | None = None
     _beats: int = 0
+    _lock: SessionLock | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lock = self.database.lead()
 
     def hold(self, now: datetime) -> bool:
         """Takes or renews the lease; whether it is ours now."""
+        unled = self._takes_lock()
         with self.database.transaction() as connection:
             row = connection.execute(select(_LEASE).where(_LEASE.c.name == NAME)).first()
             until = now + self.length
@@ -229,7 +237,9 @@ class _Lease:
                     insert(_LEASE).values(name=NAME, holder=self.holder, until=until)
                 )
                 return True
-            if row.holder != self.holder and row.until > now and not self._is_dead(row.until):
+            theirs = row.holder != self.holder and row.until > now
+            if theirs and not unled and not self._is_dead(row.until):
+                self._give_lock()
                 return False
             connection.execute(
                 update(_LEASE).where(_LEASE.c.name == NAME).values(holder=self.holder, until=until)
@@ -254,6 +264,17 @@ class _Lease:
                 connection.execute(delete(_LEASE).where(ours))
             else:
                 connection.execute(update(_LEASE).where(ours).values(until=now))
+        self._give_lock()
+
+    def _takes_lock(self) -> bool:
+        """Whether the lock was free, so that whoever's name stands in the lease leads no more."""
+        had = self._lock is not None and self._lock.held
+        return self._lock is not None and self._lock.hold() and not had
+
+    def _give_lock(self) -> None:
+        """Who hung and lost the lease lets the other have the lock as well."""
+        if self._lock is not None and self._lock.held:
+            self._lock.release()
 
 
 def _myself() -> str:

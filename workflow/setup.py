@@ -65,16 +65,13 @@ def create(
         raise UsageFault("正式数据库的时间只取自时钟，不能用 --today", place="--today")
     now = journal.noon(today) if today is not None else clock
     login, name = _login(login), plain(name, "--name")
-    database = db.connect(url, new=True, plan=plan.name)
-    try:
-        with database.transaction() as connection:
-            migrations.upgrade(connection)
-            register.found(connection, plan, drill=drill, login=login, name=name, now=now)
-            _enrol(database, connection, login, password)
-    except BaseException:
-        database.discard()
-        raise
-    database.close()
+    with (
+        db.making(url, plan.name) as database,
+        database.transaction() as connection,
+    ):
+        migrations.make(connection)
+        register.found(connection, plan, drill=drill, login=login, name=name, now=now)
+        _enrol(database, connection, login, password)
     nature = "演练数据库（永久标记“演练”）" if drill else "正式数据库"
     text = (
         f"已建{nature}：{url}\n计划 {plan.title}（{plan.document}），任务 "

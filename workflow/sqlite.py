@@ -1,6 +1,10 @@
 """SQLite, the embedded default: one file, settings that are read back at every connect."""
 
+import glob
 import os
+import sqlite3
+import uuid
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -42,16 +46,74 @@ def make(target: Path) -> None:
 
     Raises UsageFault when it is there or has no folder, BadFile when it cannot be made.
     """
-    if target.exists():
-        raise UsageFault(f"{target} 已存在", place=str(target), remedy="换一个文件名，或先移走它")
-    if not target.parent.is_dir():
-        raise UsageFault(f"没有目录 {target.parent}", place=str(target), remedy="先建好目录")
+    require_free(target)
     try:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except OSError as error:
         raise BadFile(
             f"数据库建不了：{error.strerror}", place=str(target), remedy="检查目录权限和磁盘空间"
         ) from error
+
+
+def require_free(target: Path) -> None:
+    """Raises UsageFault when the file is there or has no folder."""
+    if target.exists():
+        raise UsageFault(f"{target} 已存在", place=str(target), remedy="换一个文件名，或先移走它")
+    if not target.parent.is_dir():
+        raise UsageFault(f"没有目录 {target.parent}", place=str(target), remedy="先建好目录")
+
+
+def draft_of(target: Path) -> Path:
+    """The name under which a database is made that is to stand at `target`.
+
+    What makings that were killed left under such names is taken away.
+    """
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        if _is_left_over(left):
+            remove(left)
+    return target.with_name(f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.part")
+
+
+def _is_left_over(draft: Path) -> bool:
+    """Whether nobody is at work on it: who is holds its lock from the beginning to the end."""
+    try:
+        with closing(sqlite3.connect(draft, timeout=0, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except sqlite3.Error:
+        return False
+    return True
+
+
+def put_in_place(draft: Path, target: Path) -> None:
+    """Gives a closed database its name. Raises UsageFault when it is taken, BadFile."""
+    if Path(f"{draft}-wal").exists():
+        raise BadFile("数据库没有写全", place=str(target), remedy="检查磁盘空间后再试")
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        require_free(target)
+    except OSError:
+        # A file system without second names, as on a stick.
+        require_free(target)
+        _rename(draft, target)
+    else:
+        draft.unlink(missing_ok=True)
+
+
+def _rename(draft: Path, target: Path) -> None:
+    try:
+        draft.rename(target)
+    except OSError as error:
+        raise BadFile(
+            f"数据库放不到 {target}：{error.strerror}", place=str(target), remedy="检查目录权限"
+        ) from error
+
+
+def remove(file: Path) -> None:
+    """Takes a database away, with the files that SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{file}{suffix}").unlink(missing_ok=True)
 
 
 def _settings(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

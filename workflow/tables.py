@@ -225,9 +225,11 @@ PLAN_REVISION = Table(
 RECEIPT = Table(
     "receipt",
     metadata,
+    Column("login", String, primary_key=True),
     Column("key", String, primary_key=True),
     Column("request", String, nullable=False),
     Column("seq", Integer, nullable=False),
+    Column("answer", Text),
 )
 WITNESS_RECEIPT = Table(
     "witness_receipt",

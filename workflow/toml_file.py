@@ -1,7 +1,6 @@
 """A TOML file that people write: its keys are taken one by one and all its faults told at once."""
 
 import re
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +33,9 @@ def found(file: Path | None, home: Path) -> Path | None:
 
 def read(file: Path) -> Table:
     """The tables in a file. Raises BadFile."""
+    # Only here: every command asks whether there is a file, few have one.
+    import tomllib
+
     try:
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:

@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from workflow import access, backup, db, due, migrations, register, triggers
+from workflow import access, access_check, backup, db, due, migrations, register, triggers
 from workflow.db import Database
 from workflow.errors import JournalBroken
 from workflow.models import metadata
@@ -67,7 +67,7 @@ def bring_up_within(connection: Connection) -> int:
     clocks = due.rebuild(connection, register.plan_in_force(connection))
     if _journal(connection) != journal:
         raise _not_right("日志的内容变了")
-    for fault in schema_faults(connection):
+    for fault in (*schema_faults(connection), *access_check.faults(connection)):
         raise _not_right(fault)
     return clocks
 

@@ -25,7 +25,9 @@ How to read it, from top to bottom, in one afternoon. The parts bear their numbe
 5. What is read of an event and of a plan.
 6. What is kept of a household while its stream is read.
 7. `Audit`, the walk over the journal, event by event: bytes and chain; tree and receipts; who
-   did it and under which plan; the registers; the households; the end.
+   did it and under which plan; the registers. What is said of a household is laid by, and after
+   the last event each household is replayed by itself, so that no more than a few of them are in
+   memory at a time, however many there are; then the end.
 8. `refusals`: the rule of section 4. The walk asks it when it meets a permission (what was known
    then) and again at the end (what is known now). Who has an hour reads this part only.
 9. `removals`: what became of the old facilities, and whether a permission covered it.
@@ -40,15 +42,19 @@ import base64
 import gc
 import hashlib
 import json
+import marshal
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from itertools import chain, pairwise
+from operator import attrgetter, itemgetter
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 try:
     from cryptography.exceptions import InvalidSignature
@@ -256,6 +262,7 @@ JOURNAL_COLUMNS = (
     "stream", "version", "previous", "kind", "from", "to", "occurred_on", "recorded_at",
     "actor", "role",
 )  # fmt: skip
+COLUMNS = itemgetter(*JOURNAL_COLUMNS)
 EVENT_KEYS = {"schema", "reason", "evidence", "attachments", "plan", "personal", *JOURNAL_COLUMNS}
 
 # What a repair, a resolution, a correction names: under which key, and what kind of fact it may be.
@@ -292,6 +299,17 @@ DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 LABEL = re.compile(r"([0-9]{4})-([0-9]{4})")
 Object = Mapping[str, object]  # of JSON
+Place = tuple[int, ...]  # of a finding in the report: the journal's order, then the end's
+# What a spool keeps: whether it is of an event, a table's row, or a row as it must be; where that
+# stands among the others; and plain values.
+Row = tuple[str, Place, Any]
+Link = tuple[object, object, str]  # what an event says of its version and previous hash; its hash
+END = 10**15
+Head = tuple[int, str | None]  # the end of a stream: version and hash
+START: Head = (0, None)
+# Within an event: its bytes, its link in the chain, what it says, what the household makes of it,
+# the genesis; and what stands in the bundle after it.
+BYTES, LINK, SAID, HOUSEHOLD, BEGUN, AFTER = range(6)
 
 
 def sha256(written: str) -> str:
@@ -603,21 +621,25 @@ EVIDENCE: dict[str, dict[str, Callable[[object], object]]] = {
 class Event:
     """An event whose shape is sound. `heard` is the Shanghai day of `recorded_at`."""
 
-    seq: int
     stream: str
     case: str | None
+    recorded_at: str
+    seq: int
     kind: str
     source: str | None
     target: str | None
     day: int
     heard: int
-    recorded_at: str
     actor: str
     person: str
     role: str
     evidence: Object
     attached: frozenset[str]
     plan: str | None
+    # Of whom the register knew no unit, "" stands, which is no household's.
+    unit: str | None = ""
+    in_force: str | None = None  # the plan in force when it was recorded, whatever `plan` says
+    plan_known: bool = False  # whether a plan of the name `plan` had been adopted by then
     values: dict[str, object] = field(default_factory=dict)  # of the evidence, as `read` reads it
     device: int = 0  # which device of the case was in place: 0, 1, 2 …
 
@@ -638,6 +660,13 @@ class Event:
         return bool(named) and self.attached.issuperset(named)
 
 
+# A household's event as a plain tuple, to lay by and to make it from again; its clock is judged.
+as_row = attrgetter(
+    "seq", "kind", "source", "target", "day", "heard", "actor", "person", "role", "evidence",
+    "attached", "plan", "unit", "in_force", "plan_known",
+)  # fmt: skip
+
+
 def kind_of(event: Event) -> tuple[str, set[str]]:
     """What people call the event and who may record it: nobody, if its stream has no such kind."""
     if event.case is not None:
@@ -656,6 +685,11 @@ def read_body(raw: str) -> tuple[Object, str] | None:
     return None
 
 
+SAYS = itemgetter("stream", "kind", "actor", "role", "recorded_at")
+OPTIONAL = ("from", "to", "previous", "plan", "personal")  # a word each, or null
+PERHAPS = itemgetter(*OPTIONAL)
+
+
 def read_event(seq: int, body: Object) -> Event | str:
     """The event in these bytes, or what is wrong with them, in words."""
     if body.keys() != EVENT_KEYS:
@@ -663,32 +697,54 @@ def read_event(seq: int, body: Object) -> Event | str:
         return f"字段不齐或多出：{odd}"
     if whole(body["schema"]) != 1 or whole(body["version"]) is None:
         return "schema 不是 1，或没有版本号"
-    words = [text(body[key]) for key in ("stream", "kind", "actor", "role", "recorded_at")]
-    stream, kind, actor, role, recorded_at = (word or "" for word in words)
-    if None in words or stream == "case:":
+    words: tuple[str, ...] = SAYS(body)
+    stream, kind, actor, role, recorded_at = words
+    if not all(map(text, words)) or stream == "case:":
         return "stream、kind、actor、role、recorded_at 不齐"
     occurred, heard = day(body["occurred_on"]), shanghai_day(recorded_at)
     if occurred is None or heard is None:
         return "occurred_on 或 recorded_at 不是规定写法的日期、时间"
-    for key in ("from", "to", "previous", "plan", "personal"):
-        if body[key] is not None and text(body[key]) is None:
+    source, target, _, plan, _ = optional = PERHAPS(body)
+    for key, value in zip(OPTIONAL, optional, strict=True):
+        if value is not None and text(value) is None:
             return f"{key} 应为文字或空"
     if body["reason"] is not None and not isinstance(body["reason"], str):
         return "reason 应为文字或空"
     evidence, attachments = body["evidence"], body["attachments"]
     if not isinstance(evidence, dict) or not isinstance(attachments, list):
         return "evidence 或 attachments 类型不对"
-    files = [mapping(one) for one in attachments]
-    names = [text(one.get("name")) for one in files]
-    hashes = [text(one.get("sha256")) for one in files]
-    if None in names or not all(one is not None and HASH.fullmatch(one) for one in hashes):
+    attached = file_names(attachments)
+    if attached is None:
         return "附件没有名称或哈希"
     code = stream[5:] if stream.startswith("case:") else None
     return Event(
-        seq, stream, code, kind, text(body["from"]), text(body["to"]), occurred, heard,
-        recorded_at, actor, actor, role, evidence, frozenset(name or "" for name in names),
-        text(body["plan"]),
+        stream, code, recorded_at, seq, kind, source, target, occurred, heard, actor, actor, role,
+        evidence, attached, plan,
     )  # fmt: skip
+
+
+def file_names(attachments: list[object]) -> frozenset[str] | None:
+    """The names of the attached files; None where one has no name or no hash."""
+    found = set()
+    for one in attachments:
+        name, digest = (text(mapping(one).get(key)) for key in ("name", "sha256"))
+        if name is None or digest is None or not HASH.fullmatch(digest):
+            return None
+        found.add(name)
+    return frozenset(found)
+
+
+def columns_off(columns: Object, body: Object) -> list[str]:
+    """Which columns beside the bytes say something else than these."""
+    with suppress(KeyError):
+        told = COLUMNS(columns)
+        if told == COLUMNS(body) and bool not in map(type, told):
+            return []
+    return [
+        name
+        for name in JOURNAL_COLUMNS
+        if name not in columns or not same(columns[name], body.get(name))
+    ]
 
 
 # -------- the plan
@@ -782,6 +838,66 @@ def read_plan(document: Object) -> Plan:
 # ---------------------------------------------------------------- 6. what is kept of a household
 
 
+HELD = 20_000  # how many rows are in memory before they are laid by
+PARTS = 256  # in how many parts, of which one is in memory at a time when they are taken up again
+
+
+class Spool:
+    """Rows by their key, in the order in which they came, however many they are.
+
+    What is too much for memory goes to a temporary file, which nobody else can open and which is
+    gone at the end. All rows of a key are in one part of it.
+    """
+
+    def __init__(self) -> None:
+        self.held: dict[Hashable, list[Row]] = {}
+        self.count = 0
+        self.file: IO[bytes] | None = None
+        self.pieces: list[list[tuple[int, int]]] = [[] for _ in range(PARTS)]  # offset, length
+
+    def put(self, key: Hashable, row: Row) -> None:
+        """Lay by a row of plain values."""
+        self.held.setdefault(key, []).append(row)
+        self.count += 1
+        if self.count % HELD == 0:
+            self.write()
+
+    def write(self) -> None:
+        """Put what is in memory into the file."""
+        self.file = file = self.file or TemporaryFile()  # noqa: SIM115 - open as long as this is
+        parts: list[dict[Hashable, list[Row]]] = [{} for _ in range(PARTS)]
+        for key, rows in self.held.items():
+            parts[hash(key) % PARTS][key] = rows
+        file.seek(0, 2)
+        for pieces, part in zip(self.pieces, parts, strict=True):
+            data = marshal.dumps(part)
+            pieces.append((file.tell(), len(data)))
+            file.write(data)
+        self.held = {}
+
+    def part(self, number: int) -> dict[Hashable, list[Row]]:
+        """The rows of one part, by their key."""
+        found: dict[Hashable, list[Row]] = {}
+        for offset, length in self.pieces[number]:
+            assert self.file is not None
+            self.file.seek(offset)
+            for key, rows in marshal.loads(self.file.read(length)).items():
+                found.setdefault(key, []).extend(rows)
+        return found
+
+    def of(self, key: Hashable) -> list[Row]:
+        """The rows of one key."""
+        return [*self.part(hash(key) % PARTS).get(key, ()), *self.held.get(key, ())]
+
+    def groups(self) -> Iterator[tuple[Hashable, list[Row]]]:
+        """Every key with all its rows; the keys come in any order."""
+        if self.file is not None:
+            self.write()
+            for number in range(PARTS):
+                yield from self.part(number).items()
+        yield from self.held.items()
+
+
 @dataclass(slots=True)
 class Permit:
     """A permission with what stood when it was given; `until` is the first day it is over."""
@@ -805,6 +921,8 @@ class Case:
     """One household, replayed from its stream. Facts are in the order of their seq."""
 
     code: str
+    first: int  # which event of the journal was its first
+    head: Head = START
     columns: dict[str, str | None] = field(default_factory=dict)
     state: str | None = None
     since: int | None = None
@@ -821,6 +939,12 @@ class Case:
     unsigned: int = 0  # the seq of its last event that nobody signed
     frozen_since: dict[int, int] = field(default_factory=dict)
     suspensions: list[tuple[int, int]] = field(default_factory=list)
+
+
+def grade(case: Case, covered: int) -> str:
+    """The proof of a case, by its weakest event; a receipt covers so many events."""
+    graded = "witnessed" if case.last <= covered else "signed"
+    return graded if case.unsigned <= covered else "clock_only"
 
 
 def state_name(state: str | None) -> str:
@@ -870,14 +994,17 @@ class Audit:
     """Takes a bundle line by line and keeps what the end needs; never stops at a fault."""
 
     def __init__(self) -> None:
-        self.integrity: list[Finding] = []
-        self.removal: list[Finding] = []
+        self.integrity: list[tuple[Place, Finding]] = []
+        self.removal: list[tuple[Place, Finding]] = []
+        self.place: Place = (0,)  # where a finding belongs that is made now
         self.header: Object = {}
-        self.rows: dict[str, list[Object]] = {name: [] for name in TABLES}
+        # Rows of the small tables; those of cases and permissions are with the households.
+        self.taken = 0
+        self.rows: dict[str, list[Row]] = {name: [] for name in TABLES}
         # Bytes and chain: how many events, the last seq and instant, the end of each stream.
         self.events = self.seq = 0
         self.recorded_at = ""
-        self.heads: dict[str, tuple[int, str]] = {}
+        self.heads: dict[str, Head] = {}
         # Tree and receipts.
         self.tree = Tree()
         self.origin = ""
@@ -889,6 +1016,7 @@ class Audit:
         self.drill = False
         self.officers: dict[str, Officer] = {}
         self.keys: dict[str, Key] = {}  # by the key itself, revoked ones too
+        self.key_of: dict[str, Key] = {}  # by login, those in use
         self.witnesses: set[str] = set()
         self.plans: dict[str | None, Plan] = {}
         self.plan: str | None = None
@@ -898,8 +1026,12 @@ class Audit:
         self.letters: dict[str, str] = {}  # number -> unit, as long as it is not answered
         self.series: dict[tuple[str, int], int] = {}
         self.bulletins: set[tuple[str, int | None]] = set()
-        # The households.
-        self.cases: dict[str, Case] = {}
+        # The households: where each stands, state and unit, for samples and letters; and all that
+        # is said of them, in the journal and in the tables, for the end.
+        self.standing: dict[str, tuple[str | None, str | None]] = {}
+        self.alike: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
+        self.told = Spool()
+        self.permissions = Spool()
 
     def fault(self, code: str, about: Event | int | None, words: str) -> None:
         """Note an integrity finding, with the household, the number and the day in words."""
@@ -910,10 +1042,11 @@ class Audit:
         else:
             place = f"第 {about} 号事件：" if about is not None else ""
             finding = Finding(code, None, None, about, place + words)
-        self.integrity.append(finding)
+        self.integrity.append((self.place, finding))
 
     def take(self, line: object) -> None:
         """Take the next line of the bundle."""
+        self.place = (self.events, AFTER)
         if not isinstance(line, Mapping) or not isinstance(kind := line.get("type"), str):
             self.fault("line_malformed", None, f"第 {self.seq} 号事件之后有一行读不出来")
         elif kind == "event":
@@ -921,17 +1054,31 @@ class Audit:
         elif kind == "receipt" and self.events == 0:
             self.take_receipt(line.get("note"))
         elif kind in self.rows:
-            self.rows[kind].append(line)
+            self.take_row(kind, line)
         elif kind == "header" and not self.header:
             self.header = line
         else:
             self.fault("line_malformed", None, f"第 {self.seq} 号事件之后有一行类型是 {show(kind)}")
+
+    def take_row(self, table: str, line: Object) -> None:
+        """Keep a row of a table until it is known what it must say."""
+        self.taken += 1
+        row: Row = "row", (self.taken,), dict(line)
+        if table == "case":
+            code = line.get("code")
+            self.told.put(code if isinstance(code, str) else "", row)
+        elif table == "permission":
+            seq = line.get("seq")
+            self.permissions.put(seq if isinstance(seq, int) else "", row)
+        else:
+            self.rows[table].append(row)
 
     # -------- bytes and chain
 
     def take_event(self, line: Object) -> None:
         """Check the next event: its number, its bytes, what they say; then it is in the tree."""
         self.events += 1
+        self.place = (self.events, BYTES)
         given, expected = whole(line.get("seq")), self.seq + 1
         self.seq = expected if given is None else given
         if given != expected:
@@ -960,17 +1107,17 @@ class Audit:
         if canonical != raw:
             self.fault("bytes_not_canonical", place, "内容不是规范写法")
         columns = mapping(line.get("columns"))
-        off = [
-            name
-            for name in JOURNAL_COLUMNS
-            if name not in columns or not same(columns[name], body.get(name))
-        ]
-        if off:
+        if off := columns_off(columns, body):
             self.fault("columns_differ", place, f"列与内容不同：{'、'.join(off)}")
-        self.check_chain(body, text(line.get("hash")) or digest, place)
+        link = (body.get("version"), body.get("previous"), text(line.get("hash")) or digest)
         if isinstance(event, str):
+            self.take_link(body.get("stream"), link, self.seq)
+            self.place = (self.events, SAID)
             self.fault("event_malformed", place, event)
             return
+        if event.case is None:
+            self.take_link(event.stream, link, event)
+        self.place = (self.events, SAID)
         if event.recorded_at < self.recorded_at:
             words = f"记录时间 {event.recorded_at} 早于前一事件的 {self.recorded_at}"
             self.fault("recorded_at_backwards", event, words)
@@ -979,35 +1126,47 @@ class Audit:
             words = f"发生日期 {iso(event.day)} 晚于记录当日 {iso(event.heard)}"
             self.fault("future_occurred", event, words)
         signed = self.check_signature(line.get("signature"), raw, event)
+        judged = self.judge(event)
         if event.case is not None:
-            case = self.cases.setdefault(event.case, Case(event.case))
-            case.last = self.seq
-            case.unsigned = case.unsigned if signed else self.seq
-        self.judge(event)
+            self.stand(event, judged)
+            self.lay_by(event.case, (link, as_row(event), signed, judged))
 
-    def check_chain(self, body: Object, digest: str, place: Event | int) -> None:
+    def take_link(self, stream: object, link: Link, place: Event | int) -> None:
+        """Check the chain; that of a household is checked when it is replayed."""
+        self.place = (self.events, LINK)
+        if isinstance(stream, str) and stream.startswith("case:") and stream != "case:":
+            self.lay_by(stream[5:], (link, self.seq, False, False))
+        elif text(stream) is not None:
+            self.heads[str(stream)] = self.check_chain(
+                self.heads.get(str(stream), START), link, place
+            )
+
+    def lay_by(self, code: str, said: tuple[Link, Any, bool, bool]) -> None:
+        """Keep what an event says of a household until that is replayed."""
+        self.told.put(code, ("event", (self.events,), said))
+
+    def check_chain(self, head: Head, link: Link, place: Event | int) -> Head:
         """Versions of a stream run 1, 2, 3 …, each naming the hash of the one before.
 
         After a fault the walk goes on from what the event says, so that one fault is one finding.
         """
-        stream = text(body.get("stream"))
-        if stream is None:
-            return
-        version, head = self.heads.get(stream, (0, None))
-        given = whole(body.get("version"))
+        version, digest = head
+        said, previous, hashed = link
+        given = whole(said)
         if given != version + 1:
-            words = f"此处应为第 {version + 1} 版，实为 {show(body.get('version'))}"
+            words = f"此处应为第 {version + 1} 版，实为 {show(said)}"
             self.fault("version_gap", place, words)
-        if body.get("previous") != head:
+        if previous != digest:
             self.fault("chain_broken", place, f"所记上一事件不是本流第 {version} 版")
-        self.heads[stream] = (version + 1 if given is None else given, digest)
+        return version + 1 if given is None else given, hashed
 
     # -------- tree and receipts
 
     def grow(self, digest: str, signature: str | None) -> None:
         """Add the event to the tree, as its bytes are, and keep the roots that receipts name."""
-        leaf = {"seq": self.seq, "hash": digest, "signature": signature}
-        self.tree.append(CANONICAL(leaf).encode("utf-8", "replace"))
+        signed = "null" if signature is None else CANONICAL(signature)
+        leaf = f'{{"hash":"{digest}","seq":{self.seq},"signature":{signed}}}'
+        self.tree.append(leaf.encode("utf-8", "replace"))
         if self.tree.size == 1:
             self.origin += digest[:16]
         if any(receipt.size == self.tree.size for receipt in self.receipts):
@@ -1053,25 +1212,14 @@ class Audit:
                 self.unchecked = True
         return covered
 
-    def grades(self, covered: int) -> dict[str, str]:
-        """The proof of each case that verifies, by its weakest event; of none if not even the
-        journal as a whole does."""
-        tainted = {finding.case for finding in self.integrity}
-        found = {}
-        for code, case in self.cases.items():
-            if code not in tainted and None not in tainted:
-                graded = "witnessed" if case.last <= covered else "signed"
-                found[code] = graded if case.unsigned <= covered else "clock_only"
-        return found
-
     # -------- what an event says: who did it, under which plan, and what it does
 
-    def judge(self, event: Event) -> None:
-        """Check who did it, under which plan; then let it count."""
+    def judge(self, event: Event) -> bool:
+        """Check who did it, under which plan; then let it count. Whether its kind is known."""
         allowed = kind_of(event)[1]
         if not allowed:
             self.fault("kind_unknown", event, f"流 {show(event.stream)} 中不应有 {event.label}")
-            return
+            return False
         if event.role not in allowed:
             self.fault("role_not_allowed", event, f"角色 {show(event.role)} 无权办理")
         begun = len(self.genesis) == len(GENESIS)
@@ -1082,12 +1230,15 @@ class Audit:
         # `init` comes before any plan; `adopt` checks both it and the adoption itself.
         if event.plan != self.plan and event.kind not in ("init", "plan_adopted"):
             self.fault("unknown_plan", event, f"所引方案 {show(event.plan)} 不是当时有效的方案")
-        if event.case is not None:
-            self.take_case(self.cases[event.case], event)
-        else:
+        if event.case is None:
             self.take_register(event)
+        elif (officer := self.officers.get(event.actor)) is not None:
+            event.unit = officer.unit
+        event.in_force, event.plan_known = self.plan, event.plan in self.plans
         if not begun:
+            self.place = (self.events, BEGUN)
             self.begin(event)
+        return True
 
     def begin(self, event: Event) -> None:
         """Init, the plan, the first county officer: the first three events, by that officer."""
@@ -1204,32 +1355,29 @@ class Audit:
             return
         self.officers[officer.login] = replace(officer, active=False)
 
-    def key_of(self, login: str) -> Key | None:
-        """The key that a login has in use."""
-        mine = (key for key in self.keys.values() if key.login == login and not key.revoked_seq)
-        return next(mine, None)
-
     def add_key(self, event: Event) -> None:
         """Enter a public key into the register: new, and the only one of its login."""
         login, key = str(event.evidence["login"]), str(event.evidence["key"])
         if login not in self.officers:
             self.fault("evidence_malformed", event, "公钥登记的账号不在名册")
-        elif key in self.keys or self.key_of(login) is not None:
+        elif key in self.keys or login in self.key_of:
             self.fault("key_conflict", event, f"{show(login)} 已有公钥，或这把公钥已登记过")
         else:
-            self.keys[key] = Key(key, login, event.seq, day(event.evidence.get("valid_until")))
+            until = day(event.evidence.get("valid_until"))
+            self.keys[key] = self.key_of[login] = Key(key, login, event.seq, until)
 
     def revoke_key(self, event: Event) -> None:
         """Take a public key out of use; what it signed stays signed."""
-        key = self.key_of(str(event.evidence["login"]))
+        key = self.key_of.get(str(event.evidence["login"]))
         if key is None or key.key != event.evidence["key"]:
             self.fault("key_conflict", event, "所撤销的不是该账号在用的公钥")
             return
         self.keys[key.key] = replace(key, revoked_seq=event.seq)
+        del self.key_of[key.login]
 
     def check_signature(self, written: object, message: str, event: Event) -> bool:
         """Whether the event bears a good signature of the key its actor had at that point."""
-        key = self.key_of(event.actor)
+        key = self.key_of.get(event.actor)
         if written is None:
             plan = self.plans.get(self.plan)
             wanted = plan.signatures if plan is not None and event.role != "system" else ()
@@ -1278,9 +1426,9 @@ class Audit:
         """A sample is what its seed draws from all who stood there; otherwise somebody chose."""
         given, states = event.evidence, texts(event.evidence["states"]) or ()
         unit_of = {
-            code: str(case.columns.get("unit"))
-            for code, case in sorted(self.cases.items())
-            if case.state in states
+            code: str(unit)
+            for code, (state, unit) in sorted(self.standing.items())
+            if state in states
         }
         population = sha256("".join(f"{code}\t{unit}\n" for code, unit in unit_of.items()))
         ranked = sorted(unit_of, key=lambda code: sha256(f"{given['seed']}|{population}|{code}"))
@@ -1301,7 +1449,7 @@ class Audit:
             self.fault("evidence_malformed", event, words)
         for matter in listed(event.evidence["matters"]) or ():
             code = text(mapping(matter).get("case"))
-            if code not in self.cases:
+            if code not in self.standing:
                 self.fault("reference_unknown", event, f"函件所列 {show(code)} 不是已登记的户")
         self.letters[number] = str(event.evidence["unit"])
 
@@ -1395,6 +1543,45 @@ class Audit:
 
     # -------- the households
 
+    def stand(self, event: Event, judged: bool) -> None:
+        """Note where a household stands now, as far as samples and letters ask."""
+        state, unit = self.standing.get(str(event.case), (None, None))
+        if judged and event.target is not None:
+            state = event.target
+        if judged and (
+            event.kind == "registered" or (event.kind == "amended" and "unit" in event.evidence)
+        ):
+            unit = text(event.evidence.get("unit"))
+        # Most stand alike: one pair serves them all.
+        self.standing[str(event.case)] = self.alike.setdefault((state, unit), (state, unit))
+
+    def household(self, code: str) -> Case | None:
+        """A household replayed from all that was taken so far; None if nothing was."""
+        return self.replay(code, self.told.of(code))
+
+    def replay(self, code: str, rows: Iterable[Row]) -> Case | None:
+        """Check the chain of a household and let its events count, one after the other."""
+        case, head, stream = None, START, f"case:{code}"
+        for of, (count, *_), told in rows:
+            if of != "event":
+                continue
+            link, said, signed, judged = told
+            event = Event(stream, code, "", *said) if isinstance(said, tuple) else None
+            self.place = (count, LINK)
+            head = self.check_chain(head, link, event or said)
+            if event is None:
+                continue
+            case = case or Case(code, count)
+            case.last = event.seq
+            case.unsigned = case.unsigned if signed else event.seq
+            if judged:
+                self.place = (count, HOUSEHOLD)
+                self.take_case(case, event)
+        if case is not None:
+            case.head = head
+            case.suspensions += [(since, FOREVER) for since in case.frozen_since.values()]
+        return case
+
     def take_case(self, case: Case, event: Event) -> None:
         """Check one event of a household against what stands, then let it count."""
         self.check_edge(case, event)
@@ -1407,8 +1594,8 @@ class Audit:
             self.note(case, event)
         else:
             self.pull(case, event)
-        officer, unit = self.officers.get(event.actor), case.columns.get("unit")
-        if event.role in UNIT and (officer is None or officer.unit != unit):
+        unit = case.columns.get("unit")
+        if event.role in UNIT and event.unit != unit:
             words = f"此户属责任单位 {show(unit)}，不属经办人的单位"
             self.fault("role_not_allowed", event, words)
         if event.target is not None:
@@ -1433,7 +1620,7 @@ class Audit:
 
     def check_late(self, event: Event) -> None:
         """Paper later than the plan allows brings its document (design 3); ledgers are exempt."""
-        plan = self.plans.get(self.plan)
+        plan = self.plans.get(event.in_force)
         limit = plan.numbers.get("backdating_days") if plan is not None else None
         happened = [event.day]
         if event.kind == "works":  # it tells of days of their own
@@ -1495,9 +1682,10 @@ class Audit:
 
     def permit(self, case: Case, event: Event) -> None:
         """Judge a permission by what was known: nothing after it has been read yet."""
+        plan = self.plans[event.plan] if event.plan_known else None
         permit = Permit(
             event, case.state, case.columns.get("area"), case.columns.get("path"), case.accepted,
-            case.ready, case.device, self.plans.get(event.plan), event.plan == self.plan,
+            case.ready, case.device, plan, event.plan == event.in_force,
         )  # fmt: skip
         permit.refusals = refusals(case, permit, drill=self.drill)
         case.permits.append(permit)
@@ -1564,6 +1752,7 @@ class Audit:
 
     def finish(self) -> Report:
         """What only the whole journal can tell: later knowledge, the old facilities, the tables."""
+        self.place = (END, 0)
         size = self.header.get("size")
         if self.header.get("format") != "xianli-bundle/1":
             self.fault("header_differs", None, "没有 xianli-bundle/1 的文件头")
@@ -1572,25 +1761,57 @@ class Audit:
             self.fault("header_differs", None, words)
         if len(self.genesis) < len(GENESIS):
             self.fault("genesis_malformed", None, "日志没有建库、采用方案、登记首位人员这三个事件")
-        permitted = removed = lawful = 0
-        for case in self.cases.values():
-            case.suspensions += [(since, FOREVER) for since in case.frozen_since.values()]
-            for permit in case.permits:
-                self.removal += permit_findings(case, permit, drill=self.drill)
-            gone = list(removals(case))
-            wrong = [removal_finding(case, *one) for one in gone if one[2]]
-            self.removal += wrong
-            permitted += bool(case.permits)
-            removed += bool(gone)
-            lawful += bool(gone) and not wrong
-        self.integrity += table_findings(self)
+        self.place = (END, END)  # after the tables
         covered = self.judge_receipts()
+        cases, self.standing = len(self.standing), {}
+        permitted = removed = lawful = 0
+        grades = {}
+        for key, rows in self.told.groups():
+            code = str(key)
+            case = self.replay(code, rows)
+            if case is None:
+                self.integrity += compare("case", rows)
+                continue
+            self.integrity += compare("case", [*rows, ("wanted", (case.first,), case_row(case))])
+            gone, wrong = self.judge_removals(case)
+            permitted += bool(case.permits)
+            removed += gone
+            lawful += gone and not wrong
+            grades[code] = grade(case, covered)
+        self.integrity += table_findings(self)
+        integrity = in_order(self.integrity)
+        tainted = {finding.case for finding in integrity}
+        if tainted:
+            sound = grades.keys() - tainted if None not in tainted else set()
+            grades = {code: graded for code, graded in grades.items() if code in sound}
         return Report(
-            self.events, len(self.cases), tuple(self.integrity),
-            tuple(sorted(self.removal, key=lambda finding: finding.seq or 0)),
-            permitted, removed, lawful, self.drill, self.grades(covered),
+            self.events, cases, integrity, in_order(self.removal),
+            permitted, removed, lawful, self.drill, grades,
             tuple(sorted(self.quarantined)), not self.unchecked, tuple(sorted(self.witnesses)),
         )  # fmt: skip
+
+    def judge_removals(self, case: Case) -> tuple[bool, bool]:
+        """Judge the permissions and removals of a household whose stream is at its end.
+
+        Whether an old facility is gone, and whether anything about that was wrong.
+        """
+        found = [
+            one
+            for permit in case.permits
+            for one in permit_findings(case, permit, drill=self.drill)
+        ]
+        gone = list(removals(case))
+        wrong = [removal_finding(case, *one) for one in gone if one[2]]
+        self.removal += [((one.seq or 0, case.first), one) for one in [*found, *wrong]]
+        for permit in case.permits:
+            row = "wanted", (case.first, permit.event.seq), permission_row(permit)
+            self.permissions.put(permit.event.seq, row)
+        return bool(gone), bool(wrong)
+
+
+def in_order(findings: Iterable[tuple[Place, Finding]]) -> tuple[Finding, ...]:
+    """The findings as the report has them."""
+    return tuple(finding for _, finding in sorted(findings, key=itemgetter(0)))
 
 
 # ---------------------------------------------------------------- 8. the rule (design 4)
@@ -1907,22 +2128,23 @@ def removal_finding(case: Case, record: Event, facility: str, code: str, by: str
 # ---------------------------------------------------------------- 10. the tables
 
 
-def table_findings(audit: Audit) -> Iterator[Finding]:
-    """The tables made from the journal, row by row against what the journal makes of them."""
-    cases: list[Object] = []
-    permissions: list[Object] = []
-    for code, case in audit.cases.items():
-        version, head = audit.heads[f"case:{code}"]
-        since = None if case.since is None else iso(case.since)
-        said = {name: case.columns.get(name) for name in CASE_COLUMNS}
-        moved = {"state": case.state, "state_since": since, "version": version, "head_hash": head}
-        cases.append({"code": code, **said, **moved})
-        permissions += map(permission_row, case.permits)
-    yield from compare("case", audit, cases)
-    yield from compare("permission", audit, permissions)
-    yield from compare("officer", audit, map(asdict, audit.officers.values()))
-    yield from compare("gate", audit, audit.gates.values())
-    yield from compare("key", audit, map(key_row, audit.keys.values()))
+def table_findings(audit: Audit) -> Iterator[tuple[Place, Finding]]:
+    """The tables beside that of the cases, row by row against what the journal makes of them."""
+    for _, rows in audit.permissions.groups():
+        yield from compare("permission", rows)
+    officers, keys = map(asdict, audit.officers.values()), map(key_row, audit.keys.values())
+    for table, wanted in ("officer", officers), ("gate", audit.gates.values()), ("key", keys):
+        numbered = [("wanted", (number,), row) for number, row in enumerate(wanted)]
+        yield from compare(table, [*audit.rows[table], *numbered])
+
+
+def case_row(case: Case) -> Object:
+    """What the table of cases must say."""
+    version, head = case.head
+    since = None if case.since is None else iso(case.since)
+    said = {name: case.columns.get(name) for name in CASE_COLUMNS}
+    moved = {"state": case.state, "state_since": since, "version": version, "head_hash": head}
+    return {"code": case.code, **said, **moved}
 
 
 def permission_row(permit: Permit) -> Object:
@@ -1952,23 +2174,27 @@ def key_row(key: Key) -> Object:
     return asdict(key) | {"valid_until": None if until is None else iso(until)}
 
 
-def compare(table: str, audit: Audit, expected: Iterable[Object]) -> Iterator[Finding]:
-    """One table: no row too many or too few, and each column as it must be."""
-    names = TABLES[table]
-    left = {tuple(row[name] for name in names): row for row in expected}
-    for found in audit.rows[table]:
-        key = tuple(found.get(name) for name in names)
+def compare(table: str, rows: Iterable[Row]) -> Iterator[tuple[Place, Finding]]:
+    """One table, or the rows of one key: none too many or too few, each column as it must be."""
+    names, number = TABLES[table], list(TABLES).index(table)
+    found = [(place, row) for of, place, row in rows if of == "row"]
+    wanted = [(place, row) for of, place, row in rows if of == "wanted"]
+    wanted.sort(key=itemgetter(0))
+    left = {tuple(row[name] for name in names): (place, row) for place, row in wanted}
+    for place, said in found:
+        at = (END, number, 0, *place)
+        key = tuple(said.get(name) for name in names)
         known = all(isinstance(part, (str, int)) for part in key)
-        row = left.pop(key, None) if known else None
+        _, row = left.pop(key, (None, None)) if known else (None, None)
         if row is None:
-            yield differs(table, key, found, "日志中没有这一行，或这一行重复")
+            yield at, differs(table, key, said, "日志中没有这一行，或这一行重复")
             continue
         for name, value in row.items():
-            if name not in found or not same(found[name], value):
-                words = f"{name} 应为 {show(value)}，表中是 {show(found.get(name))}"
-                yield differs(table, key, row, words)
-    for key, row in left.items():
-        yield differs(table, key, row, "表中没有这一行")
+            if name not in said or not same(said[name], value):
+                words = f"{name} 应为 {show(value)}，表中是 {show(said.get(name))}"
+                yield at, differs(table, key, row, words)
+    for key, (place, row) in left.items():
+        yield (END, number, 1, *place), differs(table, key, row, "表中没有这一行")
 
 
 def differs(table: str, key: tuple[object, ...], row: Object, words: str) -> Finding:

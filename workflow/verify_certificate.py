@@ -124,7 +124,7 @@ def _object(written: object) -> Mapping[str, object]:
 
 def expected(then: Then, code: str, size: int) -> dict[str, str]:
     """What every field of the page must say, by name; empty when no permission is in force."""
-    case = then.audit.cases.get(code)
+    case = then.audit.household(code)
     seqs = sorted(then.lines)
     if case is None or not case.permits or not seqs or case.state != "removal_permitted":
         return {}

@@ -4,9 +4,20 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
+from states.errors import UsageFault
 from workflow import access
+
+
+def make(connection: Connection) -> None:
+    """Makes the tables of the newest version where there are none.
+
+    Raises UsageFault where somebody else was quicker.
+    """
+    if inspect(connection).has_table("alembic_version"):
+        raise UsageFault("另有人刚建好了这个数据库", place="--db", remedy="核对后直接使用它")
+    upgrade(connection)
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:

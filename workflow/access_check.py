@@ -1,0 +1,53 @@
+"""Whether a plan's rows on a server are open to those who may see them, and to nobody else."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, text
+
+from workflow import access
+from workflow.models import metadata
+
+_RULES = """SELECT tablename, policyname, cmd, roles::text[] AS roles, permissive
+FROM pg_policies WHERE schemaname = current_schema()"""
+_TABLES = """SELECT relname, relrowsecurity, pg_get_userbyid(relowner) AS owner
+FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"""
+# Rights that were given to everybody, on the schema's tables or their columns.
+_OPEN = """SELECT DISTINCT c.relname FROM pg_class c
+    LEFT JOIN pg_attribute a ON a.attrelid = c.oid,
+    LATERAL aclexplode(coalesce(a.attacl, c.relacl)) AS given
+WHERE c.relnamespace = current_schema()::regnamespace AND given.grantee = 0"""
+_OURS = {
+    *(access.OWNER, access.ENGINE, access.REGISTRAR),
+    *(access.OFFICER, access.AUDITOR, access.SERVICE, access.PERSONAL),
+}
+
+
+def wanted() -> dict[tuple[str, str], str]:
+    """The policies by table and name, and what each allows."""
+    found = {("officer", "officer_registrar"): "SELECT"}
+    for table, verbs in access.POLICIES.items():
+        found[table, f"{table}_engine"] = "SELECT"
+        found |= {(table, f"{table}_{verb.lower()}"): verb for verb in verbs}
+    return found
+
+
+def faults(connection: Connection) -> Sequence[str]:
+    """What is missing, too much or other than this program made it; nothing on a file."""
+    if connection.dialect.name == "sqlite":
+        return ()
+    expected = wanted()
+    rules = {(row.tablename, row.policyname): row for row in connection.execute(text(_RULES))}
+    told = [f"{table} 缺策略 {name}" for table, name in sorted(expected.keys() - rules.keys())]
+    told += [f"{table} 多出策略 {name}" for table, name in sorted(rules.keys() - expected.keys())]
+    for key in sorted(expected.keys() & rules.keys()):
+        rule = rules[key]
+        allows = rule.cmd == expected[key] and rule.permissive == "PERMISSIVE"
+        if not allows or not set(rule.roles) <= _OURS:
+            told.append(f"{key[0]} 的策略 {key[1]} 被改过")
+    for row in connection.execute(text(_TABLES)):
+        if row.relname in metadata.tables and not row.relrowsecurity:
+            told.append(f"{row.relname} 没有启用行级安全")
+        if row.owner != access.OWNER:
+            told.append(f"{row.relname} 不归 {access.OWNER}")
+    told += [f"{name} 对所有账号开放" for name in sorted(connection.execute(text(_OPEN)).scalars())]
+    return told

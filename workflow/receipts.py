@@ -1,0 +1,173 @@
+"""Idempotency keys: the same request under the same key is written once and answered the same.
+
+A key is its officer's own: another's never meets it, and learns nothing of it. A receipt commits
+with what it answers for, so that after a crash there are both or neither.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select
+
+from states.plan import Json
+from workflow import journal, register, tables
+from workflow.db import Database
+from workflow.errors import Conflict
+
+_RECEIPT = tables.RECEIPT
+# Whose the keys are that stand for what is said, whoever says it; no officer has this login.
+EVERYBODY = register.SYSTEM.login
+Document = dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command under a key: whose key, and a digest of all that was asked."""
+
+    login: str
+    key: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is on record for a key: the last event it stands for, and the answer it got.
+
+    No `answer` where the event itself gives it again.
+    """
+
+    seq: int
+    answer: str | None
+
+
+def asked(login: str | None, key: str | None, request: Mapping[str, Json]) -> Asked | None:
+    """The command as one under a key; None without a key."""
+    if not key:
+        return None
+    return Asked(login or EVERYBODY, key, journal.digest(journal.canonical(dict(request))))
+
+
+def find(connection: Connection, asked: Asked) -> Kept | None:
+    """What is on record for this key, None when it is new.
+
+    Raises Conflict where the officer used it for another request.
+    """
+    query = select(_RECEIPT).where(_RECEIPT.c.login == asked.login, _RECEIPT.c.key == asked.key)
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    if row.request != asked.request:
+        raise Conflict(
+            f"幂等键“{asked.key}”已用于另一条命令",
+            place="--key",
+            remedy="换一个键",
+            code="key_reused",
+        )
+    return Kept(row.seq, row.answer)
+
+
+def keep(connection: Connection, asked: Asked, seq: int, answer: str | None = None) -> None:
+    """Puts a key on record, in the transaction that writes what it stands for."""
+    values = {"login": asked.login, "key": asked.key, "request": asked.request}
+    connection.execute(insert(_RECEIPT).values(**values, seq=seq, answer=answer))
+
+
+def used(connection: Connection, login: str, keys: Sequence[str]) -> Mapping[str, int]:
+    """Those of the keys that were used before, with the event that they led to."""
+    found: dict[str, int] = {}
+    for start in range(0, len(keys), 500):
+        query = select(_RECEIPT.c.key, _RECEIPT.c.seq).where(
+            _RECEIPT.c.login == login, _RECEIPT.c.key.in_(keys[start : start + 500])
+        )
+        found.update((row.key, row.seq) for row in connection.execute(query))
+    return found
+
+
+def answered(database: Database, asked: Asked | None) -> Document | None:
+    """The answer this request got before, marked `repeated`; None when it is new.
+
+    Raises Conflict for a key of another request, NotPermitted for a login no longer in use.
+    """
+    if asked is None:
+        return None
+    with database.reading() as connection:
+        if asked.login != EVERYBODY:
+            register.actor(connection, asked.login)
+        kept = find(connection, asked)
+    return None if kept is None else _again(kept)
+
+
+def once(
+    database: Database,
+    asked: Asked | None,
+    do: Callable[[Database], Document],
+    *,
+    done: Callable[[Document], bool] = lambda answer: True,
+) -> Document:
+    """Does what is asked and answers it; under a key only once, and the second time the same.
+
+    All the transactions of `do` are one, and the receipt is part of it. Files that must not be
+    there before the commit are written by the caller afterwards. `done` says whether an answer
+    stands for something done: a refusal keeps no key. Raises what `do` does, and as `answered`.
+    """
+    if asked is None:
+        return do(database)
+    before = answered(database, asked)
+    if before is not None:
+        return before
+    try:
+        with ExitStack() as stack:
+            whole = _Whole(database, stack, asked)
+            answer: Document = {"repeated": False, **do(whole)}
+            if done(answer):
+                with whole.transaction() as connection:
+                    seq, _ = journal.last_entry(connection)
+                    keep(connection, asked, seq, json.dumps(answer, ensure_ascii=False))
+    except _Overtaken as overtaken:
+        return _again(overtaken.kept)
+    return answer
+
+
+def _again(kept: Kept) -> Document:
+    answer = json.loads(kept.answer or "{}")
+    assert isinstance(answer, dict)
+    return {**answer, "repeated": True}
+
+
+class _Overtaken(Exception):
+    """The same request was carried out between our look and our turn."""
+
+    def __init__(self, kept: Kept) -> None:
+        super().__init__()
+        self.kept = kept
+
+
+class _Whole(Database):
+    """A database whose transactions are parts of one, which begins with the first of them."""
+
+    def __init__(self, database: Database, stack: ExitStack, asked: Asked) -> None:
+        vars(self).update(vars(database))
+        self._database, self._stack, self._asked = database, stack, asked
+        self._connection: Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A part of the one transaction: all of the part or nothing of it."""
+        if self._connection is None:
+            self._connection = self._stack.enter_context(self._database.transaction())
+            kept = find(self._connection, self._asked)
+            if kept is not None:
+                raise _Overtaken(kept)
+        with self._connection.begin_nested():
+            yield self._connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """What stands in the database, with what this command wrote so far."""
+        if self._connection is not None:
+            yield self._connection
+            return
+        with self._database.reading() as connection:
+            yield connection
