@@ -1,9 +1,11 @@
 """Several plans at a glance, in files and in one server's database."""
 
+import re
 from datetime import date
 from pathlib import Path
 
 import county
+import psycopg
 import pytest
 import server
 from county import CODE, OTHER_UNIT, TOWN, County
@@ -11,7 +13,7 @@ from county import CODE, OTHER_UNIT, TOWN, County
 import cli
 from states.errors import UsageFault
 from states.vocabulary import State
-from workflow import db, journal, rollup, setup
+from workflow import audit, db, journal, rollup, setup, upgrade
 from workflow.cases import Clocks
 from workflow.db import Database
 from workflow.errors import NotPermitted
@@ -89,12 +91,49 @@ class TestOneDatabase:
         assert "邻县 2023（演练）" in told
         assert "小县 2023（演练）" in told
 
+    def test_the_tables_of_all_plans_become_partitions_as_the_page_says(
+        self, place: County
+    ) -> None:
+        page = Path(__file__).parent.parent / "docs" / "province.md"
+        attach, detach = re.findall(r"```sql\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+        by_plan = "SELECT plan_name, count(*) FROM city.journal GROUP BY plan_name ORDER BY 1"
+        events = len(place.sql("SELECT seq FROM journal"))
+
+        place.sql(attach)
+        place.sql(attach)
+
+        assert place.sql(by_plan) == [("other-2024", 3), ("tiny", events)]
+        county.carry(place, [CODE], State.STABLE_SEASON)
+        assert place.sql(by_plan)[1] > ("tiny", events)
+        [(plan,)] = place.sql(
+            "EXPLAIN (FORMAT JSON) SELECT 1 FROM city.journal WHERE plan_name = 'tiny'"
+        )
+        assert "other-2024" not in str(plan)
+        with place.database.reading() as connection:
+            assert audit.verification(connection).findings == ()
+            assert upgrade.schema_faults(connection) == []
+        assert raw_rows(place, "wang", "SELECT DISTINCT unit FROM household_case") == [("101",)]
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            raw_rows(place, "wang", "SELECT 1 FROM city.journal")
+
+        place.sql(detach)
+
+        with place.database.reading() as connection:
+            assert upgrade.schema_faults(connection) == []
+        place.sql(attach)
+
     def test_an_officer_of_a_unit_sees_no_rollup(
         self, place: County, capsys: pytest.CaptureFixture[str]
     ) -> None:
         url = server.as_login(place.url, "wang")
 
         assert cli.run(["--db", url, "report", "rollup"]) == 5
+
+
+def raw_rows(place: County, login: str, query: str) -> list[tuple[object, ...]]:
+    """What an officer gets for a query by hand."""
+    with psycopg.connect(server.plain(server.as_login(place.url, login))) as connection:
+        return connection.execute(query.encode()).fetchall()
 
 
 def bare(place: County) -> str:
