@@ -367,12 +367,12 @@ class Desk:
 
         database = db.connect(self.url, limits=self.server().limits)
         if database.shared:
-            self.login = self._identified(database)
+            self.login = self.identified(database)
         if signs and self.login:
             database.unlock = cache(lambda: self.unlock(database))
         return database
 
-    def _identified(self, database: "Database") -> str | None:
+    def identified(self, database: "Database") -> str | None:
         """Who acts on a server: the login that it has checked, if an officer's; never a claim."""
         from workflow import register
 
@@ -1997,6 +1997,28 @@ def db_doctor(desk: Desk) -> None:
 @cli.group()
 def report() -> None:
     """台账和报表。"""
+
+
+@report.command("rollup")
+@click.argument("databases", metavar="[DB]...", nargs=-1)
+@AS_OF
+@pass_desk
+def report_rollup(desk: Desk, databases: Sequence[str], as_of: date | None) -> None:
+    """几个县、几个年度的计划一行一个：任务、在册、完工、验收、许可、逾期，并合计（演练不计）。
+
+    不写 DB 即 --db 的数据库；服务器上的库里有几个计划就列几个。看全县的账号才能看。
+    """
+    from workflow import answers_files, register, rollup
+
+    def clocks_of(database: "Database") -> "Clocks":
+        asking = Desk(desk.url, desk.login, desk.today, desk.as_json)
+        if database.shared:
+            asking.login = asking.identified(database)
+        register.require_whole_view(asking.reader(database))
+        return _clocks(asking, database, as_of, None)
+
+    document = answers_files.rollup(rollup.of(databases or [desk.url], clocks_of))
+    desk.answer(document, lambda screen: screen.rollup(document))
 
 
 @report.command("ledgers")

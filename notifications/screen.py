@@ -718,6 +718,36 @@ class Screen(Daily, Audit):
             return shown
         return shown + "\n" + self.table(("账号", "签名公钥", "有效期到"), keys)
 
+    def rollup(self, found: Answer) -> str:
+        """`report rollup`."""
+        plans, total = found["plans"], found["total"]
+        assert isinstance(plans, list)
+        assert isinstance(total, dict)
+        names = ("task", "registered", "completed", "accepted", "permitted", "closed")
+        late = ("overdue", "at_risk")
+        rows = [
+            (
+                f"{one['title']}（演练）" if one["drill"] else one["title"],
+                one["as_of"],
+                *(one[name] for name in (*names, *late)),
+            )
+            for one in plans
+        ]
+        rows.append(("合计", "", *(total[name] for name in (*names, *late))))
+        headings = (
+            "计划",
+            "截至",
+            "任务",
+            "在册",
+            "完工",
+            "验收",
+            "许可",
+            "退出",
+            "逾期",
+            "有风险",
+        )
+        return self.table(headings, rows, numbers=range(2, len(headings)))
+
     def gates(self, gates: Sequence[Answer]) -> str:
         """`gate list`."""
         rows = [

@@ -87,6 +87,12 @@ def set_up(url: str) -> None:
     database.close()
 
 
+def without_plan(url: str) -> str:
+    """The database's address without the plan."""
+    address = make_url(url).difference_update_query(["plan"])
+    return address.render_as_string(hide_password=False)
+
+
 def plain(url: str) -> str:
     """The address as other programs take it: its plan's tables are found by `search_path`."""
     address = make_url(url)

@@ -153,6 +153,11 @@ class Race:
     def longest(self) -> float:
         return max((float(str(one["seconds"])) for one in self.told), default=0.0)
 
+    @property
+    def in_vain(self) -> int:
+        """How many waited their whole time and were told to come again."""
+        return sum("数据库忙" in str(one.get("message")) for one in self.told)
+
     def statuses(self) -> Mapping[str, int]:
         return dict(sorted(Counter(str(one["status"]) for one in self.told).items()))
 
@@ -217,6 +222,9 @@ def judged(place: County, found: Race, number: int) -> dict[str, int]:
         message, code = str(one.get("message")), str(one["code"])
         if one["status"] == 0:
             wrong["told but not there"] += (one["seq"], one["hash"]) not in written
+            continue
+        if "数据库忙" in message and float(str(one["seconds"])) >= db.BUSY_SECONDS:
+            # Who waited that long for a machine that has too much to do is told so: `in_vain`.
             continue
         winners = [actor for actor, *_ in steps[code]]
         wrong["locked"] += "locked" in message or "数据库忙" in message
@@ -451,6 +459,9 @@ def kill(work: Work, times: int, chance: random.Random) -> Figures:
             child = _forked(work)
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert work.standing() == "after"
+        if not found["killed"] % 10:
+            sys.stderr.write(f"{type(work).__name__} {dict(found)}\n")
+            sys.stderr.flush()
     work.close()
     return {**found, "seconds of a run": round(lasts, 3)}
 
@@ -546,6 +557,7 @@ def _races(folder: Path, number: int, seed: int, *, shared: bool) -> int:
             "killed": found.killed,
             "answers by status": found.statuses(),
             "wrong": wrong,
+            "waited in vain": found.in_vain,
             "longest wait s": round(found.longest, 2),
             "seconds": round(seconds, 1),
         }

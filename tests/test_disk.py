@@ -234,6 +234,25 @@ def test_what_may_not_be_written_is_told_and_left_alone(
     assert open_place.run(login, *command).status == 0
 
 
+TARGETS = [name for name, command in COMMANDS.items() if command.__name__ == "made"]
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_place_for_a_file_that_cannot_be_written_is_told(
+    office: Office, name: str, shut: Path
+) -> None:
+    login, command = COMMANDS[name](office)
+    here = str(office.disk.folder)
+    before, files = county.every_row(office.place), office.there()
+
+    told = office.run(login, *(str(word).replace(here, str(shut)) for word in command))
+
+    assert is_plain(told), told
+    assert office.there() == files
+    if name not in PIECEMEAL:
+        assert county.every_row(office.place) == before
+
+
 # A damaged page -----------------------------------------------------------------------------------
 
 

@@ -33,6 +33,7 @@ def test_eight_officers_take_each_step_once_and_the_losers_are_told_who_won(plac
     assert soak.judged(place, found, CASES) == {}
     assert len(found.told) == OFFICERS * CASES
     assert found.statuses()["0"] == CASES
+    assert found.in_vain == 0
 
 
 @pytest.mark.parametrize("shared", ON)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from workflow import answers
 from workflow import batch as batches
+from workflow import rollup as rollups
 from workflow.instants import instant_text
 from workflow.reports import Count
 
@@ -270,4 +271,22 @@ def dossiers(found: Shelf, as_of: date) -> Document:
         "kept": found.kept,
         "bytes": found.size,
         "passed_over": list(found.passed_over),
+    }
+
+
+def rollup(found: Sequence[rollups.Line]) -> Document:
+    """`report rollup`."""
+    return {
+        "plans": [
+            {
+                "place": one.place,
+                "plan": one.plan,
+                "title": one.title,
+                "drill": one.drill,
+                "as_of": one.as_of.isoformat(),
+                **{name: getattr(one, name) for name in rollups.SUMS},
+            }
+            for one in found
+        ],
+        "total": {**rollups.total(found)},
     }

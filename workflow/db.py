@@ -356,6 +356,23 @@ def is_server(url: str) -> bool:
     return _address(url).get_backend_name() == "postgresql"
 
 
+def each_plan(url: str) -> list[str]:
+    """The address as it is, or, of a server's database without `?plan=`, one for each plan."""
+    address = _address(url)
+    if address.get_backend_name() != "postgresql" or "plan" in address.query:
+        return [url]
+    named = (address.update_query_dict({"plan": plan}) for plan in plans_of(url))
+    return [one.render_as_string(hide_password=False) for one in named]
+
+
+def shown(url: str) -> str:
+    """The address without a password, for people."""
+    address = _address(url)
+    if address.get_backend_name() == "postgresql":
+        return address.render_as_string(hide_password=True)
+    return str(_file(address))
+
+
 def _address(url: str) -> URL:
     if "://" not in url:
         return URL.create("sqlite", database=url)

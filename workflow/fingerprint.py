@@ -41,6 +41,10 @@ def differences(connection: Connection) -> Iterator[str]:
         yield f"多出一个触发器 {name}"
 
 
+# Where plans' tables are partitions of a city's, their administrator adds it (docs/province.md).
+PARTITIONED_BY = "plan_name"
+
+
 def _columns(connection: Connection, seen: Inspector, name: str) -> Columns:
     keys = seen.get_pk_constraint(name)["constrained_columns"]
     return {
@@ -50,6 +54,7 @@ def _columns(connection: Connection, seen: Inspector, name: str) -> Columns:
             column["name"] in keys,
         )
         for column in seen.get_columns(name)
+        if column["name"] != PARTITIONED_BY
     }
 
 
@@ -72,7 +77,11 @@ def _type(connection: Connection, type_: TypeEngine[Any]) -> str:
 
 
 def _uniques(seen: Inspector, name: str) -> set[tuple[str, ...]]:
-    return {tuple(one["column_names"]) for one in seen.get_unique_constraints(name)}
+    return {
+        tuple(one["column_names"])
+        for one in seen.get_unique_constraints(name)
+        if PARTITIONED_BY not in one["column_names"]
+    }
 
 
 def _wanted_uniques(table: Table) -> set[tuple[str, ...]]:

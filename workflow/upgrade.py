@@ -8,11 +8,13 @@ from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Index, UniqueConstraint, text
+from sqlalchemy.schema import SchemaItem
 
 from workflow import access, access_check, backup, db, due, migrations, register, triggers
 from workflow.db import Database
 from workflow.errors import JournalBroken
+from workflow.fingerprint import PARTITIONED_BY
 from workflow.models import metadata
 from workflow.operation import Server
 
@@ -85,13 +87,25 @@ def version_of(connection: Connection) -> str:
 
 def schema_faults(connection: Connection) -> Sequence[str]:
     """Where tables, columns, indexes or protecting triggers are not this program's."""
-    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    context = MigrationContext.configure(
+        connection, opts={"compare_type": True, "include_object": _ours}
+    )
     faults = [f"表结构与程序不符：{one}" for one in compare_metadata(context, metadata)]
     there, wanted = triggers.there(connection), triggers.wanted(connection)
     for name in sorted({*there, *wanted}):
         if there.get(name) != wanted.get(name):
             faults.append(f"保护触发器 {name} 不在、多出或被改过")
     return faults
+
+
+def _ours(
+    one: SchemaItem, name: str | None, kind: str, reflected: bool, wanted: SchemaItem | None
+) -> bool:
+    """Whether alembic is to look at it: all but what partitions by plan need."""
+    if name == PARTITIONED_BY:
+        return False
+    keyed = isinstance(one, UniqueConstraint | Index) and PARTITIONED_BY in one.columns
+    return not (reflected and keyed)
 
 
 def _journal(connection: Connection) -> str:

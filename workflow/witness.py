@@ -8,7 +8,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -148,13 +148,25 @@ def _alone(state: Path) -> Iterator[None]:
 
 
 def write(file: Path, text: str) -> None:
-    """Puts a text into a file whole or not at all; it is on the disk when this returns."""
+    """Puts a text into a file whole or not at all; it is on the disk when this returns.
+
+    Raises BadFile.
+    """
     half = file.with_name(f"{file.name}.part")
-    with half.open("w", encoding="utf-8", newline="\n") as opened:
-        opened.write(text)
-        opened.flush()
-        os.fsync(opened.fileno())
-    half.replace(file)
+    try:
+        with half.open("w", encoding="utf-8", newline="\n") as opened:
+            opened.write(text)
+            opened.flush()
+            os.fsync(opened.fileno())
+        half.replace(file)
+    except OSError as error:
+        with suppress(OSError):
+            half.unlink(missing_ok=True)
+        raise BadFile(
+            f"写不了 {file}：{error.strerror}",
+            place=str(file),
+            remedy="检查目录权限和磁盘空间，再运行一次",
+        ) from error
     if sys.platform != "win32":
         folder = os.open(file.parent, os.O_RDONLY)
         os.fsync(folder)
