@@ -28,6 +28,7 @@ FILES_ONLY = frozenset(
         "test_cli_dashboard",
         "test_cli_dossier",
         "test_cli_evaluation",
+        "test_cli_log",
         "test_cli_notify",
         "test_cli_proof",
         "test_cli_site",
