@@ -9,7 +9,7 @@ from county import CODE, PAPER, PERMITTED, TOWN, County, every_row, noon
 
 from states.errors import CaseError, StepRefused
 from states.vocabulary import FactKind, GateKind, Role, State, Trigger
-from workflow import audit, ledger, setup
+from workflow import audit, engine, ledger, setup
 from workflow.engine import Receipt
 from workflow.errors import JournalBroken
 
@@ -50,8 +50,9 @@ def test_by_an_edited_register_nothing_is_decided(
     before = every_row(place)
 
     for kind, pairs in ((Trigger.PERMIT, ()), (FactKind.FAULT, (("what", "坏"),))):
+        order = county.make_order(CODE, kind, *pairs)
         with pytest.raises(JournalBroken) as broken:
-            place.advance(CODE, kind, PERMITTED, *pairs, login=login)
+            engine.advance(place.database, order, login, NOW)
         assert (broken.value.status, broken.value.place) == (6, "officers")
 
     with pytest.raises(JournalBroken):
