@@ -68,6 +68,7 @@ FILES_ONLY = frozenset(
         "test_workflow_register",
         "test_workflow_reports",
         "test_workflow_revision",
+        "test_workflow_rollup",
         "test_workflow_sample",
         "test_workflow_scheduler",
         "test_workflow_settings",
