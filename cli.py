@@ -2868,7 +2868,7 @@ def _run(arguments: Sequence[str], running: Run) -> int:
         from workflow import oplog
 
         running.failed, running.bug = "bug", oplog.failure(error)
-        _show_bug(error, as_json=as_json)
+        _show_bug(error, as_json=as_json, logged=running.on_stderr)
         return 70
     return status if isinstance(status, int) else 0
 
@@ -2902,11 +2902,14 @@ def _show_usage(error: click.ClickException, *, as_json: bool) -> None:
     _show_error(UsageFault(message, remedy=remedy), as_json=as_json)
 
 
-def _show_bug(error: Exception, *, as_json: bool) -> None:
-    import traceback
+def _show_bug(error: Exception, *, as_json: bool, logged: bool) -> None:
+    told = f"程序出错（不是您的操作问题）：{type(error).__name__}"
+    if not logged:
+        # Where the error stream is the log, what the exception says may be of a household.
+        import traceback
 
-    traceback.print_exception(error)
-    told = f"程序出错（不是您的操作问题）：{type(error).__name__}: {error}"
+        traceback.print_exception(error)
+        told += f": {error}"
     failure: dict[str, Json] = {
         "status": 70,
         "code": "bug",
@@ -2917,7 +2920,7 @@ def _show_bug(error: Exception, *, as_json: bool) -> None:
     }
     if as_json:
         click.echo(_json({"error": failure}))
-    else:
+    elif not logged:
         click.echo(told, err=True)
 
 

@@ -1,28 +1,150 @@
-"""What any test may ask for by name."""
+"""What any test may ask for by name, and which tests run on which database.
+
+A module that makes a county runs twice, on SQLite and on PostgreSQL (`-k sqlite` or `-k postgresql`
+chooses); what is marked `sqlite` or `server` is about the one or the other itself, what is marked
+`once` about something that comes after the database.
+"""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import county
 import pytest
+import server
 from browser import browser
 
 __all__ = ["browser"]
+# Still about files alone; to be turned into tests of both.
+FILES_ONLY = frozenset(
+    [
+        "test_benchmarks",
+        "test_bulletin_crashes",
+        "test_cli",
+        "test_cli_audit",
+        "test_cli_batch",
+        "test_cli_bulletin",
+        "test_cli_calendar",
+        "test_cli_dashboard",
+        "test_cli_dossier",
+        "test_cli_evaluation",
+        "test_cli_keys",
+        "test_cli_log",
+        "test_cli_notify",
+        "test_cli_proof",
+        "test_cli_site",
+        "test_cli_startup",
+        "test_delivery_crashes",
+        "test_disk",
+        "test_notifications_screen",
+        "test_races_and_crashes",
+        "test_soak",
+        "test_sweep_crashes",
+        "test_workflow_asof",
+        "test_workflow_audit",
+        "test_workflow_batch",
+        "test_workflow_bulletin",
+        "test_workflow_bulletin_recount",
+        "test_workflow_bulletins",
+        "test_workflow_cases",
+        "test_workflow_certificate",
+        "test_workflow_checkpoint",
+        "test_workflow_dashboard",
+        "test_workflow_dispatch",
+        "test_workflow_dossier",
+        "test_workflow_dossier_files",
+        "test_workflow_evaluation",
+        "test_workflow_forecast",
+        "test_workflow_holidays",
+        "test_workflow_keyring",
+        "test_workflow_ledger",
+        "test_workflow_oddities",
+        "test_workflow_outbox",
+        "test_workflow_overdue",
+        "test_workflow_page_head",
+        "test_workflow_privacy",
+        "test_workflow_progress",
+        "test_workflow_register",
+        "test_workflow_reports",
+        "test_workflow_revision",
+        "test_workflow_rollup",
+        "test_workflow_sample",
+        "test_workflow_scheduler",
+        "test_workflow_settings",
+        "test_workflow_site",
+        "test_workflow_violations",
+    ]
+)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "kept_by" in metafunc.fixturenames and (kinds := _kinds(metafunc)):
+        metafunc.parametrize("kept_by", kinds, indirect=True, scope="module")
+
+
+def _kinds(metafunc: pytest.Metafunc) -> tuple[str, ...]:
+    if metafunc.definition.get_closest_marker("once"):
+        return ()
+    if metafunc.definition.get_closest_marker("server"):
+        return (server.POSTGRESQL,)
+    if metafunc.definition.get_closest_marker("sqlite"):
+        return (server.SQLITE,)
+    names = vars(metafunc.module).values()
+    makers = ("county", "office")
+    counties = any(
+        (one.__name__ if isinstance(one, ModuleType) else getattr(one, "__module__", "")) in makers
+        for one in names
+    )
+    if not counties or metafunc.module.__name__ in FILES_ONLY:
+        return ()
+    return server.KINDS
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Takes out what one of a test's cases says of itself: that it is about SQLite alone."""
+    items[:] = [
+        item
+        for item in items
+        if not (item.get_closest_marker("sqlite") and _kind(item) == server.POSTGRESQL)
+    ]
+
+
+def _kind(item: pytest.Item) -> object:
+    call = (
+        item.callspec if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+    )
+    return call.params.get("kept_by") if call else None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept_by(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The kind of database that keeps what is made; a fixture of a module must ask for it."""
+    kind: str = getattr(request, "param", server.SQLITE)
+    server.use(kind)
+    yield kind
+    server.drop_made()
+    server.use(server.SQLITE)
+
+
+@pytest.fixture(autouse=True)
+def swept(kept_by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Databases of a test on a server, and officers' connections, go with it."""
+    if kept_by == server.POSTGRESQL:
+        # Configuration and letters lie where one stands.
+        monkeypatch.chdir(tmp_path)
+    before = server.made()
+    yield
+    # A server has only so many connections.
+    while county.CONNECTED:
+        county.CONNECTED.pop().close()
+    server.drop_made(before)
 
 
 @pytest.fixture(autouse=True)
 def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody says how wide the terminal is, unless a test does."""
     monkeypatch.delenv("COLUMNS", raising=False)
-
-
-@pytest.fixture(autouse=True)
-def connections_closed() -> Iterator[None]:
-    """Officers' connections to a server end with the test."""
-    yield
-    while county.CONNECTED:
-        county.CONNECTED.pop().close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A small made-up county for the tests that need the database: real files, real SQLite, no mocks.
+"""A small made-up county for the tests that need a database: a real one, no mocks.
 
 `fresh` gives a drill (or a real) database with plan, officers, gates, catalogue and ten households
 from a real workbook; `carry` takes cases to a state through the engine; `every_row` dumps it all.
@@ -8,11 +8,13 @@ import atexit
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path as FilePath
+from typing import Protocol
 
 import openpyxl
 import psycopg
@@ -23,7 +25,7 @@ from states.facts import fold
 from states.identity import check_digit
 from states.plan import Plan
 from states.vocabulary import FactKind, GateKind, Path, Role, State, Trigger
-from workflow import cases, config, db, engine, journal, ledger, register, setup
+from workflow import cases, config, db, engine, journal, ledger, register, setup, triggers
 from workflow.attachments import File
 from workflow.cases import Clocks, Position
 from workflow.db import Database
@@ -66,6 +68,8 @@ OFFICERS = {
 }
 UNIT_LOGIN = {"101": "wang", "102": "qian", "RLJ": "sun"}
 
+# What a database says when it refuses by itself.
+REFUSED = (sqlite3.IntegrityError, psycopg.errors.RaiseException, psycopg.errors.NotNullViolation)
 PAPER = File("paper.pdf", b"%PDF-1.4 a paper")
 PHOTO = File("kang.jpg", b"\xff\xd8 a photo")
 DOSSIER = File("dossier.pdf", b"%PDF-1.4 the dossier")
@@ -251,6 +255,12 @@ def write_workbook(
 CONNECTED: list[Database] = []
 
 
+class Plain(Protocol):
+    """Runs a statement and answers its rows."""
+
+    def __call__(self, statement: str, *values: object) -> list[tuple[object, ...]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class County:
     """An open database of the made-up county."""
@@ -274,6 +284,11 @@ class County:
     def _drill(self) -> bool:
         with self.database.reading() as connection:
             return register.is_drill(connection)
+
+    def close(self) -> None:
+        """Ends every connection, so that it can be copied or taken away."""
+        for database in (self.database, *self._logins.values()):
+            database.close()
 
     @property
     def url(self) -> str:
@@ -302,13 +317,95 @@ class County:
         return engine.carry_out(self.acting(login), orders, login, journal.noon(day))
 
     def sql(self, statement: str, *values: object) -> list[tuple[object, ...]]:
-        """Plain SQL by another connection, as somebody with the file could do."""
+        """Plain SQL by another connection, as somebody with the database could do."""
         if self.database.shared:
-            return _in_server(self.url, statement, values)
-        with sqlite3.connect(self.file) as connection:
-            rows = connection.execute(statement, values).fetchall()
-        connection.close()
-        return rows
+            with server.raw(self.url) as plain:
+                return _asked(plain, statement, values)
+        with closing(sqlite3.connect(self.file)) as connection, connection:
+            return connection.execute(statement, values).fetchall()
+
+    def rows(self, query: str, *values: object) -> list[dict[str, object]]:
+        """What plain SQL finds, by the names of columns."""
+        with self.database.engine.connect() as connection:
+            found = connection.exec_driver_sql(
+                query if not self.database.shared else query.replace("?", "%s"), values
+            )
+            return [dict(row) for row in found.mappings()]
+
+    @contextmanager
+    def plain(self) -> Iterator["Plain"]:
+        """One transaction of plain SQL by another connection, taken back at the end.
+
+        It begins with the first statement: before that nobody else is there.
+        """
+        opened: list[sqlite3.Connection | psycopg.Connection] = []
+
+        def ask(statement: str, *values: object) -> list[tuple[object, ...]]:
+            if not opened:
+                shared = self.database.shared
+                opened.append(server.raw(self.url) if shared else sqlite3.connect(self.file))
+            [connection] = opened
+            if isinstance(connection, sqlite3.Connection):
+                return connection.execute(statement, values).fetchall()
+            # What is refused is not to end the transaction.
+            with connection.transaction():
+                return _asked(connection, statement, values)
+
+        yield ask
+        for connection in opened:
+            connection.rollback()
+            connection.close()
+
+    def tamper(self, statement: str, *values: object) -> None:
+        """What somebody does who switches the guards off, and on again after."""
+        if self.database.shared:
+            with server.raw(self.url, unguarded=True) as plain:
+                _asked(plain, statement, values)
+            return
+        with closing(sqlite3.connect(self.file)) as connection, connection:
+            query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+            guards = connection.execute(query).fetchall()
+            connection.execute("BEGIN")
+            for name, _ in guards:
+                connection.execute(f"DROP TRIGGER {name}")
+            connection.execute(statement, values)
+            for _, made in guards:
+                connection.execute(made)
+
+    def reword(self, stream: str, old: str, new: str, version: int | None = None) -> None:
+        """Other words in the bytes of a stream's events, which nothing else is made to fit."""
+        query = "SELECT seq, body FROM journal WHERE stream = ? AND version = COALESCE(?, version)"
+        for seq, body in self.sql(query, stream, version):
+            assert isinstance(body, bytes)
+            changed = body.replace(old.encode(), new.encode())
+            self.tamper("UPDATE journal SET body = ? WHERE seq = ?", changed, seq)
+
+    def unguard(self, *names: str) -> None:
+        """Takes guards away for good: those named, or all."""
+        with self.database.reading() as connection:
+            names = names or tuple(triggers.there(connection))
+        for name in names:
+            shared = self.database.shared
+            self.sql(f"DROP FUNCTION {name} CASCADE" if shared else f"DROP TRIGGER {name}")
+
+    def weaken(self, name: str) -> None:
+        """Puts another guard of the same name in a guard's place, which lets all through."""
+        if self.database.shared:
+            change = f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
+            self.sql(f"{change} $$BEGIN RETURN NEW; END$$")
+            return
+        [(made,)] = self.sql("SELECT sql FROM sqlite_master WHERE name = ?", name)
+        self.sql(f"DROP TRIGGER {name}")
+        self.sql(f"{str(made).partition(' BEGIN')[0]} BEGIN SELECT 1; END")
+
+    def remove(self) -> None:
+        """Takes the database away, as if it had never been there."""
+        self.close()
+        if self.database.shared:
+            server.drop(self.url)
+        else:
+            for suffix in ("", "-wal", "-shm"):
+                FilePath(f"{self.file}{suffix}").unlink(missing_ok=True)
 
     def state(self, code: str) -> State:
         """The state in the case's row."""
@@ -316,10 +413,13 @@ class County:
         return State(str(state))
 
 
-def _in_server(url: str, statement: str, values: Sequence[object]) -> list[tuple[object, ...]]:
-    with psycopg.connect(server.plain(url)) as connection:
-        done = connection.execute(statement.replace("?", "%s").encode(), values or None)
-        return done.fetchall() if done.description else []
+def _asked(
+    plain: psycopg.Connection, statement: str, values: Sequence[object]
+) -> list[tuple[object, ...]]:
+    if values:
+        statement = statement.replace("%", "%%").replace("?", "%s")
+    done = plain.execute(statement.encode(), values or None)
+    return done.fetchall() if done.description else []
 
 
 def make_order(
@@ -486,7 +586,7 @@ def _template(
         text = text.replace(str(year), str(year + later))
     plan_file.write_text(text, encoding="utf-8")
     name = "wutai-2023" if shipped else str(plan_file)
-    url = server.new() if shared else str(folder / "county.db")
+    url = server.new(lasting=True) if shared else str(folder / "county.db")
     founded = FOUNDED.replace(year=FOUNDED.year + later)
     day = journal.noon(founded)
     setup.create(
@@ -534,28 +634,57 @@ def fresh(
     drill: bool = True,
     verified: bool = False,
     later: int = 0,
-    shared: bool = server.SHARED,
+    shared: bool | None = None,
 ) -> County:
     """A new county with its ten households in 确村确户, of 2023 or so many years later.
 
-    `shared` puts it on a real PostgreSQL.
+    `shared` puts it on PostgreSQL, or on a file; otherwise the test's run says where.
     """
+    shared = server.shared() if shared is None else shared
     made = _template(drill=drill, verified=verified, shipped=False, later=later, shared=shared)
-    return _copy(made, folder)
+    return copy_of(made, folder)
 
 
 def empty_wutai(folder: FilePath, *, drill: bool = False) -> County:
     """A database with the shipped plan and its first county officer, nothing else."""
-    made = _template(drill=drill, verified=False, shipped=True, shared=server.SHARED)
-    return _copy(made, folder)
+    made = _template(drill=drill, verified=False, shipped=True, shared=server.shared())
+    return copy_of(made, folder)
 
 
-def _copy(template: str, folder: FilePath) -> County:
+def copy(place: County, folder: FilePath) -> County:
+    """Another database with the same rows, in a folder of its own; nobody writes meanwhile."""
+    place.close()
+    folder.mkdir(exist_ok=True)
+    if place.database.shared:
+        return copy_of(place.url, folder)
+    # Not the file alone: somebody else's last commits may still be in the log beside it.
+    file = folder / place.file.name
+    with closing(sqlite3.connect(place.file)) as old, closing(sqlite3.connect(file)) as new:
+        old.backup(new)
+    return open_at(file)
+
+
+def copy_of(template: str, folder: FilePath) -> County:
+    """A database with the rows of the one at this address, in this folder."""
     file = folder / "county.db"
     if "://" in template:
         return County(file, db.connect(server.new(template)))
     shutil.copy(template, file)
     return open_at(file)
+
+
+def acting(place: County, login: str) -> list[str]:
+    """The options with which this officer works on this database."""
+    return ["--db", place.url, "--as", login]
+
+
+def typed(place: County, arguments: Iterable[object]) -> list[str]:
+    """What is typed on this database: `--as LOGIN` among the arguments says who works there."""
+    given = [str(argument) for argument in arguments]
+    if "--as" not in given:
+        return ["--db", place.url, *given]
+    at = given.index("--as")
+    return [*acting(place, given[at + 1]), *given[:at], *given[at + 2 :]]
 
 
 def open_at(address: FilePath | str) -> County:
@@ -591,21 +720,22 @@ def every_row(county: County) -> dict[str, list[tuple[object, ...]]]:
     """All tables with all their rows: two dumps are equal when nothing was written."""
     if county.database.shared:
         return _every_row_in_server(county)
-    connection = sqlite3.connect(county.file)
-    query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
-    names = [name for (name,) in connection.execute(query)]
-    rows = {
-        name: sorted(connection.execute(f'SELECT * FROM "{name}"').fetchall(), key=repr)
-        for name in names
-    }
-    connection.close()
-    return rows
+    with closing(sqlite3.connect(county.file)) as connection:
+        query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+        names = [name for (name,) in connection.execute(query)]
+        return {
+            name: sorted(connection.execute(f'SELECT * FROM "{name}"').fetchall(), key=repr)
+            for name in names
+        }
 
 
 def _every_row_in_server(county: County) -> dict[str, list[tuple[object, ...]]]:
     query = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename"
-    names = [str(name) for (name,) in county.sql(query)]
-    return {name: sorted(county.sql(f'SELECT * FROM "{name}"'), key=repr) for name in names}
+    with server.raw(county.url) as plain:
+        names = [str(name) for (name,) in _asked(plain, query, ())]
+        return {
+            name: sorted(_asked(plain, f'SELECT * FROM "{name}"', ()), key=repr) for name in names
+        }
 
 
 def plan_in(folder: FilePath, text: str) -> str:

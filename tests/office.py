@@ -1,15 +1,16 @@
 """A county office at its terminal: the command line over a database of the shipped plan."""
 
 import json
-import shutil
-import sqlite3
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import county
 import pytest
+import server
+from county import County
 
 import cli
 
@@ -31,18 +32,33 @@ class Said:
 
 @dataclass(frozen=True)
 class Office:
-    """Runs commands as `login` in a folder of its own."""
+    """Runs commands as `login` on a county's database, whose folder is its own."""
 
-    folder: Path
+    place: County
     capsys: pytest.CaptureFixture[str]
     login: str = "county"
 
     @property
+    def folder(self) -> Path:
+        return self.place.file.parent
+
+    @property
     def database(self) -> Path:
-        return self.folder / "xianli.db"
+        """The file, where the database is one."""
+        assert not self.place.database.shared
+        return self.place.file
+
+    @property
+    def acting(self) -> list[str]:
+        """The options that say which database and who."""
+        return county.acting(self.place, self.login)
+
+    def by(self, login: str) -> "Office":
+        """The same database with another officer at the terminal."""
+        return replace(self, login=login)
 
     def run(self, *arguments: str | Path, as_json: bool = True) -> Said:
-        given = ["--db", str(self.database), "--as", self.login, *map(str, arguments)]
+        given = [*self.acting, *map(str, arguments)]
         self.capsys.readouterr()
         status = cli.run(["--json", *given] if as_json else given)
         printed = self.capsys.readouterr()
@@ -50,25 +66,18 @@ class Office:
 
     def every_row(self) -> dict[str, list[tuple[object, ...]]]:
         """All tables with all their rows: two dumps are equal when nothing was written."""
-        connection = sqlite3.connect(self.database)
-        query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
-        rows = {
-            name: sorted(connection.execute(f'SELECT * FROM "{name}"').fetchall(), key=repr)
-            for (name,) in connection.execute(query).fetchall()
-        }
-        connection.close()
-        return rows
+        return county.every_row(self.place)
 
 
 @cache
-def _founded() -> Path:
-    database = Path(tempfile.mkdtemp(prefix="xianli-office-")) / "xianli.db"
+def _founded(*, shared: bool) -> str:
+    file = Path(tempfile.mkdtemp(prefix="xianli-office-")) / "xianli.db"
+    url = server.new(lasting=True) if shared else str(file)
     init = ["init", "--plan", "wutai-2023", "--first", "county", "--name", "县办"]
-    assert cli.run(["--db", str(database), *init]) == 0
-    return database
+    assert cli.run(["--db", url, *init]) == 0
+    return url
 
 
 def make_office(folder: Path, capsys: pytest.CaptureFixture[str]) -> Office:
     """An office whose database holds the plan and its first officer, `county`, and nothing else."""
-    shutil.copy(_founded(), folder / "xianli.db")
-    return Office(folder, capsys)
+    return Office(county.copy_of(_founded(shared=server.shared()), folder), capsys)

@@ -220,7 +220,7 @@ def mail_config(port: int, *people: str) -> str:
 
 def configured(database: Database, text: str, **environment: str) -> Settings:
     """The settings that this text beside the database gives."""
-    file = database.file.with_name("xianli.toml")
+    file = database.home / "xianli.toml"
     file.write_text(text, encoding="utf-8")
     return settings.load(None, database.home, environment)
 

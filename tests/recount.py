@@ -7,7 +7,6 @@ against its journal: `python tests/recount.py DATABASE DAY…`.
 """
 
 import json
-import sqlite3
 import sys
 from collections import Counter
 from contextlib import suppress
@@ -59,18 +58,21 @@ class Life:
         return self.state != CLOSED and BEHIND[self.state] > STEPS.index(step)
 
 
+def bodies(place: County) -> list[tuple[int, bytes]]:
+    """The bytes of every event by seq."""
+    rows = place.sql("SELECT seq, body FROM journal ORDER BY seq")
+    return [(int(str(seq)), body) for seq, body in rows if isinstance(body, bytes)]
+
+
 class Recount:
     """Every household of a journal on a day, by what was recorded up to an instant."""
 
-    def __init__(self, file: FilePath, as_of: date, known_at: datetime | None = None) -> None:
+    def __init__(self, place: County, as_of: date, known_at: datetime | None = None) -> None:
         self.as_of = as_of
         self.lives: dict[str, Life] = {}
         self._registered: dict[str, Life] = {}
-        connection = sqlite3.connect(file)
-        rows = connection.execute("SELECT seq, body FROM journal ORDER BY seq").fetchall()
-        connection.close()
         self.seq = 0
-        for seq, body in rows:
+        for seq, body in bodies(place):
             event = json.loads(body)
             if known_at is not None and datetime.fromisoformat(event["recorded_at"]) > known_at:
                 continue
@@ -226,8 +228,8 @@ def off(file: FilePath, day: date) -> list[str]:
         plan = register.plan_in_force(connection)
         now = county.noon(today.today)
         board = dashboard.draw(connection, plan, clocks, today.today, now).board
+    counted = Recount(County(file, database), day)
     database.close()
-    counted = Recount(file, day)
     edges = {(str(e.trigger), str(e.source), str(e.target)): e.times for e in board.flow.edges}
     pairs: dict[str, tuple[object, object]] = {
         "registered": (board.flow.registered, len(counted.lives)),

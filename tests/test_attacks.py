@@ -1,7 +1,5 @@
 """What somebody with the file or a login tried; each was a hole once (docs/proof.md)."""
 
-import sqlite3
-from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from county import CODE, PAPER, PERMITTED, TOWN, County, every_row, noon
 
 from states.errors import CaseError, StepRefused
 from states.vocabulary import FactKind, GateKind, Role, State, Trigger
-from workflow import audit, ledger, setup
+from workflow import audit, engine, ledger, setup
 from workflow.engine import Receipt
 from workflow.errors import JournalBroken
 
@@ -20,25 +18,17 @@ NUMBERS = ("13835001234", "1383 500 1234", "140922197001010012")
 
 
 @pytest.fixture(scope="module")
-def ripe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ripe(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> County:
     """Two cases that could be permitted today."""
     place = county.fresh(tmp_path_factory.mktemp("ripe"))
     county.carry(place, TOWN[:2], State.STABLE_SEASON)
     county.winter(place, TOWN[:2])
-    place.database.close()
-    return place.file
+    return place
 
 
 @pytest.fixture
-def place(ripe: Path, tmp_path: Path) -> County:
-    file = tmp_path / "county.db"
-    file.write_bytes(ripe.read_bytes())
-    return county.open_at(file)
-
-
-def edited(place: County, statement: str) -> None:
-    with closing(sqlite3.connect(place.file)) as connection, connection:
-        connection.execute(statement)
+def place(ripe: County, tmp_path: Path) -> County:
+    return county.copy(ripe, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -50,18 +40,19 @@ def edited(place: County, statement: str) -> None:
         ("zhao-county", "UPDATE officer SET person = 'other' WHERE login = 'zhao-county'"),
         ("zhao-county", "UPDATE officer SET person = 'other' WHERE login = 'zhao'"),
         # Somebody whom no event registered, or whom one disabled.
-        ("x", "INSERT INTO officer VALUES ('x', '甲', 'x', 'county_office', NULL, 1)"),
+        ("x", "INSERT INTO officer VALUES ('x', '甲', 'x', 'county_office', NULL, TRUE)"),
     ],
 )
 def test_by_an_edited_register_nothing_is_decided(
     place: County, login: str, statement: str
 ) -> None:
-    edited(place, statement)
+    place.sql(statement)
     before = every_row(place)
 
     for kind, pairs in ((Trigger.PERMIT, ()), (FactKind.FAULT, (("what", "坏"),))):
+        order = county.make_order(CODE, kind, *pairs)
         with pytest.raises(JournalBroken) as broken:
-            place.advance(CODE, kind, PERMITTED, *pairs, login=login)
+            engine.advance(place.database, order, login, NOW)
         assert (broken.value.status, broken.value.place) == (6, "officers")
 
     with pytest.raises(JournalBroken):
@@ -74,7 +65,7 @@ def test_by_an_edited_register_nothing_is_decided(
 
 def test_a_disabled_officer_put_back_into_the_table_decides_nothing(place: County) -> None:
     setup.disable_officer(place.database, "li", actor="zhang", now=NOW)
-    edited(place, "UPDATE officer SET active = 1 WHERE login = 'li'")
+    place.sql("UPDATE officer SET active = TRUE WHERE login = 'li'")
 
     with pytest.raises(JournalBroken):
         place.advance(CODE, Trigger.PERMIT, PERMITTED, login="li")

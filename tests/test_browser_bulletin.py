@@ -17,7 +17,7 @@ from workflow.bulletin import Period
 from workflow.bulletin_files import Wanted
 from workflow.cases import Clocks
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 WEEK = Wanted(Period.WEEK, Clocks(date(2023, 9, 15), past=True), None, True, ("html",))
 
@@ -27,7 +27,7 @@ def page(place: County, folder: Path, wanted: Wanted) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+def pages(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """A county before its first case, one that wandered, one over its task, one unit, published."""
     folder = tmp_path_factory.mktemp("pages")
     empty = county.empty_wutai(tmp_path_factory.mktemp("empty"))

@@ -16,7 +16,7 @@ from states.vocabulary import FactKind, State, Trigger
 from workflow import dashboard, register
 from workflow.cases import Clocks
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 NOW = datetime(2024, 6, 1, 4, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ def draw(place: County, day: date, file: Path, units: list[str] | None = None) -
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+def pages(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """A county before its first case, one that wandered, one in its worst hour, and one unit."""
     folder = tmp_path_factory.mktemp("pages")
     empty = county.empty_wutai(tmp_path_factory.mktemp("empty"))

@@ -17,7 +17,7 @@ from states.vocabulary import State
 from workflow import dashboard, evaluation, register
 from workflow.cases import Clocks
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 NOW = datetime(2024, 6, 1, 4, tzinfo=UTC)
 
@@ -60,7 +60,7 @@ def busy() -> Live:
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+def pages(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     empty = county.empty_wutai(tmp_path_factory.mktemp("empty"))
     wild = county.fresh(tmp_path_factory.mktemp("wild"))

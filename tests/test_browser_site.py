@@ -12,13 +12,13 @@ from recount import wander
 from workflow import site
 from workflow.cases import Clocks
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 DAY = date(2024, 3, 1)
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+def pages(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """A county that wandered a year, and one that has no household yet."""
     folder = tmp_path_factory.mktemp("sites")
     wild = county.fresh(tmp_path_factory.mktemp("wild"))

@@ -86,9 +86,11 @@ for number in range(1, steps + 1):
 
 
 @pytest.mark.crash
+@pytest.mark.sqlite
 def test_whoever_dies_while_publishing_leaves_no_number_or_a_whole_publication(
     tmp_path: Path,
 ) -> None:
+    """On SQLite alone: the dead one's database is looked at as it left it, file and log."""
     place = county.fresh(tmp_path)
     county.carry(place, county.TOWN[:3], State.STABLE_SEASON)
     place.database.close()

@@ -49,7 +49,7 @@ def run(place: County, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
 
     def call(*arguments: object) -> Answer:
         capsys.readouterr()
-        status = cli.run(["--db", str(place.file), *map(str, arguments)])
+        status = cli.run(county.typed(place, arguments))
         told = capsys.readouterr()
         return status, told.out, told.err
 
@@ -237,7 +237,7 @@ def test_a_database_that_is_missing_is_named(run: Run, tmp_path: Path) -> None:
 def test_a_real_database_takes_no_today(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = county.fresh(tmp_path, drill=False)
     before = every_row(place)
-    call = ["--db", str(place.file), "--json", "--as", "wang", "--today", DAY]
+    call = [*county.acting(place, "wang"), "--json", "--today", DAY]
 
     for command in (["advance", CODE, "confirm", *CONFIRM], ["check"], ["todo"]):
         assert cli.run([*call, *command]) == 2
@@ -249,9 +249,7 @@ def test_a_real_database_takes_no_today(tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_real_database_records_by_the_clock(tmp_path: Path) -> None:
     place = county.fresh(tmp_path, drill=False)
 
-    status = cli.run(
-        ["--db", str(place.file), "--as", "wang", "record", "fault", CODE, "-e", "what=坏"]
-    )
+    status = cli.run([*county.acting(place, "wang"), "record", "fault", CODE, "-e", "what=坏"])
 
     [(recorded,)] = place.sql("SELECT MAX(recorded_at) FROM journal")
     assert status == 0
@@ -273,12 +271,7 @@ def test_a_key_is_answered_again_and_refused_for_another_command(place: County, 
 
 
 def test_a_broken_journal_ends_with_6(place: County, run: Run) -> None:
-    place.sql("DROP TRIGGER journal_no_update")
-    place.sql(
-        "UPDATE journal SET body = CAST(replace(CAST(body AS TEXT), 'kang', 'none') AS BLOB)"
-        " WHERE stream = ?",
-        f"case:{CODE}",
-    )
+    place.reword(f"case:{CODE}", "kang", "none")
     before = every_row(place)
 
     written, out, _ = run("--json", *WANG, "record", "fault", CODE, "-e", "what=坏")
@@ -563,9 +556,7 @@ def test_a_real_database_names_the_unverified_season(
     county.winter(place, [CODE])
     before = every_row(place)
 
-    status = cli.run(
-        ["--db", str(place.file), "--json", "--as", "zhang", "advance", CODE, "permit"]
-    )
+    status = cli.run([*county.acting(place, "zhang"), "--json", "advance", CODE, "permit"])
 
     document = json.loads(capsys.readouterr().out)
     guards = [reason["guard"] for reason in document["error"]["reasons"]]
@@ -656,8 +647,8 @@ def test_the_installed_command_answers(place: County) -> None:
     """One real process from shell to shell."""
     done = subprocess.run(
         [
-            *(sys.executable, str(ROOT / "cli.py"), "--db", str(place.file), "--json"),
-            *("--as", "wang", "--today", DAY, "advance", CODE, "confirm", *CONFIRM),
+            *(sys.executable, str(ROOT / "cli.py"), *county.acting(place, "wang"), "--json"),
+            *("--today", DAY, "advance", CODE, "confirm", *CONFIRM),
         ],
         capture_output=True,
         check=False,

@@ -36,7 +36,7 @@ def run(place: County, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
 
     def call(*arguments: object) -> Answer:
         capsys.readouterr()
-        status = cli.run(["--db", str(place.file), *map(str, arguments)])
+        status = cli.run(county.typed(place, arguments))
         told = capsys.readouterr()
         return status, told.out, told.err
 

@@ -16,9 +16,7 @@ TODAY = str(ACCEPTED)
 def office(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Office:
     place = county.fresh(tmp_path)
     county.carry(place, TOWN[:2], State.STABLE_SEASON)
-    place.database.close()
-    place.file.rename(tmp_path / "xianli.db")
-    return Office(tmp_path, capsys, "zhang")
+    return Office(place, capsys, "zhang")
 
 
 def test_three_files_are_written_and_nothing_else(office: Office) -> None:
@@ -75,7 +73,7 @@ def test_published_listed_and_held_against_what_came_later(office: Office) -> No
 
 
 def test_a_units_officer_gets_the_own_unit_and_publishes_nothing(office: Office) -> None:
-    own = Office(office.folder, office.capsys, "wang")
+    own = office.by("wang")
     out = office.folder / "own"
     rows = office.every_row()
 

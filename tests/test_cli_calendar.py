@@ -39,7 +39,7 @@ class Say:
         self, place: County, *arguments: str | Path, status: int = 0, who: str = "zhang"
     ) -> str:
         self._capsys.readouterr()
-        given = ["--db", str(place.file), "--as", who, *map(str, arguments)]
+        given = [*county.acting(place, who), *map(str, arguments)]
         assert cli.run(given) == status
         printed = self._capsys.readouterr()
         return printed.out + printed.err
@@ -213,7 +213,7 @@ def test_the_bell_is_heard_in_check_and_list(later: County, say: Say) -> None:
 
 
 @pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> County:
+def busy(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> County:
     """A case put back by the acceptor, with a complaint and a kang sealed by the village."""
     place = county.fresh(tmp_path_factory.mktemp("busy"))
     place.carry_out([county.confirm(code) for code in TOWN[:2]], "wang", county.CONFIRMED)

@@ -1,6 +1,5 @@
 """`report dashboard` at the terminal: what it answers, refuses and leaves alone."""
 
-import sqlite3
 from pathlib import Path
 
 import county
@@ -15,9 +14,7 @@ from states.vocabulary import State
 def office(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Office:
     place = county.fresh(tmp_path)
     county.carry(place, [CODE, county.OTHER_UNIT], State.STABLE_SEASON)
-    place.database.close()
-    place.file.rename(tmp_path / "xianli.db")
-    return Office(tmp_path, capsys, "zhang")
+    return Office(place, capsys, "zhang")
 
 
 def test_the_answer_tells_file_clocks_and_figures(office: Office) -> None:
@@ -80,7 +77,7 @@ def test_a_day_to_come_is_refused(office: Office) -> None:
 
 
 def test_a_units_officer_gets_the_own_unit_only(office: Office) -> None:
-    own = Office(office.folder, office.capsys, "wang")
+    own = office.by("wang")
     file = office.folder / "看板.html"
 
     said = own.run("report", "dashboard", file)
@@ -93,7 +90,7 @@ def test_a_units_officer_gets_the_own_unit_only(office: Office) -> None:
 
 
 def test_another_unit_is_not_for_a_units_officer(office: Office) -> None:
-    own = Office(office.folder, office.capsys, "wang")
+    own = office.by("wang")
     file = office.folder / "看板.html"
 
     said = own.run("report", "dashboard", file, "--unit", "102")
@@ -125,10 +122,7 @@ def test_no_personal_data_stands_on_the_page(office: Office) -> None:
     office.run("report", "dashboard", file)
 
     page = file.read_text(encoding="utf-8")
-    with sqlite3.connect(office.database) as connection:
-        query = "SELECT name, id_number, phone, meter, address FROM personal"
-        rows = connection.execute(query).fetchall()
-    connection.close()
+    rows = office.place.sql("SELECT name, id_number, phone, meter, address FROM personal")
     told = [str(text) for row in rows for text in row if text]
     assert told
     assert [text for text in told if text in page] == []

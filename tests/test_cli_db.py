@@ -15,6 +15,8 @@ from older import older
 
 from states.vocabulary import State
 
+pytestmark = pytest.mark.sqlite
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -51,7 +53,8 @@ def test_a_backup_is_put_back(office: Office, tmp_path: Path) -> None:
 
 
 def test_an_older_database_is_refused_upgraded_and_opens(office: Office, tmp_path: Path) -> None:
-    place = county.fresh(tmp_path)
+    (tmp_path / "made").mkdir()
+    place = county.fresh(tmp_path / "made")
     county.carry(place, county.TOWN[:1], State.EQUIPMENT_SELECTION)
     office.database.unlink()
     older(place, office.database, "0001")
@@ -66,7 +69,7 @@ def test_an_older_database_is_refused_upgraded_and_opens(office: Office, tmp_pat
     assert (upgraded.answer["before"], upgraded.answer["upgraded"]) == ("0001", True)
     assert Path(str(upgraded.answer["backup"])).exists()
     assert "没有改动" in again.text
-    assert Office(tmp_path, office.capsys, "zhang").run("audit", "verify").status == 0
+    assert office.by("zhang").run("audit", "verify").status == 0
 
 
 def test_the_doctor_says_by_its_status_whether_something_must_be_done(
@@ -87,7 +90,7 @@ def test_the_doctor_says_by_its_status_whether_something_must_be_done(
 def test_who_is_not_of_the_county_office_takes_no_backup(office: Office, tmp_path: Path) -> None:
     office.run("officer", "add", "audit", "--name", "审", "--role", "auditor")
 
-    refused = Office(tmp_path, office.capsys, "audit").run("db", "backup", tmp_path / "copy.db")
+    refused = office.by("audit").run("db", "backup", tmp_path / "copy.db")
 
     assert refused.status == 5
     assert not (tmp_path / "copy.db").exists()
@@ -105,7 +108,7 @@ def test_a_full_disk_leaves_everything_as_it_was(office: Office, tmp_path: Path,
     statuses = []
     for command in commands:
         done = subprocess.run(
-            [sys.executable, "-m", "cli", "--json", "--as", "county", *command],
+            [sys.executable, "-m", "cli", "--json", *office.acting, *command],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room * 1024,) * 2),
@@ -122,4 +125,4 @@ def test_a_full_disk_leaves_everything_as_it_was(office: Office, tmp_path: Path,
             before = office.every_row()
     assert 3 in statuses
     assert not (tmp_path / "other.db.part").exists()
-    assert not (tmp_path / "xianli.db.restoring").exists()
+    assert not Path(f"{office.database}.restoring").exists()

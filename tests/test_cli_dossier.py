@@ -16,14 +16,12 @@ def place(tmp_path: Path) -> County:
     made = county.fresh(tmp_path)
     county.carry(made, TOWN[:1], State.REMOVAL_PERMITTED)
     checkpoint.make(made.database, county.noon(PERMITTED))
-    made.database.close()
-    (tmp_path / "county.db").rename(tmp_path / "xianli.db")
     return made
 
 
 @pytest.fixture
-def office(place: County, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Office:
-    return Office(tmp_path, capsys, "li")
+def office(place: County, capsys: pytest.CaptureFixture[str]) -> Office:
+    return Office(place, capsys, "li")
 
 
 def test_one_household_is_written_in_the_form_of_the_suffix(office: Office, tmp_path: Path) -> None:
@@ -35,10 +33,8 @@ def test_one_household_is_written_in_the_form_of_the_suffix(office: Office, tmp_
     assert (tmp_path / "a.docx").read_bytes()[:2] == b"PK"
 
 
-def test_a_foreign_household_and_an_unknown_one_look_alike(
-    place: County, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    wang = Office(tmp_path, capsys, "wang")
+def test_a_foreign_household_and_an_unknown_one_look_alike(office: Office, tmp_path: Path) -> None:
+    wang = office.by("wang")
 
     foreign = wang.run("report", "dossier", OTHER_UNIT, tmp_path / "a.html")
     unknown = wang.run("report", "dossier", "102-9999", tmp_path / "a.html")
@@ -48,10 +44,8 @@ def test_a_foreign_household_and_an_unknown_one_look_alike(
     assert not (tmp_path / "a.html").exists()
 
 
-def test_a_units_officer_gets_the_own_unit_only(
-    place: County, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    wang = Office(tmp_path, capsys, "wang")
+def test_a_units_officer_gets_the_own_unit_only(office: Office, tmp_path: Path) -> None:
+    wang = office.by("wang")
 
     everything = wang.run("report", "dossier", "--all", tmp_path / "all")
     other = wang.run("report", "dossier", "--unit", "102", tmp_path / "other")

@@ -16,9 +16,7 @@ from states.vocabulary import State
 def office(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Office:
     place = county.fresh(tmp_path)
     county.carry(place, [CODE, county.OTHER_UNIT], State.STABLE_SEASON)
-    place.database.close()
-    place.file.rename(tmp_path / "xianli.db")
-    return Office(tmp_path, capsys, "zhang")
+    return Office(place, capsys, "zhang")
 
 
 @pytest.mark.parametrize("name", ["自评.docx", "自评.html"])

@@ -16,7 +16,9 @@ import county
 import forms
 import keys
 import openpyxl
+import psycopg
 import pytest
+import server
 from county import CODE, CODES, County
 from older import older
 
@@ -565,3 +567,42 @@ def test_the_keys_of_an_older_database_stay_with_who_used_them(
 
     kept = County(file, place.database).sql("SELECT login, key, seq FROM receipt ORDER BY key")
     assert kept == [("wang", "K1", seq), ("system", "batch:1", seq)]
+
+
+# On a server, each officer with his own login -----------------------------------------------------
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("login", "make"), [("wang", _record), ("wang", _ledger), ("zhang", _gate), ("zhang", _officer)]
+)
+def test_on_a_server_a_key_is_the_connected_officers_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], login: str, make: Making
+) -> None:
+    place = county.fresh(tmp_path, shared=True)
+    asking = make(place, tmp_path)
+    capsys.readouterr()
+    given = ["--json", "--db", server.as_login(place.url, login), "--today", DAY]
+    told = []
+    for command in (asking.command, asking.command, asking.other):
+        status = cli.run([*given, *map(str, command), "--key", "K1"])
+        told.append((status, json.loads(capsys.readouterr().out)))
+
+    (first, answer), (again, repeated), (other, refused) = told
+    assert (first, again, other) == (0, 0, 4), told
+    assert lasting(repeated) == lasting(answer)
+    assert repeated["repeated"] is True
+    assert refused["error"]["code"] == "key_reused"
+    assert place.sql("SELECT login FROM receipt WHERE key = 'K1'") == [(login,)]
+    other_officer = server.as_login(place.url, "qian")
+    assert _seen(other_officer, "SELECT COUNT(*) FROM receipt") == [(0,)]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        _seen(other_officer, f"INSERT INTO receipt VALUES ('{login}', 'K2', 'r', 1)")
+    place.database.close()
+    server.drop(place.url)
+
+
+def _seen(url: str, statement: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(server.plain(url)) as connection:
+        done = connection.execute(statement.encode())
+        return done.fetchall() if done.description else []

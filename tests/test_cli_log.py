@@ -207,6 +207,24 @@ def test_a_service_that_logs_to_its_error_stream_says_nothing_else_there(
     assert events == {"job", "command"}
 
 
+def test_a_bug_says_nothing_but_its_line_where_the_error_stream_is_the_log(
+    place: County, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> object:
+        raise KeyError(SECRETS["name"])
+
+    monkeypatch.setenv(LOG, "-")
+    monkeypatch.setattr(cases, "positions", broken)
+
+    assert run(place, "case", "list") == 70
+
+    said = capsys.readouterr()
+    [line] = said.err.splitlines()
+    assert json.loads(line)["bug"][0]["type"] == "KeyError"
+    assert json.loads(said.out)["error"]["code"] == "bug"
+    assert SECRETS["name"] not in said.err + said.out
+
+
 def test_a_file_for_each_day_and_the_oldest_go(tmp_path: Path) -> None:
     log = Log(tmp_path, keep=3)
     (tmp_path / "xianli-notes.jsonl").write_text("mine", encoding="utf-8")

@@ -44,7 +44,7 @@ def run(
 ) -> tuple[int, str]:
     capsys.readouterr()
     day = ["--today", today] if today else []
-    status = cli.run(["--db", str(place.file), *day, *arguments])
+    status = cli.run(county.typed(place, [*day, *arguments]))
     printed = capsys.readouterr()
     return status, printed.out + printed.err
 

@@ -4,13 +4,14 @@ import json
 import os
 import pty
 import select
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import county
 import keys
 import office
 import pytest
@@ -82,31 +83,23 @@ def test_two_different_passphrases_make_no_key(desk: Office) -> None:
 def test_the_passphrase_is_asked_once_a_command_however_much_is_signed(desk: Office) -> None:
     file = with_key(desk)
     ledger = str(ROOT / "docs" / "example" / "ledger.csv")
-    base = ["--db", str(desk.database), "--as", "county", "--key-file", str(file)]
+    base = [*desk.acting, "--key-file", str(file)]
 
     # The same file twice: two transactions of one command.
     status, shown = at_a_terminal([PASSPHRASE], *base, "ledger", "import", ledger, ledger)
 
     assert status == 0, shown
     assert shown.count("口令") == 1
-    rows = query(desk, "SELECT signature FROM journal WHERE seq > 4")
+    rows = desk.place.sql("SELECT signature FROM journal WHERE seq > 4")
     assert len(rows) >= 3
     assert all(signature for (signature,) in rows)
     assert desk.run("audit", "verify").status == 0
 
 
-def query(desk: Office, statement: str) -> list[tuple[object, ...]]:
-    connection = sqlite3.connect(desk.database)
-    rows = connection.execute(statement).fetchall()
-    connection.commit()
-    connection.close()
-    return rows
-
-
 def test_a_wrong_passphrase_writes_nothing(desk: Office) -> None:
     file = with_key(desk)
     before = desk.every_row()
-    base = ["--db", str(desk.database), "--as", "county", "--key-file", str(file)]
+    base = [*desk.acting, "--key-file", str(file)]
     catalogue = str(ROOT / "docs" / "example" / "catalogue.csv")
 
     status, shown = at_a_terminal(["wrong"], *base, "catalogue", "import", catalogue)
@@ -154,7 +147,7 @@ def test_the_agent_signs_without_a_word(desk: Office, monkeypatch: pytest.Monkey
         said = desk.run("officer", "add", "wang", "--name", "王", "--role", "acceptor")
         assert said.status == 0, said.text
 
-    [(signature,)] = query(desk, "SELECT signature FROM journal ORDER BY seq DESC LIMIT 1")
+    [(signature,)] = desk.place.sql("SELECT signature FROM journal ORDER BY seq DESC LIMIT 1")
     assert signature
     assert desk.run("audit", "verify").status == 0
 
@@ -252,7 +245,7 @@ def test_every_answer_of_proof_can_be_read_by_people(desk: Office) -> None:
 def test_the_witness_needs_no_database(desk: Office) -> None:
     request = desk.folder / "to-witness.txt"
     assert desk.run("audit", "checkpoint", request).status == 0
-    desk.database.unlink()
+    desk.place.remove()
 
     assert desk.run("audit", "witness", request, "--state", desk.folder / "w").status == 0
 
@@ -265,20 +258,17 @@ def test_an_old_backup_is_refused_by_the_witness_and_found_by_the_auditor(desk: 
     desk.run("audit", "checkpoint", first)
     desk.run("audit", "witness", first, "--state", state)
     desk.run("audit", "witness-key", "add", state / "witness.pub", "--attach", letter)
-    query(desk, f"VACUUM INTO '{desk.folder / 'old.db'}'")
+    old = replace(desk, place=county.copy(desk.place, desk.folder / "old"))
     desk.run("officer", "add", "wang", "--name", "王", "--role", "acceptor")
     desk.run("audit", "receipt", "import", f"{first}.receipt")
     desk.run("audit", "checkpoint", request)
     assert desk.run("audit", "witness", request, "--state", state).status == 0
-    for leftover in ("-wal", "-shm"):
-        Path(f"{desk.database}{leftover}").unlink(missing_ok=True)
-    (desk.folder / "old.db").replace(desk.database)
 
-    again = desk.run("audit", "checkpoint", desk.folder / "again.txt", "--since", "0")
-    refused = desk.run("audit", "witness", desk.folder / "again.txt", "--state", state)
-    own = desk.run("audit", "verify")
-    found = desk.run("audit", "verify", "--receipt", f"{request}.receipt")
-    imported = desk.run("audit", "receipt", "import", f"{request}.receipt")
+    again = old.run("audit", "checkpoint", desk.folder / "again.txt", "--since", "0")
+    refused = old.run("audit", "witness", desk.folder / "again.txt", "--state", state)
+    own = old.run("audit", "verify")
+    found = old.run("audit", "verify", "--receipt", f"{request}.receipt")
+    imported = old.run("audit", "receipt", "import", f"{request}.receipt")
 
     assert again.status == 0
     assert refused.status == 6
@@ -291,7 +281,7 @@ def test_an_old_backup_is_refused_by_the_witness_and_found_by_the_auditor(desk: 
 def test_the_audits_commands_are_for_those_who_see_the_whole_county(desk: Office) -> None:
     unit = ("--name", "王", "--role", "unit_officer", "--unit", "103")
     desk.run("officer", "add", "wang", *unit)
-    wang = Office(desk.folder, desk.capsys, "wang")
+    wang = desk.by("wang")
 
     for command in (
         ("audit", "checkpoint"),
@@ -313,9 +303,8 @@ def test_quarantine_at_the_command_line(desk: Office) -> None:
     example = ROOT / "docs" / "example"
     desk.run("catalogue", "import", example / "catalogue.csv")
     assert desk.run("ledger", "import", example / "ledger.csv").status == 0
-    auditor = Office(desk.folder, desk.capsys, "shen")
-    query(desk, "DROP TRIGGER journal_no_update")
-    query(desk, "UPDATE journal SET body = replace(body, 'rural', 'urban') WHERE kind='registered'")
+    auditor = desk.by("shen")
+    desk.place.reword("case:103-0001", "rural", "urban")
     command = ("audit", "quarantine", "103-0001", "--reason", "硬盘坏道")
 
     first = desk.run(*command)

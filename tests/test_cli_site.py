@@ -10,15 +10,12 @@ from office import Office
 
 @pytest.fixture
 def place(tmp_path: Path) -> County:
-    made = county.fresh(tmp_path)
-    made.database.close()
-    (tmp_path / "county.db").rename(tmp_path / "xianli.db")
-    return made
+    return county.fresh(tmp_path)
 
 
 @pytest.fixture
-def office(place: County, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Office:
-    return Office(tmp_path, capsys, "li")
+def office(place: County, capsys: pytest.CaptureFixture[str]) -> Office:
+    return Office(place, capsys, "li")
 
 
 def test_the_county_office_gets_every_unit(office: Office, tmp_path: Path) -> None:
@@ -37,10 +34,8 @@ def test_the_county_office_gets_every_unit(office: Office, tmp_path: Path) -> No
     assert "演练" in again.text
 
 
-def test_a_unit_s_officer_gets_the_own_unit_only(
-    place: County, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    wang = Office(tmp_path, capsys, "wang")
+def test_a_unit_s_officer_gets_the_own_unit_only(office: Office, tmp_path: Path) -> None:
+    wang = office.by("wang")
 
     everything = wang.run("report", "site", tmp_path / "all")
     other = wang.run("report", "site", "--unit", "102", tmp_path / "other")

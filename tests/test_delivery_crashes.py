@@ -56,10 +56,11 @@ def watched(send):
 Smtp.send, Folder.send = watched(Smtp.send), watched(Folder.send)
 for line in sys.stdin:
     steps, last = 0, int(line)
-    file = sys.stdin.readline().rstrip("\\n")
+    url, folder = (sys.stdin.readline().rstrip("\\n") for _ in range(2))
+    os.chdir(folder)
     child = os.fork()
     if child == 0:
-        deliver(file)
+        deliver(url)
         os._exit(0)
     _, status = os.waitpid(child, 0)
     print("killed" if os.WIFSIGNALED(status) else f"ended {os.WEXITSTATUS(status)}", flush=True)
@@ -86,11 +87,11 @@ def start(script: str, *arguments: object) -> subprocess.Popen[str]:
     return process
 
 
-def until_it_dies(process: subprocess.Popen[str], file: Path, last: int) -> tuple[bool, list[str]]:
+def until_it_dies(process: subprocess.Popen[str], url: str, last: int) -> tuple[bool, list[str]]:
     """One delivery that dies at its step `last`: whether it got that far, and its steps."""
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(f"{last}\n{file}\n")
+    process.stdin.write(f"{last}\n{url}\n{Path.cwd()}\n")
     process.stdin.flush()
     steps: list[str] = []
     for line in process.stdout:
@@ -113,12 +114,13 @@ def identities(database: Database, *keys: str) -> set[str]:
 
 @pytest.mark.crash
 def test_whenever_a_delivery_dies_every_letter_arrives_and_none_after_it_was_recorded(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died, process = [], start(DIES)
     for last in range(1, 100):
         folder = tmp_path / str(last)
         folder.mkdir()
+        monkeypatch.chdir(folder)
         database = county.fresh(folder, drill=False, verified=True).database
         queue(database, "a", "b")
         queue(database, "refused", person="nobody")
@@ -126,7 +128,7 @@ def test_whenever_a_delivery_dies_every_letter_arrives_and_none_after_it_was_rec
         with mail_server(inbox) as port:
             settings = configured(database, mail_config(port, "wang", "nobody"))
             database.close()
-            killed, steps = until_it_dies(process, database.file, last)
+            killed, steps = until_it_dies(process, database.url, last)
             recorded = [key for key, row in messages(database).items() if row.status == "sent"]
             before = Counter(inbox.ids)
             rest = outbox.deliver(database, settings, lambda: MORNING + outbox.CLAIM)
@@ -179,7 +181,7 @@ def test_several_deliveries_at_once_send_each_letter_once(tmp_path: Path) -> Non
     inbox = Inbox()
     with mail_server(inbox) as port:
         configured(database, mail_config(port, "wang"))
-        processes = [start(DELIVERS, database.file) for _ in range(3)]
+        processes = [start(DELIVERS, database.url) for _ in range(3)]
         for process in processes:
             assert process.stdin is not None
             process.stdin.write("go\n")

@@ -26,6 +26,8 @@ from test_workflow_spreadsheet import (
 
 from workflow import spreadsheet
 
+pytestmark = pytest.mark.once
+
 LEDGERS = Path(__file__).parent / "ledgers"
 HEADINGS = ("责任单位", "村", "户主姓名", "户别", "区域", "取暖方式", "身份证号", "用电户号")
 SHEET = "xl/worksheets/sheet1.xml"

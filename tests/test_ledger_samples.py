@@ -9,6 +9,8 @@ import openpyxl
 import pytest
 from office import Entry, Office, Said, make_office
 
+pytestmark = pytest.mark.once
+
 LEDGERS = Path(__file__).parent / "ledgers"
 SAMPLES: list[Entry] = json.loads((LEDGERS / "expected.json").read_text(encoding="utf-8"))["files"]
 NAMES = [str(sample["file"]) for sample in SAMPLES]

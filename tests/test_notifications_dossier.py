@@ -23,6 +23,8 @@ from workflow import certificate, checkpoint, dossier, register
 from workflow.cases import Clocks
 from workflow.dossier import Dossier
 
+pytestmark = pytest.mark.once
+
 __all__ = ["browser"]
 
 LATER = date(2024, 4, 10)
@@ -30,7 +32,7 @@ LONG = "五台山风景名胜区驼梁景区管理服务中心门限石乡东长
 
 
 @pytest.fixture(scope="module")
-def county(tmp_path_factory: pytest.TempPathFactory) -> Iterator[County]:
+def county(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[County]:
     made = fresh(tmp_path_factory.mktemp("dossiers"))
     carry(made, [*TOWN[:3], HEATING], State.STABLE_SEASON)
     made.advance(TOWN[1], FactKind.FAULT, date(2023, 12, 1), ("what", LONG))

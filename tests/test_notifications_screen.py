@@ -31,9 +31,9 @@ VIEWS: Views = {
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> County:
+def place(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> County:
     """Households in several states, one with a complaint, one with a violation, one closed."""
-    place = county.fresh(tmp_path_factory.mktemp("screen"), shared=False)
+    place = county.fresh(tmp_path_factory.mktemp("screen"))
     county.carry(place, TOWN[:2], State.STABLE_SEASON)
     county.winter(place, TOWN[:1])
     place.advance(CODE, FactKind.COMPLAINT, county.SIGNED, ("what", "夜间室温不够" * 6))
@@ -45,14 +45,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> County:
         ("by", "contractor"),
         ("what", "封了火炕"),
     )
-    place.database.close()
     return place
 
 
 @pytest.fixture
 def desk(place: County, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Office:
-    (tmp_path / "xianli.db").write_bytes(place.file.read_bytes())
-    return Office(tmp_path, capsys, "zhang")
+    return Office(county.copy(place, tmp_path), capsys, "zhang")
 
 
 def seen(desk: Office, view: str, width: int, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -96,7 +94,7 @@ def test_every_character_can_be_shown_by_a_chinese_windows_terminal(
 def test_todo_is_in_heaps_of_urgency_with_what_to_type(
     desk: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    officer = Office(desk.folder, desk.capsys, "wang")
+    officer = desk.by("wang")
 
     text = seen(officer, "todo", 140, monkeypatch)
 
@@ -116,13 +114,10 @@ def test_a_household_is_shown_on_its_way(desk: Office, monkeypatch: pytest.Monke
 def test_a_closed_household_stands_beside_the_way(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = county.fresh(tmp_path, shared=False)
+    place = county.fresh(tmp_path)
     county.carry(place, [CODE], State.CLOSED)
-    (tmp_path / "xianli.db").write_bytes(place.file.read_bytes())
-    place.database.close()
-    (tmp_path / "xianli.db").write_bytes(place.file.read_bytes())
 
-    text = Office(tmp_path, capsys, "zhang").run("case", "show", CODE, as_json=False).text
+    text = Office(place, capsys, "zhang").run("case", "show", CODE, as_json=False).text
 
     assert text.splitlines()[1].endswith("允许拆除   【已退出】")
 

@@ -58,7 +58,7 @@ def place(tmp_path: Path) -> Iterator[County]:
     place = county.fresh(tmp_path, shared=True)
     place.carry_out([county.confirm(CODE)], "wang", county.CONFIRMED)
     yield place
-    place.database.close()
+    place.close()
     server.drop(place.url)
 
 
@@ -322,7 +322,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[County]:
     place.carry_out([county.select(code) for code in TOWN[:3]], "wang", county.SELECTED)
     place.carry_out([county.complete(code) for code in TOWN[:2]], "wang", county.COMPLETED)
     yield place
-    place.database.close()
+    place.close()
     server.drop(place.url)
 
 
@@ -608,7 +608,7 @@ def test_another_history_than_the_witness_saw_is_never_put_back(
 
 
 def _alone(place: County) -> str:
-    place.database.close()
+    place.close()
     return place.url
 
 
@@ -744,7 +744,7 @@ def test_a_sound_server_has_no_faults_and_nothing_is_changed(
 
 
 def test_a_server_that_forgets_at_a_power_cut_is_a_fault(place: County, tmp_path: Path) -> None:
-    place.database.close()
+    place.close()
     name = place.url.partition("?")[0].rpartition("/")[2]
     place.sql(f"ALTER DATABASE {name} SET synchronous_commit = off")
 
@@ -788,7 +788,7 @@ def test_a_guard_that_is_gone_is_a_fault(place: County, tmp_path: Path) -> None:
 
 def test_a_page_that_cannot_be_read_is_a_fault(place: County, tmp_path: Path) -> None:
     """The file of a table is damaged before the server has looked at it."""
-    place.database.close()
+    place.close()
     name = f"x{os.getpid()}_damaged"
     source = place.url.partition("?")[0].rpartition("/")[2]
     with psycopg.connect(server.address(), autocommit=True) as connection:
@@ -857,8 +857,8 @@ def test_without_the_programs_it_is_told_that_no_backup_can_be_taken(
     assert "postgresql-client-" in (check.remedy or "")
 
 
-def run(place: County, *arguments: object, login: str = "zhang") -> int:
-    return cli.run(["--json", "--db", place.url, "--as", login, *map(str, arguments)])
+def run(url: str, *arguments: object) -> int:
+    return cli.run(["--json", "--db", url, *map(str, arguments)])
 
 
 def test_the_command_says_rows_and_the_last_hash(
@@ -869,10 +869,11 @@ def test_the_command_says_rows_and_the_last_hash(
 ) -> None:
     monkeypatch.setenv(BINARIES, str(server.tools().binaries))
 
-    assert run(place, "db", "backup", tmp_path / "copy.dump") == 0
+    assert run(place.url, "db", "backup", tmp_path / "copy.dump") == 0
 
     told: Mapping[str, object] = json.loads(capsys.readouterr().out)
     assert (told["seq"], told["head"]) == end(place)
     assert told["rows"] == number_of_rows(place)
-    assert run(place, "db", "backup", tmp_path / "copy.dump") == 2
-    assert run(place, "db", "backup", tmp_path / "other.dump", login="wang") == 5
+    assert run(place.url, "db", "backup", tmp_path / "copy.dump") == 2
+    officers = server.as_login(place.url, "wang")
+    assert run(officers, "db", "backup", tmp_path / "other.dump") == 5

@@ -26,7 +26,7 @@ sys.path[:0] = [{root!r}, {here!r}]
 import county
 from states.errors import CaseError
 from workflow import engine, ledger
-place = county.open_at(Path(sys.argv[1]))
+place = county.open_at(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
 """
@@ -118,7 +118,7 @@ def assert_written(place: County, receipts: list[dict[str, object]]) -> None:
 
 @pytest.mark.crash
 def test_eight_officers_on_the_same_hundred_cases_take_each_step_once(place: County) -> None:
-    officers = [start(ADVANCE, place.file, "wang" if n % 2 else "head") for n in range(8)]
+    officers = [start(ADVANCE, place.url, "wang" if n % 2 else "head") for n in range(8)]
 
     for process in officers:
         go(process)
@@ -141,7 +141,7 @@ def test_whoever_dies_within_a_batch_leaves_whole_batches_only(place: County) ->
     receipts: list[dict[str, object]] = []
 
     for _ in range(10):
-        process = start(BATCHES, place.file)
+        process = start(BATCHES, place.url)
         go(process)
         time.sleep(chance.uniform(0.0, 0.25))
         process.send_signal(signal.SIGKILL)
@@ -158,13 +158,13 @@ def test_whoever_dies_within_a_batch_leaves_whole_batches_only(place: County) ->
 
 @pytest.mark.crash
 def test_batches_that_were_killed_are_finished_by_doing_them_again(place: County) -> None:
-    process = start(BATCHES, place.file)
+    process = start(BATCHES, place.url)
     go(process)
     time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
     before = answers(process)
 
-    again = start(BATCHES, place.file)
+    again = start(BATCHES, place.url)
     go(again)
     after = answers(again)
 
@@ -180,7 +180,7 @@ def test_whoever_dies_within_an_import_leaves_no_household_of_it(tmp_path: Path,
     file = county.write_workbook(tmp_path / "百户.xlsx", over_plan(range(301, 401)))
     before = county.every_row(place)
 
-    process = start(IMPORT, place.file, file, row)
+    process = start(IMPORT, place.url, file, row)
     go(process)
 
     assert answers(process) == []

@@ -11,7 +11,6 @@ come in again, a case is damaged on the disk and quarantined: all in one history
 
 import hashlib
 import json
-import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -49,7 +48,6 @@ from workflow import (
     register,
     revision,
     setup,
-    triggers,
     verify,
 )
 from workflow.cases import Clocks
@@ -127,12 +125,19 @@ def corrected(events: list[Event]) -> list[Event]:
     return [found[event["seq"]] for event in events if event["kind"] != "correct"]
 
 
-def adopted(connection: sqlite3.Connection) -> dict[str, Event]:
+def bodies(place: County, where: str, *values: object) -> Iterator[Event]:
+    """The events that are so, with their seq."""
+    query = f"SELECT seq, body FROM journal WHERE {where} ORDER BY seq"
+    for seq, body in place.sql(query, *values):
+        assert isinstance(body, bytes)
+        yield {**json.loads(body), "seq": seq}
+
+
+def adopted(place: County) -> dict[str, Event]:
     """Every plan the journal adopted, by its hash."""
     found = {}
-    rows = connection.execute("SELECT body FROM journal WHERE kind = 'plan_adopted' ORDER BY seq")
-    for (body,) in rows:
-        document = said(json.loads(body))["document"]
+    for event in bodies(place, "kind = 'plan_adopted'"):
+        document = said(event)["document"]
         text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         found[hashlib.sha256(text.encode()).hexdigest()] = cast(Event, document)
     return found
@@ -301,7 +306,7 @@ class Officers(RuleBasedStateMachine):
             for known_at in (None, county.noon(self.day - timedelta(days=3))):
                 clocks = Clocks(day, True, known_at)
                 assert county.listed(self.place, clocks) == county.folded(self.place, clocks)
-        self.place.database.close()
+        self.place.remove()
         self.folder.cleanup()
 
     @initialize(
@@ -323,7 +328,7 @@ class Officers(RuleBasedStateMachine):
             Path(self.folder.name), drill=kind == "drill", verified=verified
         )
         if self.unguarded:
-            self.place.sql("DROP TRIGGER permission_facts")
+            self.place.unguard("permission_facts")
         self.drill, self.flags = kind == "drill", frozenset({"verified"} if verified else ())
         county.carry(self.place, CODES[:1], State.ACCEPTANCE)
         on, self.day, paper = ACCEPTANCES[accepted]
@@ -616,14 +621,8 @@ class Officers(RuleBasedStateMachine):
     @precondition(lambda self: not self.broken)
     @rule()
     def the_disk_damages_the_second_case(self) -> None:
-        name = "journal_no_update"
-        where = f"stream = 'case:{CODES[1]}' AND version = 1"
-        self.place.sql(f"DROP TRIGGER {name}")
-        self.place.sql(
-            "UPDATE journal SET body = CAST(replace(CAST(body AS TEXT), '\"reason\":null',"
-            f' \'"reason":"x"\') AS BLOB) WHERE {where}'
-        )
-        self.place.sql(triggers.SQLITE[name])
+        stream = f"case:{CODES[1]}"
+        self.place.reword(stream, '"reason":null', '"reason":"x"', version=1)
         self.broken = True
 
     @precondition(lambda self: self.broken)
@@ -653,30 +652,20 @@ class Officers(RuleBasedStateMachine):
         if size == self.judged and not self.broken:
             return
         self.judged = size
-        with sqlite3.connect(self.place.file) as connection:
-            persons = dict(connection.execute("SELECT login, person FROM officer"))
-            known = adopted(connection)
-            for code in self.sound():
-                self._judge(connection, code, persons, known)
-        connection.close()
+        rows = self.place.sql("SELECT login, person FROM officer")
+        persons = {str(login): str(person) for login, person in rows}
+        known = adopted(self.place)
+        for code in self.sound():
+            self._judge(code, persons, known)
         self._compare()
 
     def sound(self) -> list[str]:
         return CODES[:1] if self.broken else CODES
 
-    def _judge(
-        self,
-        connection: sqlite3.Connection,
-        code: str,
-        persons: dict[str, str],
-        known: dict[str, Event],
-    ) -> None:
-        rows = connection.execute(
-            "SELECT seq, body FROM journal WHERE stream = ? ORDER BY seq", (f"case:{code}",)
-        )
+    def _judge(self, code: str, persons: dict[str, str], known: dict[str, Event]) -> None:
         events: list[Event] = []
-        for seq, body in rows:
-            event = {**json.loads(body), "seq": seq}
+        for event in bodies(self.place, "stream = ?", f"case:{code}"):
+            seq = event["seq"]
             if event["kind"] == "permit":
                 plan = known[str(event["plan"])]
                 refusal = lawful(events, event, persons, plan, self.drill)
@@ -733,6 +722,12 @@ Officers.TestCase.settings = settings(
 test_random_officers_never_get_an_unlawful_permission = Officers.TestCase
 
 
+@pytest.mark.server
+def test_a_sample_of_the_histories_on_a_server() -> None:
+    """A few, always the same: a history costs a server some thousand round trips."""
+    run_state_machine_as_test(Officers, settings=fewer(5))
+
+
 # The machine can fail --------------------------------------------------------------------------
 
 
@@ -770,6 +765,7 @@ SEEDED: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", SEEDED)
 def test_a_seeded_fault_is_found_by_the_histories(
     name: str, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,8 @@ from states.evaluation import Tally, score, together
 from states.plan import USUAL_INDICATORS, Indicator, Plan, from_toml
 from states.vocabulary import FactKind, Measure, Outcome, Quota, Stability, Trigger
 
+pytestmark = pytest.mark.once
+
 
 def indicator(key: Measure, full: float = 100, zero: float = 50, weight: int = 20) -> Indicator:
     return Indicator(key=key, weight=weight, full=full, zero=zero, source="县级政策")

@@ -33,6 +33,8 @@ from workflow.errors import BadFile, Conflict
 from workflow.signing import FileKey
 from workflow.tree import Tree
 
+pytestmark = pytest.mark.sqlite
+
 OTHER = county.TOWN[1]
 STREAM, ELSEWHERE = f"case:{CODE}", f"case:{OTHER}"
 # After these days the witness sees the journal; what comes on `LAST` nobody outside has seen.
@@ -119,7 +121,7 @@ def seen_outside(place: County, folder: Path, held: Mapping[str, FileKey], day: 
 
 
 @pytest.fixture(scope="module")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, World]:
+def worlds(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, World]:
     return {
         "unsigned": build(tmp_path_factory.mktemp("unsigned"), ()),
         "signed": build(tmp_path_factory.mktemp("signed"), ("wang", "zhao", "zhang")),

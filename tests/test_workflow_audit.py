@@ -23,21 +23,18 @@ Tamper = Callable[[County], object]
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> County:
+def finished(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> County:
     """Every case permitted, two stoves lawfully removed."""
     place = county.fresh(tmp_path_factory.mktemp("finished"))
     county.carry(place, county.CODES, State.REMOVAL_PERMITTED)
     for code in (CODE, COLLECTIVE):
         remove(place, code)
-    place.database.close()
     return place
 
 
 @pytest.fixture
 def place(finished: County, tmp_path: Path) -> County:
-    file = tmp_path / "county.db"
-    shutil.copy(finished.file, file)
-    return county.open_at(file)
+    return county.copy(finished, tmp_path)
 
 
 def remove(place: County, code: str, status: str = "removed") -> int:
@@ -55,17 +52,6 @@ def report(place: County) -> verify.Report:
         return audit.report(connection)
 
 
-def defenceless(place: County) -> None:
-    """Drops what stands in the way, and puts it back as it was after `tamper`."""
-    for name in triggers.SQLITE:
-        place.sql(f"DROP TRIGGER {name}")
-
-
-def rearm(place: County) -> None:
-    for statement in triggers.SQLITE.values():
-        place.sql(statement)
-
-
 def seq_of(place: County, kind: str, code: str = CODE) -> int:
     [(seq,)] = place.sql(
         "SELECT MAX(seq) FROM journal WHERE kind = ? AND stream = ?", kind, f"case:{code}"
@@ -81,7 +67,7 @@ def body_of(place: County, seq: int) -> dict[str, Json]:
 def rewrite(place: County, seq: int, **change: Json) -> None:
     """Writes other bytes, and the hash that fits them."""
     body = journal.canonical({**body_of(place, seq), **change})
-    place.sql(
+    place.tamper(
         "UPDATE journal SET body = ?, hash = ? WHERE seq = ?", body, journal.digest(body), seq
     )
 
@@ -95,7 +81,7 @@ def rechain(place: County, code: str, since: int) -> None:
     [(previous,)] = place.sql("SELECT hash FROM journal WHERE seq = ?", since)
     for (seq,) in rows:
         rewrite(place, int(str(seq)), previous=str(previous))
-        place.sql("UPDATE journal SET previous = ? WHERE seq = ?", previous, seq)
+        place.tamper("UPDATE journal SET previous = ? WHERE seq = ?", previous, seq)
         [(previous,)] = place.sql("SELECT hash FROM journal WHERE seq = ?", seq)
 
 
@@ -103,7 +89,7 @@ def backdate_acceptance(place: County) -> int:
     """The bytes of the acceptance tell an earlier day; its hash is left."""
     seq = seq_of(place, "accept")
     body = journal.canonical({**body_of(place, seq), "occurred_on": "2023-08-20"})
-    place.sql("UPDATE journal SET body = ? WHERE seq = ?", body, seq)
+    place.tamper("UPDATE journal SET body = ? WHERE seq = ?", body, seq)
     return seq
 
 
@@ -119,19 +105,20 @@ def backdate_with_hash(place: County) -> int:
 
 def edit_column(place: County) -> int:
     seq = seq_of(place, "accept")
-    place.sql("UPDATE journal SET actor = 'wang-accepts' WHERE seq = ?", seq)
+    place.tamper("UPDATE journal SET actor = 'wang-accepts' WHERE seq = ?", seq)
     return seq
 
 
 def edit_recording(place: County) -> int:
     seq = seq_of(place, "accept")
-    place.sql("UPDATE journal SET recorded_at = '2023-09-09T04:00:00.000000Z' WHERE seq = ?", seq)
+    earlier = "2023-09-09T04:00:00.000000Z"
+    place.tamper("UPDATE journal SET recorded_at = ? WHERE seq = ?", earlier, seq)
     return seq
 
 
 def delete_from_the_middle(place: County) -> int:
     seq = seq_of(place, "visit")
-    place.sql("DELETE FROM journal WHERE seq = ?", seq)
+    place.tamper("DELETE FROM journal WHERE seq = ?", seq)
     [(following,)] = place.sql(
         "SELECT MIN(seq) FROM journal WHERE stream = ? AND seq > ?", STREAM, seq
     )
@@ -140,29 +127,29 @@ def delete_from_the_middle(place: County) -> int:
 
 def swap_two(place: County) -> int:
     first, second = seq_of(place, "select"), seq_of(place, "complete")
-    place.sql("UPDATE journal SET seq = -1 WHERE seq = ?", first)
-    place.sql("UPDATE journal SET seq = ? WHERE seq = ?", first, second)
-    place.sql("UPDATE journal SET seq = ? WHERE seq = -1", second)
+    place.tamper("UPDATE journal SET seq = -1 WHERE seq = ?", first)
+    place.tamper("UPDATE journal SET seq = ? WHERE seq = ?", first, second)
+    place.tamper("UPDATE journal SET seq = ? WHERE seq = -1", second)
     return first
 
 
 def empty_the_hash(place: County) -> int:
     seq = seq_of(place, "complete")
-    place.sql("UPDATE journal SET hash = '' WHERE seq = ?", seq)
+    place.tamper("UPDATE journal SET hash = '' WHERE seq = ?", seq)
     return seq
 
 
 def forge_previous(place: County) -> int:
     seq = seq_of(place, "complete")
     rewrite(place, seq, previous=None)
-    place.sql("UPDATE journal SET previous = NULL WHERE seq = ?", seq)
+    place.tamper("UPDATE journal SET previous = NULL WHERE seq = ?", seq)
     rechain(place, CODE, seq)
     return seq
 
 
 def garble(place: County) -> int:
     seq = seq_of(place, "complete")
-    place.sql("UPDATE journal SET body = x'ff00ff' WHERE seq = ?", seq)
+    place.tamper("UPDATE journal SET body = ? WHERE seq = ?", b"\xff\x00\xff", seq)
     return seq
 
 
@@ -182,9 +169,7 @@ def garble(place: County) -> int:
 def test_an_edited_journal_is_found_with_case_and_seq(
     place: County, tamper: Callable[[County], int]
 ) -> None:
-    defenceless(place)
     seq = tamper(place)
-    rearm(place)
 
     found = verification(place)
 
@@ -193,9 +178,7 @@ def test_an_edited_journal_is_found_with_case_and_seq(
 
 
 def test_bytes_that_cannot_be_read_are_found_and_the_case_named(place: County) -> None:
-    defenceless(place)
     seq = garble(place)
-    rearm(place)
 
     found = verification(place).findings
 
@@ -206,7 +189,7 @@ def test_bytes_that_cannot_be_read_are_found_and_the_case_named(place: County) -
 def cut_the_tail(place: County) -> None:
     """The last event, an old stove's removal, never was; the row goes back with it."""
     seq = seq_of(place, "old-facility", COLLECTIVE)
-    place.sql("DELETE FROM journal WHERE seq = ?", seq)
+    place.tamper("DELETE FROM journal WHERE seq = ?", seq)
 
 
 def recompute_the_chain_without_the_row(place: County) -> None:
@@ -216,13 +199,13 @@ def recompute_the_chain_without_the_row(place: County) -> None:
 
 
 def edit_the_case(column: str, value: object) -> Tamper:
-    return lambda place: place.sql(
+    return lambda place: place.tamper(
         f"UPDATE household_case SET {column} = ? WHERE code = ?", value, CODE
     )
 
 
 def edit_the_permission(column: str, value: object) -> Tamper:
-    return lambda place: place.sql(
+    return lambda place: place.tamper(
         f"UPDATE permission SET {column} = ? WHERE case_code = ?", value, CODE
     )
 
@@ -245,7 +228,7 @@ def edit_the_permission(column: str, value: object) -> Tamper:
         edit_the_case("plan_due_on", "2024-12-31"),
         edit_the_case("due_reason", "不急"),
         edit_the_case("select_on", "2023-04-30"),
-        edit_the_case("facility_gone", 0),
+        edit_the_case("facility_gone", False),
         edit_the_permission("permitted_on", "2024-04-10"),
         edit_the_permission("permitted_by", "li"),
         edit_the_permission("accepted_on", "2023-08-20"),
@@ -257,16 +240,14 @@ def edit_the_permission(column: str, value: object) -> Tamper:
         edit_the_permission("season_last_day", "2024-03-01"),
         edit_the_permission("plan", "0" * 64),
         edit_the_permission("case_code", OTHER),
-        lambda place: place.sql("DELETE FROM permission WHERE case_code = ?", CODE),
-        lambda place: place.sql("DELETE FROM household_case WHERE code = ?", CODE),
+        lambda place: place.tamper("DELETE FROM permission WHERE case_code = ?", CODE),
+        lambda place: place.tamper("DELETE FROM household_case WHERE code = ?", CODE),
     ],
 )
 def test_a_row_that_the_journal_does_not_bear_out_is_found_with_its_case(
     place: County, tamper: Tamper
 ) -> None:
-    defenceless(place)
     tamper(place)
-    rearm(place)
 
     found = verification(place)
 
@@ -275,9 +256,7 @@ def test_a_row_that_the_journal_does_not_bear_out_is_found_with_its_case(
 
 
 def test_a_tail_that_was_cut_off_is_found_by_the_row_that_it_left(place: County) -> None:
-    defenceless(place)
     cut_the_tail(place)
-    rearm(place)
 
     found = verification(place)
 
@@ -289,11 +268,11 @@ def test_a_tail_that_was_cut_off_is_found_by_the_row_that_it_left(place: County)
     [
         "UPDATE officer SET role = 'county_office', unit = NULL WHERE login = 'wang'",
         "UPDATE officer SET person = 'another' WHERE login = 'wang-accepts'",
-        "UPDATE officer SET active = 0 WHERE login = 'wang'",
+        "UPDATE officer SET active = FALSE WHERE login = 'wang'",
         "UPDATE officer SET name = '某人' WHERE login = 'wang'",
         "UPDATE officer SET unit = '102' WHERE login = 'wang'",
         "DELETE FROM officer WHERE login = 'sun'",
-        "INSERT INTO officer VALUES ('x', 'X', 'x', 'county_office', NULL, 1)",
+        "INSERT INTO officer VALUES ('x', 'X', 'x', 'county_office', NULL, TRUE)",
         "UPDATE gate SET opened_on = '2023-05-01' WHERE unit = '101'",
         "DELETE FROM gate WHERE unit = '101'",
         "INSERT INTO gate VALUES ('101', '新村', 'grid', '2023-05-01')",
@@ -315,7 +294,7 @@ def test_the_countys_own_tables_cannot_be_edited_unseen(place: County, statement
 
 @pytest.mark.parametrize("name", list(triggers.SQLITE))
 def test_a_dropped_trigger_is_found(place: County, name: str) -> None:
-    place.sql(f"DROP TRIGGER {name}")
+    place.unguard(name)
 
     [finding] = verification(place).findings
 
@@ -324,8 +303,7 @@ def test_a_dropped_trigger_is_found(place: County, name: str) -> None:
 
 
 def test_a_weakened_trigger_is_found(place: County) -> None:
-    place.sql("DROP TRIGGER journal_no_update")
-    place.sql("CREATE TRIGGER journal_no_update BEFORE UPDATE ON journal BEGIN SELECT 1; END")
+    place.weaken("journal_no_update")
 
     assert [finding.code for finding in verification(place).findings] == ["trigger_missing"]
 
@@ -394,11 +372,10 @@ def test_what_comes_later_undermines_a_permission_and_does_not_make_it_unlawful(
 
 def test_a_forged_permission_is_unlawful_though_every_hash_and_row_fits(place: County) -> None:
     """The whole history of the case recomputed, its row and permission with it."""
-    defenceless(place)
     seq = seq_of(place, "visit")
     rewrite(place, seq, evidence={"temperature": 10.0})
     rechain(place, CODE, seq)
-    place.sql(
+    place.tamper(
         "UPDATE household_case SET head_hash ="
         " (SELECT hash FROM journal WHERE stream = ? ORDER BY version DESC LIMIT 1)"
         " WHERE code = ?",
@@ -406,8 +383,7 @@ def test_a_forged_permission_is_unlawful_though_every_hash_and_row_fits(place: C
         CODE,
     )
     # The cold visit leaves the household without heat, which has a clock of its own.
-    place.sql("INSERT INTO deadline VALUES (?, 'heat', '101', '2024-04-03', NULL)", CODE)
-    rearm(place)
+    place.tamper("INSERT INTO deadline VALUES (?, 'heat', '101', '2024-04-03', NULL)", CODE)
 
     told = report(place)
 
@@ -460,9 +436,7 @@ def findings(document: object) -> list[tuple[object, object, object]]:
 def test_the_bundle_alone_gives_the_same_findings(
     place: County, tmp_path: Path, tamper: Tamper, status: int
 ) -> None:
-    defenceless(place)
     tamper(place)
-    rearm(place)
     told = report(place)
 
     returned, document = check_alone(bundle_of(place, tmp_path), tmp_path)
@@ -520,7 +494,7 @@ def test_personal_data_that_the_journal_did_not_commit_to_is_found(
 
 
 def test_an_attached_file_that_was_exchanged_is_found(place: County) -> None:
-    place.sql("UPDATE attachment SET content = x'00' WHERE size = ?", len(PAPER.content))
+    place.sql("UPDATE attachment SET content = ? WHERE size = ?", b"\0", len(PAPER.content))
 
     assert [finding.code for finding in verification(place).findings] == ["projection_differs"]
 

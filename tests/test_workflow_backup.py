@@ -12,6 +12,8 @@ import pytest
 from workflow import audit, backup, db
 from workflow.errors import BadFile
 
+pytestmark = pytest.mark.sqlite
+
 NIGHT = datetime(2023, 6, 1, 18, 0, tzinfo=UTC)  # 02:00 on 2 June in Shanghai
 ONE_DAY = timedelta(days=1)
 

@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import signal
@@ -784,7 +785,7 @@ from pathlib import Path
 sys.path[:0] = [{root!r}, {here!r}]
 import county
 from workflow import batch
-place = county.open_at(Path(sys.argv[1]))
+place = county.open_at(sys.argv[1])
 def die(done, total):
     if str(done) == sys.argv[3]:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -801,14 +802,13 @@ def test_whoever_is_killed_ends_with_the_same_receipt_when_run_again(
     place: County, dies_at: str
 ) -> None:
     file = confirmed(place, TOWN)
-    place.database.close()
-    undisturbed = shutil.copy(place.file, place.file.with_name("undisturbed.db"))
-    expected = apply(county.open_at(Path(undisturbed)), file)
+    undisturbed = county.copy(place, place.file.parent / "undisturbed")
+    expected = apply(undisturbed, file)
     before = every_row(place)
     script = KILLED.format(root=str(HERE.parent), here=str(HERE))
 
     killed = subprocess.run(
-        [sys.executable, "-c", script, str(place.file), str(file), dies_at], check=False
+        [sys.executable, "-c", script, place.url, str(file), dies_at], check=False
     )
 
     assert killed.returncode == -signal.SIGKILL
@@ -987,14 +987,13 @@ def test_a_file_beside_the_sheet_is_attached_and_stored_by_its_hash(
 ) -> None:
     found = apply(place, with_file(place, folder))
 
-    [(name, sha256, content)] = place.sql(
-        "SELECT json_extract(CAST(body AS TEXT), '$.attachments[0].name'), sha256, content"
-        " FROM journal JOIN attachment"
-        " ON json_extract(CAST(body AS TEXT), '$.attachments[0].sha256') = sha256"
-        " WHERE journal.kind = 'confirm'"
-    )
+    [(body,)] = place.sql("SELECT body FROM journal WHERE kind = 'confirm'")
+    assert isinstance(body, bytes)
+    [attached] = json.loads(body)["attachments"]
+    sha256 = attached["sha256"]
+    [(content,)] = place.sql("SELECT content FROM attachment WHERE sha256 = ?", sha256)
     assert found.applied == 1
-    assert (name, content) == ("照片.jpg", b"\xff\xd8 photo")
+    assert (attached["name"], content) == ("照片.jpg", b"\xff\xd8 photo")
     assert sha256 == found.done[0][0].attached[0].sha256
 
 

@@ -47,7 +47,7 @@ def write_bundle(county: County) -> Path:
 
 
 @pytest.fixture(scope="module")
-def issued(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issued]:
+def issued(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issued]:
     county = fresh(tmp_path_factory.mktemp("certificate"))
     carry(county, TOWN[:2], State.REMOVAL_PERMITTED)
     checkpoint.make(county.database, noon(PERMITTED))

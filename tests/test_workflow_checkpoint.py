@@ -183,8 +183,7 @@ def test_a_checkpoint_that_says_otherwise_than_the_journal_is_found(place: Count
     forged = json.dumps(
         document, ensure_ascii=False, sort_keys=True, separators=(",", ":")
     ).encode()
-    place.sql("DROP TRIGGER journal_no_update")
-    place.sql(
+    place.tamper(
         "UPDATE journal SET body = ?, hash = ? WHERE seq = ?",
         forged,
         hashlib.sha256(forged).hexdigest(),
@@ -271,25 +270,24 @@ def refused(file: Path, state: Path) -> str:
 
 
 @pytest.fixture
-def two_rounds(place: County, tmp_path: Path) -> tuple[County, Path, Path]:
+def two_rounds(place: County, tmp_path: Path) -> tuple[County, str, Path]:
     """A county witnessed, gone on, witnessed again; its old copy from between; the state."""
     witnessed(place, tmp_path)
-    old = tmp_path / "old.db"
-    place.sql("VACUUM INTO ?", str(old))
+    old = county.copy(place, tmp_path / "old").url
     fault(place)
     fault(place)
     witnessed(place, tmp_path)
     return place, old, tmp_path / "state"
 
 
-def test_a_rollback_is_refused(two_rounds: tuple[County, Path, Path], tmp_path: Path) -> None:
+def test_a_rollback_is_refused(two_rounds: tuple[County, str, Path], tmp_path: Path) -> None:
     _, _, state = two_rounds
     shutil.copy(tmp_path / "round-0", tmp_path / "again")
 
     assert refused(tmp_path / "again", state) == "6 rollback"
 
 
-def test_a_fork_is_refused(two_rounds: tuple[County, Path, Path], tmp_path: Path) -> None:
+def test_a_fork_is_refused(two_rounds: tuple[County, str, Path], tmp_path: Path) -> None:
     _, old, state = two_rounds
     with county_at(old) as fork:
         assert refused(send(fork, tmp_path / "short"), state) == "6 rollback"
@@ -313,9 +311,9 @@ def test_a_fork_is_refused(two_rounds: tuple[County, Path, Path], tmp_path: Path
 
 
 @contextmanager
-def county_at(file: Path) -> Iterator[County]:
-    """A county opened at a file for the length of a block."""
-    place = county.open_at(file)
+def county_at(url: str) -> Iterator[County]:
+    """A county opened for the length of a block."""
+    place = county.open_at(url)
     yield place
     place.database.close()
 
@@ -336,9 +334,7 @@ def test_another_root_of_the_same_size_is_a_fork(
     assert refused(other, tmp_path / "state") == "6 fork"
 
 
-def test_no_mutated_request_is_signed(
-    two_rounds: tuple[County, Path, Path], tmp_path: Path
-) -> None:
+def test_no_mutated_request_is_signed(two_rounds: tuple[County, str, Path], tmp_path: Path) -> None:
     """Each line of a request changed, doubled or dropped: refused, or the very same checkpoint."""
     place, _, state = two_rounds
     for _ in range(3):
@@ -465,7 +461,7 @@ witness.witness(Path(sys.argv[1]), Path(sys.argv[2]), None, datetime.now(UTC))
 @pytest.mark.crash
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_witness_killed_around_its_rename_keeps_a_good_state(
-    two_rounds: tuple[County, Path, Path], tmp_path: Path, moment: str
+    two_rounds: tuple[County, str, Path], tmp_path: Path, moment: str
 ) -> None:
     place, _, state = two_rounds
     before = memory(state)
@@ -496,8 +492,7 @@ def test_two_witnesses_at_once_on_one_directory_wait_for_each_other(
 ) -> None:
     """Of two continuations of one checkpoint only one is signed, however they race."""
     witnessed(place, tmp_path)
-    old = tmp_path / "old.db"
-    place.sql("VACUUM INTO ?", str(old))
+    old = county.copy(place, tmp_path / "old").url
     fault(place)
     one = send(place, tmp_path / "one")
     with county_at(old) as fork:
@@ -614,7 +609,7 @@ def test_the_receipts_of_a_revoked_witness_count_no_longer(place: County, tmp_pa
 
 
 def test_an_old_backup_put_back_is_found_against_the_receipt(
-    two_rounds: tuple[County, Path, Path], tmp_path: Path
+    two_rounds: tuple[County, str, Path], tmp_path: Path
 ) -> None:
     _, old, _ = two_rounds
     receipt = tmp_path / "round-1.receipt"
@@ -633,24 +628,20 @@ def test_an_old_backup_put_back_is_found_against_the_receipt(
 
 def cut(place: County, number: int) -> None:
     """Takes the last events away, and with them what would show it."""
-    place.sql("DROP TRIGGER journal_no_delete")
-    place.sql("DELETE FROM journal WHERE seq > (SELECT MAX(seq) FROM journal) - ?", number)
+    place.tamper("DELETE FROM journal WHERE seq > (SELECT MAX(seq) FROM journal) - ?", number)
 
 
 def test_a_cut_tail_is_found_against_the_receipt(place: County, tmp_path: Path) -> None:
     """A violation that nobody should know of, and all after it, taken away without a trace."""
-    old = tmp_path / "before.db"
-    place.sql("VACUUM INTO ?", str(old))
+    old = county.copy(place, tmp_path / "before")
     pairs = (("type", "kang_sealed"), ("by", "official"), ("what", "封火炕"))
     place.advance(CODE, FactKind.VIOLATION, CONFIRMED, *pairs)
     receipt = witnessed(place, tmp_path)
-    place.database.close()
-    shutil.copy(old, place.file)
 
-    assert integrity(place) == []
-    assert [code for code, _ in integrity(place, receipt)] == ["receipt_invalid"]
-    register(place, tmp_path / "state")
-    assert [code for code, _ in integrity(place, receipt)] == ["receipt_differs"]
+    assert integrity(old) == []
+    assert [code for code, _ in integrity(old, receipt)] == ["receipt_invalid"]
+    register(old, tmp_path / "state")
+    assert [code for code, _ in integrity(old, receipt)] == ["receipt_differs"]
 
 
 def test_a_tail_cut_with_the_receipt_left_stops_every_permission(
@@ -666,8 +657,7 @@ def test_a_tail_cut_with_the_receipt_left_stops_every_permission(
     role = Role.AUDITOR
     setup.add_officer(place.database, "new", "新", role, None, None, actor="zhang", now=now)
     witnessed(place, tmp_path, late)
-    place.sql("DROP TRIGGER journal_no_delete")
-    place.sql("DELETE FROM journal WHERE seq > (SELECT MAX(seq) - 2 FROM journal)")
+    place.tamper("DELETE FROM journal WHERE seq > (SELECT MAX(seq) - 2 FROM journal)")
     before = every_row(place)
 
     with pytest.raises(JournalBroken):
@@ -705,8 +695,7 @@ def rewrite_the_county_stream(place: County) -> None:
     assert isinstance(body, bytes)
     forged = body.replace(b'"opened_on":"2023-05-10"', b'"opened_on":"2023-05-09"')
     assert forged != body
-    place.sql("DROP TRIGGER journal_no_update")
-    place.sql(
+    place.tamper(
         "UPDATE journal SET body = ?, hash = ? WHERE seq = ?",
         forged,
         hashlib.sha256(forged).hexdigest(),
@@ -718,8 +707,7 @@ def test_a_signature_exchanged_after_the_witness_saw_it_is_found(
     place: County, tmp_path: Path
 ) -> None:
     witnessed(place, tmp_path)
-    place.sql("DROP TRIGGER journal_no_update")
-    place.sql("UPDATE journal SET signature = 'x' WHERE seq = 5")
+    place.tamper("UPDATE journal SET signature = 'x' WHERE seq = 5")
 
     assert {code for code, _ in integrity(place)} >= {"receipt_differs", "signature_invalid"}
 
@@ -820,7 +808,7 @@ def test_the_bundle_alone_grades_its_cases(place: County, tmp_path: Path) -> Non
 
 
 def test_on_a_bare_python_the_rest_is_checked_and_signatures_said_not_to_be(
-    two_rounds: tuple[County, Path, Path], tmp_path: Path
+    two_rounds: tuple[County, str, Path], tmp_path: Path
 ) -> None:
     place, old, _ = two_rounds
     file = bundle(place, tmp_path / "bundle")
@@ -829,7 +817,11 @@ def test_on_a_bare_python_the_rest_is_checked_and_signatures_said_not_to_be(
     status, answer = alone(tmp_path / "alone", file, bare=True)
     with county_at(old) as back:
         told = alone(
-            tmp_path / "alone", bundle(back, tmp_path / "old"), "--receipt", receipt, bare=True
+            tmp_path / "alone",
+            bundle(back, tmp_path / "old.jsonl"),
+            "--receipt",
+            receipt,
+            bare=True,
         )
 
     assert (status, codes(answer)) == (0, [])
@@ -839,7 +831,7 @@ def test_on_a_bare_python_the_rest_is_checked_and_signatures_said_not_to_be(
 
 
 def test_the_receipt_in_the_auditors_hand_counts_though_the_bundle_has_none(
-    two_rounds: tuple[County, Path, Path], tmp_path: Path
+    two_rounds: tuple[County, str, Path], tmp_path: Path
 ) -> None:
     place, _, _ = two_rounds
     place.sql("DELETE FROM witness_receipt")
@@ -878,7 +870,7 @@ def test_whatever_stands_in_a_bundle_the_audit_goes_to_its_end(
 
 
 @pytest.fixture(scope="module")
-def some_bundle(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
+def some_bundle(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
     """A few lines of every kind, a receipt and a key among them."""
     folder = tmp_path_factory.mktemp("bundle")
     place = county.fresh(folder)

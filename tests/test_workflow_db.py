@@ -15,6 +15,8 @@ from workflow import db, migrations, sqlite
 from workflow.db import Database
 from workflow.errors import BadFile, Conflict
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> County:

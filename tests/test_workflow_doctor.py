@@ -14,6 +14,8 @@ from county import CODE, County
 from workflow import backup, doctor, settings
 from workflow.health import Check, Health
 
+pytestmark = pytest.mark.sqlite
+
 NOW = datetime.now(UTC)
 NOON = county.noon(date(2023, 6, 20))
 

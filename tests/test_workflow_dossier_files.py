@@ -43,7 +43,7 @@ def run(
     day: date = LATER,
 ) -> Shelf:
     return dossier_files.many(
-        str(county.file),
+        county.url,
         folder,
         units,
         forms,
@@ -234,7 +234,7 @@ def test_killed_in_the_middle_every_file_is_complete_and_the_rest_follows(
     script = tmp_path / "write.py"
     script.write_text(WRITE.format(root=str(ROOT)), encoding="utf-8")
     process = subprocess.Popen(
-        [sys.executable, str(script), str(county.file), str(folder)],
+        [sys.executable, str(script), county.url, str(folder)],
         stdout=subprocess.PIPE,
         text=True,
     )

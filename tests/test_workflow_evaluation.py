@@ -32,7 +32,7 @@ DAYS = (date(2023, 7, 20), date(2023, 10, 9), date(2024, 1, 22), date(2024, 4, 2
 
 
 @pytest.fixture(scope="module")
-def wandered(tmp_path_factory: pytest.TempPathFactory) -> Mapping[int, County]:
+def wandered(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[int, County]:
     found = {}
     for seed in SEEDS:
         found[seed] = county.fresh(tmp_path_factory.mktemp(f"seed{seed}"))
@@ -58,7 +58,7 @@ def evaluated(
 def test_completion_steps_and_exits_are_those_of_the_journal(
     wandered: Mapping[int, County], seed: int, day: date
 ) -> None:
-    counted = Recount(wandered[seed].file, day)
+    counted = Recount(wandered[seed], day)
 
     found = evaluated(wandered[seed], day)
 

@@ -234,7 +234,7 @@ def test_a_backlog_of_papers_is_not_the_usual_lag() -> None:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> County:
+def place(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> County:
     """Three households accepted, one rejected, one confirmed, one closed; recorded late or not."""
     place = county.fresh(tmp_path_factory.mktemp("forecast"))
     town = county.TOWN

@@ -219,11 +219,7 @@ def test_the_independent_audit_knows_the_entry_and_who_may_make_it(place: County
 
 def test_an_entry_that_somebody_spoiled_stops_with_a_plain_word(place: County) -> None:
     enter(place)
-    place.sql("DROP TRIGGER journal_no_update")
-    place.sql(
-        "UPDATE journal SET body = replace(CAST(body AS TEXT), '2098-10-11', '2098-10-10')"
-        " WHERE stream = 'calendar'"
-    )
+    place.reword("calendar", "2098-10-11", "2098-10-10")
 
     with place.database.reading() as connection, pytest.raises(JournalBroken):
         register.plan_in_force(connection)

@@ -129,8 +129,7 @@ def test_a_clock_may_lag_by_a_minute_and_no_more(
 
 def test_reading_a_stream_checks_its_chain(place: County) -> None:
     place.advance(CODE, FactKind.FAULT, county.CONFIRMED, ("what", "坏"))
-    place.sql("DROP TRIGGER journal_no_update")
-    place.sql("UPDATE journal SET hash = 'x' WHERE stream = ? AND version = 1", f"case:{CODE}")
+    place.tamper("UPDATE journal SET hash = 'x' WHERE stream = ? AND version = 1", f"case:{CODE}")
 
     with place.database.reading() as connection:
         with pytest.raises(JournalBroken) as broken:
@@ -145,8 +144,7 @@ def test_reading_a_stream_checks_its_chain(place: County) -> None:
 
 @pytest.mark.parametrize("body", [b"\xff\x00", b"[]", b"{}", b"null"])
 def test_bytes_that_are_no_event_are_told_as_a_broken_journal(place: County, body: bytes) -> None:
-    place.sql("DROP TRIGGER journal_no_update")
-    place.sql("UPDATE journal SET body = ? WHERE stream = ?", body, f"case:{CODE}")
+    place.tamper("UPDATE journal SET body = ? WHERE stream = ?", body, f"case:{CODE}")
 
     with place.database.reading() as connection, pytest.raises(JournalBroken):
         journal.read_streams(connection, [f"case:{CODE}"], {}, checked=False)

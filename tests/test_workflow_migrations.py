@@ -13,6 +13,8 @@ from workflow import db, migrations, triggers
 from workflow.db import Database
 from workflow.models import metadata
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Database:

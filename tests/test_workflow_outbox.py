@@ -61,7 +61,7 @@ def deliver(
 
 
 def files(database: Database) -> list[str]:
-    folder = database.file.with_name("outbox")
+    folder = database.home / "outbox"
     return sorted(str(file.relative_to(folder)) for file in folder.rglob("*.txt"))
 
 
@@ -318,7 +318,7 @@ def test_no_token_reaches_the_database(database: Database) -> None:
     assert done.given_up == 1
     assert TOKEN in robot.asked[0][0]
     database.close()
-    for file in database.file.parent.rglob("*"):
+    for file in database.home.rglob("*"):
         if file.is_file():
             assert TOKEN.encode() not in file.read_bytes(), file
 
@@ -370,7 +370,7 @@ def test_a_drill_sends_nothing_outside_unless_it_is_told_to_and_is_marked(
     if not open_:
         (file,) = files(database)
         assert "演练-alarm_1" in file
-        written = (database.file.with_name("outbox") / file).read_text(encoding="utf-8-sig")
+        written = (database.home / "outbox" / file).read_text(encoding="utf-8-sig")
         assert "【演练】" in written
 
 
@@ -417,7 +417,7 @@ def test_the_command_takes_configuration_and_password_from_the_environment(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     office, inbox = make_office(tmp_path, capsys), Inbox()
-    queue(db.connect(str(office.database)), "digest", person="county")
+    queue(db.connect(office.place.url), "digest", person="county")
     file = tmp_path / "elsewhere.toml"
     monkeypatch.setenv("XIANLI_CONFIG", str(file))
     monkeypatch.setenv("MIMA", PASSWORD)
@@ -441,7 +441,7 @@ def test_what_was_not_sent_is_shown_to_people(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     office, inbox = make_office(tmp_path, capsys), Inbox({"RCPT": "550 no such user"})
-    queue(db.connect(str(office.database)), "digest", person="county")
+    queue(db.connect(office.place.url), "digest", person="county")
     with mail_server(inbox) as port:
         text = mail_config(port, "county")
         (tmp_path / "xianli.toml").write_text(text, encoding="utf-8")

@@ -40,7 +40,7 @@ NEEDED = {
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> County:
+def place(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> County:
     """Cases at every step of the line; the works were recorded ten days late."""
     place = county.fresh(tmp_path_factory.mktemp("overdue"))
     town = county.TOWN

@@ -63,8 +63,8 @@ def test_before_the_journal_began_nothing_was_known(place: County) -> None:
 
 
 def test_a_quarantined_household_is_named_first_and_to_its_own_unit_only(place: County) -> None:
-    place.sql("DROP TRIGGER IF EXISTS journal_no_update")
-    place.sql("UPDATE journal SET body = x'ff' WHERE stream = ? AND version = 2", f"case:{CODE}")
+    statement = "UPDATE journal SET body = ? WHERE stream = ? AND version = 2"
+    place.tamper(statement, b"\xff", f"case:{CODE}")
     for login in ("zhang", "shen"):
         now = county.noon(county.PERMITTED)
         quarantine.quarantine(place.database, CODE, "硬盘坏道", actor=login, now=now)

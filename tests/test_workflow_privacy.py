@@ -1,4 +1,4 @@
-"""Personal data erased for good, on a real database file."""
+"""Personal data erased for good, in a real database."""
 
 from datetime import date
 from pathlib import Path
@@ -31,7 +31,12 @@ def findings(county: County) -> list[str]:
 
 
 def held(county: County, text: str) -> bool:
-    """Whether the text stands anywhere in the database's files, free pages too."""
+    """Whether the text stands anywhere in the database's files, free pages too.
+
+    On a server in any row: its files are its administrator's.
+    """
+    if county.database.shared:
+        return text in repr(every_row(county))
     county.sql("PRAGMA wal_checkpoint(TRUNCATE)")
     files = county.file.parent.glob(f"{county.file.name}*")
     return any(text.encode() in file.read_bytes() for file in files)

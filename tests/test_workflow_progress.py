@@ -16,7 +16,7 @@ from workflow.progress import Progress
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> County:
+def place(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> County:
     """Four households of the town are confirmed, one of them closed since; one is accepted."""
     place = county.fresh(tmp_path_factory.mktemp("progress"))
     place.carry_out([county.confirm(code) for code in TOWN[:4]], "wang", county.CONFIRMED)

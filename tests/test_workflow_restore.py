@@ -25,6 +25,8 @@ from workflow.errors import Conflict, JournalBroken
 from workflow.note import Receipt
 from workflow.weigh import Restored
 
+pytestmark = pytest.mark.sqlite
+
 NOW = datetime(2026, 3, 1, 1, 2, 3, tzinfo=UTC)
 LATER = date(2023, 6, 20)
 DAMAGED = b"SQLite format 3\x00" + b"\x07" * 9000

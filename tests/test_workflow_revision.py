@@ -333,9 +333,7 @@ def test_every_report_takes_the_plan_of_its_clocks(
 ) -> None:
     carry(county, [CODE], State.CONSTRUCTION)
     assert revise(county, LONGER, "zhang", REVISED).adopted
-    county.database.close()
-    county.file.rename(county.file.with_name("xianli.db"))
-    office = Office(county.file.parent, capsys, "zhang")
+    office = Office(county, capsys, "zhang")
     clocks = ("--today", "2023-07-05")
 
     listed = json.loads(office.run(*clocks, "case", "list", *asked).text)

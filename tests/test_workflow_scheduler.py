@@ -247,7 +247,7 @@ def test_the_jobs_deliver_check_the_journal_and_back_up(room: Room) -> None:
 
 def test_the_site_is_rebuilt_each_day_where_one_is_wanted(database: Database, clock: Clock) -> None:
     room = Room(database, configured(database, "[site]\nfolder = 'web'"), clock, lambda: False)
-    out = database.file.parent / "web"
+    out = database.home / "web"
 
     assert scheduler.run_once(room, nothing)
 
@@ -262,7 +262,7 @@ def test_the_site_is_rebuilt_each_day_where_one_is_wanted(database: Database, cl
 
 
 def test_a_folder_that_is_not_the_sites_is_kept_and_told(database: Database, clock: Clock) -> None:
-    out = database.file.parent / "web"
+    out = database.home / "web"
     out.mkdir()
     (out / "letter.txt").write_text("mine")
     room = Room(database, configured(database, "[site]\nfolder = 'web'"), clock, lambda: False)
@@ -515,10 +515,10 @@ def test_of_two_services_one_leads_and_when_it_is_killed_the_other_takes_over(
 ) -> None:
     queue(database, "first", at=datetime.now(UTC) - HOUR)
     database.close()
-    with serving(database.file, 3) as one:
+    with serving(database.url, 3) as one:
         one.wait_for("备份：")
         assert messages(database)["first"].status == "sent"
-        with serving(database.file, 3) as other:
+        with serving(database.url, 3) as other:
             other.wait_for("已启动")
             assert one.end(signal.SIGKILL) == -signal.SIGKILL
             queue(database, "second", at=datetime.now(UTC) - HOUR)
@@ -542,7 +542,7 @@ def test_of_two_services_one_leads_and_when_it_is_killed_the_other_takes_over(
     assert {row.status for row in rows.values()} == {"sent"}
     room = Room(database, configured(database, ""), lambda: datetime.now(UTC), lambda: False)
     assert standing(room).leader is None
-    assert len(list(database.file.with_name("outbox").rglob("second-*.txt"))) == 1
+    assert len(list(database.home.joinpath("outbox").rglob("second-*.txt"))) == 1
 
 
 @pytest.mark.crash
@@ -564,7 +564,7 @@ def test_a_service_killed_in_the_middle_catches_up_when_it_starts_again(
             {"name": "scheduler", "holder": "dead", "until": now - HOUR},
         )
     database.close()
-    with serving(database.file, 3) as service:
+    with serving(database.url, 3) as service:
         service.wait_for("备份：")
         assert service.end(signal.SIGTERM) == 0
 
@@ -579,7 +579,7 @@ def test_the_command_serves_until_it_is_told_to_stop(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     office = make_office(tmp_path, capsys)
-    command = [sys.executable, str(HERE.parent / "cli.py"), "--db", str(office.database)]
+    command = [sys.executable, str(HERE.parent / "cli.py"), *office.acting]
     service = subprocess.Popen(
         [*command, "scheduler", "run"], stderr=subprocess.PIPE, text=True, encoding="utf-8"
     )
@@ -664,7 +664,7 @@ def test_check_warns_of_a_dead_service_where_one_ever_ran(
     never = office.run("check").answer["service_warning"]
     office.run("scheduler", "run", "--once")
     served = office.run("check").answer["service_warning"]
-    with connect(str(office.database)).transaction() as connection:
+    with connect(office.place.url).transaction() as connection:
         job = tables.JOB
         long_ago = datetime.now(UTC) - 9 * DAY
         connection.execute(job.update().values(succeeded_at=long_ago, finished_at=long_ago))
@@ -680,7 +680,7 @@ def test_check_can_be_looked_at_in_a_served_drill_without_a_day(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = county.fresh(tmp_path)
-    given = ["--db", str(place.file)]
+    given = ["--db", place.url]
     assert cli.run([*given, "--today", str(county.CONFIRMED), "scheduler", "run", "--once"]) == 0
 
     assert cli.run([*given, "check"]) == 0
@@ -742,7 +742,7 @@ def test_only_the_county_office_sends_and_serves(
 ) -> None:
     place = county.fresh(tmp_path)
     queue(place.database, "digest")
-    given = ["--json", "--db", str(place.database.file), "--as", "wang", "--today", "2023-06-10"]
+    given = [*county.acting(place, "wang"), "--json", "--today", "2023-06-10"]
     for command in (["notify", "send"], ["scheduler", "run", "--once"], ["scheduler", "status"]):
         capsys.readouterr()
 

@@ -51,7 +51,7 @@ def build(
     links: bool = site.LINKS,
 ) -> Built:
     return site.build(
-        county.url if county.database.shared else str(county.file),
+        county.url,
         out,
         units,
         Clocks(day, past=True),
@@ -237,10 +237,7 @@ def test_a_unit_s_site_holds_nothing_of_another(county: County, tmp_path: Path) 
 def test_a_broken_journal_names_no_household_of_another_unit(
     county: County, tmp_path: Path
 ) -> None:
-    county.sql("DROP TRIGGER IF EXISTS journal_no_update")
-    for trigger in county.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
-        county.sql(f'DROP TRIGGER "{trigger[0]}"')
-    county.sql(
+    county.tamper(
         "UPDATE journal SET hash = 'z' || substr(hash, 2) WHERE stream = ? AND seq = "
         "(SELECT min(seq) FROM journal WHERE stream = ?)",
         f"case:{OTHER_UNIT}",
@@ -461,9 +458,7 @@ def test_two_runs_do_not_build_at_once(county: County, tmp_path: Path) -> None:
     ["../../etc", "<script>alert(1)</script>", '"><img src=x onerror=1>', "a'b&c", "</script>", ""],
 )
 def test_a_village_s_name_is_only_text(county: County, tmp_path: Path, village: str) -> None:
-    for table in county.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
-        county.sql(f'DROP TRIGGER "{table[0]}"')
-    county.sql("UPDATE household_case SET village = ? WHERE code = ?", village, CODE)
+    county.tamper("UPDATE household_case SET village = ? WHERE code = ?", village, CODE)
     out = tmp_path / "web"
     before = set(tmp_path.rglob("*"))
 
@@ -487,9 +482,7 @@ def test_a_village_s_name_is_only_text(county: County, tmp_path: Path, village: 
 
 
 def test_a_code_that_is_no_file_s_name_stops_the_site(county: County, tmp_path: Path) -> None:
-    for table in county.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
-        county.sql(f'DROP TRIGGER "{table[0]}"')
-    county.sql("UPDATE household_case SET code = '../../x' WHERE code = ?", CODE)
+    county.tamper("UPDATE household_case SET code = '../../x' WHERE code = ?", CODE)
 
     with pytest.raises(JournalBroken, match="文件名"):
         build(county, tmp_path / "web")
@@ -526,8 +519,7 @@ sys.path[:0] = [{str(HERE.parent)!r}, {str(HERE)!r}]
 import county
 from workflow import site
 from workflow.cases import Clocks
-folder, links = Path(sys.argv[1]), sys.argv[2] == "links"
-file = folder / "county.db"
+folder, links, url = Path(sys.argv[1]), sys.argv[2] == "links", sys.argv[3]
 counted, point, watching = 0, 0, False
 CALLS = ("os.mkdir", "os.rename", "os.symlink", "os.rmdir", "os.remove", "os.chmod")
 
@@ -546,7 +538,7 @@ sys.addaudithook(dying)
 def build(out, day):
     global watching
     watching = True
-    site.build(str(file), out, ["102"], Clocks(day, past=True), date(2024, 6, 1),
+    site.build(url, out, ["102"], Clocks(day, past=True), date(2024, 6, 1),
                county.noon(date(2024, 6, 1)), links=links)
     watching = False
 
@@ -602,7 +594,9 @@ def test_killed_at_any_point_the_old_site_or_the_new_is_whole(
     county.database.close()
 
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path), way], capture_output=True, text=True
+        [sys.executable, "-c", KILLED, str(tmp_path), way, county.url],
+        capture_output=True,
+        text=True,
     )
 
     assert done.returncode == 0, done.stderr

@@ -1,12 +1,12 @@
-"""What SQLite refuses by itself, to plain `sqlite3` and whoever holds the file."""
+"""What the database refuses by itself, to plain SQL and whoever holds it."""
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import county
 import pytest
-from county import CODE, PERMITTED, County
+from _pytest.mark import ParameterSet
+from county import CODE, PERMITTED, REFUSED, County, Plain
 
 from states.vocabulary import State, Trigger
 from workflow import triggers
@@ -15,52 +15,45 @@ OTHER = county.TOWN[1]
 Row = dict[str, object]
 
 
+def sqlites(words: str) -> ParameterSet:
+    """Words that only SQLite knows."""
+    return pytest.param(words, marks=pytest.mark.sqlite)
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> County:
     """Two cases with the winter behind them, nothing permitted yet."""
     place = county.fresh(tmp_path)
     county.carry(place, [CODE, OTHER], State.STABLE_SEASON)
     county.winter(place, [CODE, OTHER])
-    place.database.close()
     return place
 
 
 @pytest.fixture
-def plain(place: County) -> Iterator[sqlite3.Connection]:
+def plain(place: County) -> Iterator[Plain]:
     """A connection without any setting of ours."""
-    connection = sqlite3.connect(place.file)
-    yield connection
-    connection.close()
+    with place.plain() as plain:
+        yield plain
 
 
 def next_step(place: County, tmp_path: Path) -> tuple[Row, Row]:
     """The journal and permission rows that a lawful permission of CODE would write."""
-    other = tmp_path / "other"
-    other.mkdir()
-    ahead = county.County(other / "county.db", place.database)
-    ahead.file.write_bytes(place.file.read_bytes())
-    ahead = county.open_at(ahead.file)
+    ahead = county.copy(place, tmp_path / "ahead")
     ahead.advance(CODE, Trigger.PERMIT, PERMITTED)
-    connection = sqlite3.connect(ahead.file)
-    connection.row_factory = sqlite3.Row
-    [event] = connection.execute("SELECT * FROM journal ORDER BY seq DESC LIMIT 1")
-    [permission] = connection.execute("SELECT * FROM permission")
-    connection.close()
-    ahead.database.close()
-    return dict(event), dict(permission)
+    [event] = ahead.rows("SELECT * FROM journal ORDER BY seq DESC LIMIT 1")
+    [permission] = ahead.rows("SELECT * FROM permission")
+    return event, permission
 
 
-def insert(
-    plain: sqlite3.Connection, table: str, row: Row, how: str = "INSERT", tail: str = ""
-) -> None:
+def insert(plain: Plain, table: str, row: Row, how: str = "INSERT", tail: str = "") -> None:
     names, marks = ", ".join(row), ", ".join("?" * len(row))
     statement = f"{how} INTO {table} ({names}) VALUES ({marks}) {tail}"
-    plain.execute(statement, list(row.values()))
+    plain(statement, *row.values())
 
 
-def refused(plain: sqlite3.Connection, message: str, statement: str, *values: object) -> None:
-    with pytest.raises(sqlite3.IntegrityError, match=f"xianli: .*{message}"):
-        plain.execute(statement, values)
+def refused(plain: Plain, message: str, statement: str, *values: object) -> None:
+    with pytest.raises(REFUSED, match=f"xianli: .*{message}"):
+        plain(statement, *values)
 
 
 # The journal -----------------------------------------------------------------------------------
@@ -73,39 +66,42 @@ def refused(plain: sqlite3.Connection, message: str, statement: str, *values: ob
         *("occurred_on", "recorded_at", "actor", "role", "hash", "body"),
     ],
 )
-def test_no_column_of_the_journal_can_be_changed(plain: sqlite3.Connection, column: str) -> None:
+def test_no_column_of_the_journal_can_be_changed(plain: Plain, column: str) -> None:
     refused(plain, "never changed", f"UPDATE journal SET {column} = {column} WHERE seq = 5")
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("how", ["UPDATE OR REPLACE", "UPDATE OR IGNORE"])
-def test_no_way_of_updating_gets_round_the_journal(plain: sqlite3.Connection, how: str) -> None:
+def test_no_way_of_updating_gets_round_the_journal(plain: Plain, how: str) -> None:
     refused(plain, "never changed", f"{how} journal SET actor = 'li' WHERE seq = 5")
 
 
-@pytest.mark.parametrize("where", ["seq = 5", "seq = (SELECT MAX(seq) FROM journal)", "1"])
-def test_no_event_can_be_deleted(plain: sqlite3.Connection, where: str) -> None:
+@pytest.mark.parametrize("where", ["seq = 5", "seq = (SELECT MAX(seq) FROM journal)", "1 = 1"])
+def test_no_event_can_be_deleted(plain: Plain, where: str) -> None:
     refused(plain, "never shortened", f"DELETE FROM journal WHERE {where}")
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("how", ["INSERT OR REPLACE", "REPLACE"])
 @pytest.mark.parametrize("recursive", ["ON", "OFF"])
-def test_no_event_can_be_replaced(plain: sqlite3.Connection, how: str, recursive: str) -> None:
-    plain.execute(f"PRAGMA recursive_triggers = {recursive}")
+def test_no_event_can_be_replaced(plain: Plain, how: str, recursive: str) -> None:
+    plain(f"PRAGMA recursive_triggers = {recursive}")
 
     refused(plain, "seq must follow", f"{how} INTO journal SELECT * FROM journal WHERE seq = 5")
 
 
+@pytest.mark.sqlite
 def test_no_event_can_be_replaced_through_its_version(
-    place: County, plain: sqlite3.Connection, tmp_path: Path
+    place: County, plain: Plain, tmp_path: Path
 ) -> None:
     event, permission = next_step(place, tmp_path)
     insert(plain, "permission", permission)
 
-    with pytest.raises(sqlite3.IntegrityError, match="version and previous"):
+    with pytest.raises(REFUSED, match="version and previous"):
         insert(plain, "journal", event | {"version": 1, "previous": None}, "INSERT OR REPLACE")
 
 
-def test_no_event_can_be_changed_by_an_upsert(plain: sqlite3.Connection) -> None:
+def test_no_event_can_be_changed_by_an_upsert(plain: Plain) -> None:
     statement = (
         "INSERT INTO journal SELECT * FROM journal WHERE seq = 5"
         " ON CONFLICT (seq) DO UPDATE SET actor = 'li'"
@@ -114,15 +110,13 @@ def test_no_event_can_be_changed_by_an_upsert(plain: sqlite3.Connection) -> None
     refused(plain, "seq must follow", statement)
 
 
-def test_the_lawful_next_event_is_taken(
-    place: County, plain: sqlite3.Connection, tmp_path: Path
-) -> None:
+def test_the_lawful_next_event_is_taken(place: County, plain: Plain, tmp_path: Path) -> None:
     event, permission = next_step(place, tmp_path)
 
     insert(plain, "permission", permission)
     insert(plain, "journal", event)
 
-    assert plain.execute("SELECT MAX(seq) FROM journal").fetchone() == (event["seq"],)
+    assert plain("SELECT MAX(seq) FROM journal") == [(event["seq"],)]
 
 
 @pytest.mark.parametrize(
@@ -142,37 +136,36 @@ def test_the_lawful_next_event_is_taken(
     ],
 )
 def test_an_event_out_of_line_is_refused(
-    place: County, plain: sqlite3.Connection, tmp_path: Path, change: Row, message: str
+    place: County, plain: Plain, tmp_path: Path, change: Row, message: str
 ) -> None:
     event, permission = next_step(place, tmp_path)
     insert(plain, "permission", permission)
 
-    with pytest.raises(sqlite3.IntegrityError, match=message):
+    with pytest.raises(REFUSED, match=message):
         insert(plain, "journal", event | change)
 
 
 def test_a_permission_without_its_row_is_refused(
-    place: County, plain: sqlite3.Connection, tmp_path: Path
+    place: County, plain: Plain, tmp_path: Path
 ) -> None:
     event, _ = next_step(place, tmp_path)
 
-    with pytest.raises(sqlite3.IntegrityError, match="must name what it rests on"):
+    with pytest.raises(REFUSED, match="must name what it rests on"):
         insert(plain, "journal", event)
 
 
 def test_a_permission_with_the_row_of_another_case_is_refused(
-    place: County, plain: sqlite3.Connection, tmp_path: Path
+    place: County, plain: Plain, tmp_path: Path
 ) -> None:
     event, permission = next_step(place, tmp_path)
-    other = plain.execute(
-        "SELECT (SELECT seq FROM journal WHERE stream = ?1 AND kind = 'accept'),"
-        " (SELECT seq FROM journal WHERE stream = ?1 AND kind = 'complete')",
-        (f"case:{OTHER}",),
-    ).fetchone()
-    swapped = {"case_code": OTHER, "acceptance_seq": other[0], "readiness_seq": other[1]}
+    query = "SELECT seq FROM journal WHERE stream = ? AND kind = ?"
+    [(accepted,)], [(ready,)] = (
+        plain(query, f"case:{OTHER}", kind) for kind in ("accept", "complete")
+    )
+    swapped = {"case_code": OTHER, "acceptance_seq": accepted, "readiness_seq": ready}
     insert(plain, "permission", permission | swapped)
 
-    with pytest.raises(sqlite3.IntegrityError, match="must name what it rests on"):
+    with pytest.raises(REFUSED, match="must name what it rests on"):
         insert(plain, "journal", event)
 
 
@@ -190,44 +183,48 @@ def test_a_permission_with_the_row_of_another_case_is_refused(
         "state = NULL",
     ],
 )
-@pytest.mark.parametrize("how", ["UPDATE", "UPDATE OR REPLACE", "UPDATE OR IGNORE"])
-def test_a_case_changes_only_with_its_event(
-    plain: sqlite3.Connection, how: str, change: str
-) -> None:
+@pytest.mark.parametrize(
+    "how", ["UPDATE", *map(sqlites, ("UPDATE OR REPLACE", "UPDATE OR IGNORE"))]
+)
+def test_a_case_changes_only_with_its_event(plain: Plain, how: str, change: str) -> None:
     statement = f"{how} household_case SET {change} WHERE code = ?"
 
     refused(plain, "only with its event", statement, CODE)
 
 
-def test_a_case_keeps_its_code(plain: sqlite3.Connection) -> None:
+def test_a_case_keeps_its_code(plain: Plain) -> None:
     refused(plain, "", "UPDATE household_case SET code = 'X' WHERE code = ?", CODE)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("recursive", ["ON", "OFF"])
-def test_a_case_cannot_be_put_in_anew_in_another_state(
-    plain: sqlite3.Connection, recursive: str
+@pytest.mark.parametrize("how", ["INSERT OR REPLACE", "REPLACE"])
+def test_a_case_cannot_be_replaced_by_one_in_another_state(
+    place: County, plain: Plain, how: str, recursive: str
 ) -> None:
-    plain.execute(f"PRAGMA recursive_triggers = {recursive}")
-    plain.row_factory = sqlite3.Row
-    row = dict(plain.execute("SELECT * FROM household_case WHERE code = ?", (CODE,)).fetchone())
+    plain(f"PRAGMA recursive_triggers = {recursive}")
+    [row] = place.rows("SELECT * FROM household_case WHERE code = ?", CODE)
 
-    for how in ("INSERT OR REPLACE", "REPLACE"):
-        with pytest.raises(sqlite3.IntegrityError, match="only with its event"):
-            insert(plain, "household_case", row | {"state": "removal_permitted"}, how)
+    with pytest.raises(REFUSED, match="only with its event"):
+        insert(plain, "household_case", row | {"state": "removal_permitted"}, how)
+
+
+def test_a_case_cannot_be_put_in_anew_in_another_state(place: County, plain: Plain) -> None:
+    [row] = place.rows("SELECT * FROM household_case WHERE code = ?", CODE)
+
     tail = "ON CONFLICT (code) DO UPDATE SET state = 'removal_permitted'"
-    with pytest.raises(sqlite3.IntegrityError, match="only with its event"):
+    with pytest.raises(REFUSED, match="only with its event"):
         insert(plain, "household_case", row, tail=tail)
 
 
-def test_a_case_without_any_event_cannot_be_put_in(plain: sqlite3.Connection) -> None:
-    plain.row_factory = sqlite3.Row
-    row = dict(plain.execute("SELECT * FROM household_case WHERE code = ?", (CODE,)).fetchone())
+def test_a_case_without_any_event_cannot_be_put_in(place: County, plain: Plain) -> None:
+    [row] = place.rows("SELECT * FROM household_case WHERE code = ?", CODE)
 
-    with pytest.raises(sqlite3.IntegrityError, match="only with its event"):
+    with pytest.raises(REFUSED, match="only with its event"):
         insert(plain, "household_case", row | {"code": "101-9999"})
 
 
-def test_a_case_is_never_deleted(plain: sqlite3.Connection) -> None:
+def test_a_case_is_never_deleted(plain: Plain) -> None:
     refused(plain, "never deleted", "DELETE FROM household_case WHERE code = ?", CODE)
 
 
@@ -261,45 +258,42 @@ def test_a_case_is_never_deleted(plain: sqlite3.Connection) -> None:
     ],
 )
 def test_a_permission_that_lacks_one_of_its_facts_is_refused(
-    place: County, plain: sqlite3.Connection, tmp_path: Path, change: Row, message: str
+    place: County, plain: Plain, tmp_path: Path, change: Row, message: str
 ) -> None:
     _, permission = next_step(place, tmp_path)
 
-    with pytest.raises(sqlite3.IntegrityError, match=message):
+    with pytest.raises(REFUSED, match=message):
         insert(plain, "permission", permission | change)
 
 
 @pytest.mark.parametrize("change", [{}, {"season_first_day": "2023-09-10"}])
 def test_a_permission_with_all_its_facts_is_taken_on_the_boundary_day_too(
-    place: County, plain: sqlite3.Connection, tmp_path: Path, change: Row
+    place: County, plain: Plain, tmp_path: Path, change: Row
 ) -> None:
     _, permission = next_step(place, tmp_path)
 
     insert(plain, "permission", permission | change)
 
-    assert plain.execute("SELECT COUNT(*) FROM permission").fetchone() == (1,)
+    assert plain("SELECT COUNT(*) FROM permission") == [(1,)]
 
 
-@pytest.mark.parametrize("how", ["INSERT OR REPLACE", "REPLACE", "INSERT OR IGNORE"])
-def test_a_permission_cannot_be_put_in_anew(
-    place: County, plain: sqlite3.Connection, how: str
-) -> None:
-    opened = county.open_at(place.file)
-    opened.advance(CODE, Trigger.PERMIT, PERMITTED)
+@pytest.mark.parametrize(
+    "how", ["INSERT", *map(sqlites, ("INSERT OR REPLACE", "REPLACE", "INSERT OR IGNORE"))]
+)
+def test_a_permission_cannot_be_put_in_anew(place: County, plain: Plain, how: str) -> None:
+    place.advance(CODE, Trigger.PERMIT, PERMITTED)
 
     refused(plain, "not in stable_season", f"{how} INTO permission SELECT * FROM permission")
 
 
-def test_a_permission_is_never_changed_or_deleted(place: County, plain: sqlite3.Connection) -> None:
-    opened = county.open_at(place.file)
-    opened.advance(CODE, Trigger.PERMIT, PERMITTED)
+def test_a_permission_is_never_changed_or_deleted(place: County, plain: Plain) -> None:
+    place.advance(CODE, Trigger.PERMIT, PERMITTED)
 
     refused(plain, "never changed", "UPDATE permission SET permitted_by = 'li'")
     refused(plain, "never deleted", "DELETE FROM permission")
 
 
-@pytest.mark.parametrize("name", list(triggers.SQLITE))
-def test_every_trigger_is_in_the_database(plain: sqlite3.Connection, name: str) -> None:
-    [(statement,)] = plain.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,))
-
-    assert statement == triggers.SQLITE[name]
+def test_every_trigger_is_in_the_database(place: County) -> None:
+    with place.database.reading() as connection:
+        assert triggers.there(connection) == triggers.wanted(connection)
+        assert len(triggers.wanted(connection)) >= len(triggers.SQLITE)

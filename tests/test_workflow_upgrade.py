@@ -18,11 +18,13 @@ from workflow.cases import Clocks
 from workflow.db import Database
 from workflow.errors import BadFile, JournalBroken
 
+pytestmark = pytest.mark.sqlite
+
 NOW = datetime(2026, 3, 1, 1, 2, 3, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> County:
+def place(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> County:
     """Cases in several states, one closed."""
     place = county.fresh(tmp_path_factory.mktemp("upgrade"))
     place.carry_out([county.confirm(code) for code in TOWN[:4]], "wang", county.CONFIRMED)

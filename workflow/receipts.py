@@ -154,14 +154,14 @@ class _Whole(Database):
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A part of the one transaction: all of the part or nothing of it."""
+        """The one transaction, which a failure within takes back whole."""
         if self._connection is None:
             self._connection = self._stack.enter_context(self._database.transaction())
             kept = find(self._connection, self._asked)
             if kept is not None:
                 raise _Overtaken(kept)
-        with self._connection.begin_nested():
-            yield self._connection
+        # No savepoint: on a server a row's guards look for its event in the same transaction.
+        yield self._connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
