@@ -21,6 +21,7 @@ from states.facts import CaseFacts, Event, fold, serial_held
 from states.identity import PersonalData
 from states.vocabulary import State
 from workflow import (
+    bulk,
     cases,
     checkpoint,
     due,
@@ -185,7 +186,8 @@ def report(
 
     `receipts` are the texts of witness's receipts that came another way than in the database.
     """
-    return verify.examine(lines(connection, progress), receipts)
+    with bulk.many_objects():
+        return verify.examine(lines(connection, progress), receipts)
 
 
 def verification(connection: Connection, found: verify.Report | None = None) -> Verification:
@@ -200,8 +202,9 @@ def verification(connection: Connection, found: verify.Report | None = None) -> 
     try:
         findings += _files_off(connection)
         off = list(_county_tables_off(connection))
-        # Deadlines are judged by the plan: one that is not the journal's judges nothing.
-        findings += off or _projections_off(connection)
+        with bulk.many_objects():
+            # Deadlines are judged by the plan: one that is not the journal's judges nothing.
+            findings += off or _projections_off(connection)
     except (
         JournalBroken,
         ValueError,

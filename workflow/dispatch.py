@@ -306,6 +306,7 @@ class _Due:
     unit: str
     clock: Clock
     due_on: date
+    deadline: str
 
 
 def _sweep_unit(connection: Connection, unit: str, keys: Sequence[_Key], now: datetime) -> Swept:
@@ -348,13 +349,15 @@ def _still_due(
                 continue
             swept.due += 1
             try:
+                due_on = _day(row.due_on)
                 found.append(
                     _Due(
                         row.case_code,
                         row.name,
                         row.unit,
                         messages.clock_of(row.name),
-                        _day(row.due_on),
+                        due_on,
+                        due.key(row.name, due_on),
                     )
                 )
             except ValueError as error:
@@ -406,32 +409,37 @@ def _climb(
     """Claims the rungs reached: the highest is to be told, those before it are superseded."""
 
     today = local_date(now)
-    standing = cache(lambda due_on: rungs.standing(due_on, today, plan))
-    flags: list[dict[str, object]] = []
-    highest: list[tuple[_Due, rungs.Rung]] = []
-    for row in rows:
-        stands: rungs.Standing = standing(row.due_on)
-        next_days.append({"of": row.code, "clock": row.name, "next_on": stands.next_on})
-        highest += [(row, rung) for rung in stands.reached[-1:]]
-        flags += (
+
+    @cache
+    def alike(due_on: date) -> tuple[rungs.Standing, list[dict[str, object]]]:
+        """Where deadlines of this day stand, and what their flags have in common."""
+        stands = rungs.standing(due_on, today, plan)
+        return stands, [
             {
-                "case_code": row.code,
-                "deadline": due.key(row.name, row.due_on),
                 "rung": rung.name,
-                "unit": row.unit,
-                "due_on": row.due_on,
+                "due_on": due_on,
                 "status": RAISED if rung is stands.reached[-1] else SUPERSEDED,
                 "raised_on": today,
                 "raised_at": now,
                 "why": None,
             }
             for rung in stands.reached
-        )
+        ]
+
+    flags: list[dict[str, object]] = []
+    highest: list[tuple[_Due, rungs.Rung, object]] = []
+    for row in rows:
+        stands, reached = alike(row.due_on)
+        next_days.append({"of": row.code, "clock": row.name, "next_on": stands.next_on})
+        own = {"case_code": row.code, "deadline": row.deadline, "unit": row.unit}
+        flags += (own | one for one in reached)
+        highest += [
+            (row, rung, one["rung"])
+            for rung, one in zip(stands.reached[-1:], reached[-1:], strict=True)
+        ]
     claimed = _claim(connection, flags)
     raised = [
-        (row, rung)
-        for row, rung in highest
-        if (row.code, due.key(row.name, row.due_on), rung.name) in claimed
+        (row, rung) for row, rung, name in highest if (row.code, row.deadline, name) in claimed
     ]
     swept.raised += len(raised)
     swept.superseded += len(claimed) - len(raised)
@@ -471,12 +479,12 @@ def _tell_of(
         swept.letters.append(number)
     rows = [
         {
-            "key": f"{row.code}|{due.key(row.name, row.due_on)}|{rung.name}|{person.person}",
+            "key": f"{row.code}|{row.deadline}|{name}|{person.person}",
             "person": person.person,
             "case_code": row.code,
             "unit": unit,
-            "deadline": due.key(row.name, row.due_on),
-            "rung": rung.name,
+            "deadline": row.deadline,
+            "rung": name,
             "due_on": row.due_on,
             # How many days it is before the deadline the day of telling says: a clock that began
             # late has passed its first reminders.
@@ -488,6 +496,7 @@ def _tell_of(
             "dropped": False,
         }
         for row, rung, to in told
+        for name in (rung.name,)
         for person in to
     ]
     if rows:

@@ -6,8 +6,7 @@ from functools import lru_cache
 FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
-# What is written in one transaction was recorded at one instant.
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)  # all that is written at once bears the same
 def instant_text(instant: datetime) -> str:
     """An aware instant as the journal writes it, in UTC with microseconds."""
     return instant.astimezone(UTC).strftime(FORMAT)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from itertools import chain
 
 from sqlalchemy import Connection, select
 
@@ -98,14 +99,15 @@ def damage(connection: Connection) -> Damage:
     bad: dict[str, int] = {}
     heads: dict[str, tuple[int, str | None]] = {}
     missing: list[int] = []
+    begin: tuple[int, str | None] = (0, None)
     last = events = 0
-    rows = connection.execute(_CHECKED, execution_options={"yield_per": _BATCH})
-    for seq, stream, version, previous, hash_, body in rows:
+    parts = connection.execute(_CHECKED, execution_options={"yield_per": _BATCH}).partitions()
+    for seq, stream, version, previous, hash_, body in chain.from_iterable(parts):
         events += 1
         if seq != last + 1:
             missing += range(last + 1, seq)
         last = seq
-        before, head = heads.get(stream, (0, None))
+        before, head = heads.get(stream, begin)
         # No hash is in the bytes by accident.
         link = _FIRST if head is None else str(head).encode()
         if isinstance(body, str):  # only tampering leaves a text
