@@ -14,8 +14,12 @@ import county
 import pytest
 import server
 from browser import browser
+from hypothesis import settings
 
 __all__ = ["browser"]
+# How long an example takes is no part of what is tested.
+settings.register_profile("xianli", deadline=None)
+settings.load_profile("xianli")
 # Run on files until they were seen to pass on a server too, or choose for themselves.
 FILES_ONLY = frozenset(
     [
