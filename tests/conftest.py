@@ -14,9 +14,13 @@ import county
 import pytest
 import server
 from browser import browser
+from hypothesis import settings
 
 __all__ = ["browser"]
-# Still about files alone; to be turned into tests of both.
+# How long an example takes is no part of what is tested.
+settings.register_profile("xianli", deadline=None)
+settings.load_profile("xianli")
+# Run on files until they were seen to pass on a server too, or choose for themselves.
 FILES_ONLY = frozenset(
     [
         "test_benchmarks",
@@ -42,34 +46,22 @@ FILES_ONLY = frozenset(
         "test_soak",
         "test_sweep_crashes",
         "test_workflow_asof",
-        "test_workflow_audit",
         "test_workflow_batch",
         "test_workflow_bulletin",
         "test_workflow_bulletin_recount",
         "test_workflow_bulletins",
-        "test_workflow_cases",
         "test_workflow_certificate",
-        "test_workflow_checkpoint",
         "test_workflow_dashboard",
         "test_workflow_dispatch",
         "test_workflow_dossier",
         "test_workflow_dossier_files",
         "test_workflow_evaluation",
-        "test_workflow_forecast",
-        "test_workflow_holidays",
-        "test_workflow_keyring",
-        "test_workflow_ledger",
         "test_workflow_oddities",
         "test_workflow_outbox",
-        "test_workflow_overdue",
-        "test_workflow_page_head",
         "test_workflow_privacy",
-        "test_workflow_progress",
-        "test_workflow_register",
         "test_workflow_reports",
         "test_workflow_revision",
         "test_workflow_rollup",
-        "test_workflow_sample",
         "test_workflow_scheduler",
         "test_workflow_settings",
         "test_workflow_site",

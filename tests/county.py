@@ -279,6 +279,8 @@ class County:
         if login not in self._logins:
             self._logins[login] = db.connect(server.as_login(self.url, login))
             CONNECTED.append(self._logins[login])
+        # What is signed with is the test's to say, whoever connects.
+        self._logins[login].unlock = self.database.unlock
         return self._logins[login]
 
     def _drill(self) -> bool:

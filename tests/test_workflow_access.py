@@ -17,9 +17,11 @@ from county import CODE, CODES, OTHER_UNIT, County
 from sqlalchemy.engine import make_url
 
 import cli
+from states.errors import UsageFault
 from states.vocabulary import FactKind, State
 from workflow import (
     access,
+    access_check,
     audit,
     cases,
     checkpoint,
@@ -136,6 +138,38 @@ def test_every_table_is_closed_by_a_policy(place: County) -> None:
     )
 
     assert open_ == [("alembic_version",)]
+
+
+@pytest.mark.parametrize(
+    ("tampering", "told"),
+    [
+        ("SELECT 1", []),
+        ("DROP POLICY gate_select ON gate", ["gate 缺策略 gate_select"]),
+        ("ALTER POLICY gate_select ON gate USING (true)", ["gate 的策略 gate_select 被改过"]),
+        ("CREATE POLICY more ON gate USING (true)", ["gate 多出策略 more"]),
+        ("ALTER TABLE gate DISABLE ROW LEVEL SECURITY", ["gate 没有启用行级安全"]),
+        ("GRANT SELECT ON gate TO PUBLIC", ["gate 对所有账号开放"]),
+        (
+            "CREATE OR REPLACE FUNCTION my_scope() RETURNS text LANGUAGE sql SECURITY DEFINER "
+            "SET search_path FROM CURRENT AS $$SELECT '*'$$",
+            ["函数 my_scope 不在或被改过"],
+        ),
+        ("ALTER FUNCTION my_scope() SECURITY INVOKER", ["函数 my_scope 不在或被改过"]),
+        ("ALTER FUNCTION my_scope() RESET search_path", ["函数 my_scope 不在或被改过"]),
+    ],
+)
+def test_what_was_done_to_policies_and_functions_is_found(
+    place: County, tampering: str, told: list[str]
+) -> None:
+    place.sql(tampering)
+
+    with place.database.reading() as connection:
+        assert access_check.faults(connection) == told
+
+
+def test_a_service_is_not_called_as_a_role_of_ours(place: County) -> None:
+    with pytest.raises(UsageFault, match="自用的名字"):
+        access.set_up(db.server_of(place.url), "xianli_service", None)
 
 
 def test_a_foreign_case_looks_like_one_that_is_not_there(place: County) -> None:

@@ -10,6 +10,8 @@ Five roles own or group, and nobody logs in as them: `xianli_owner` owns the tab
 logins belong to, and `xianli_personal` may read the columns with personal data.
 """
 
+import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,7 @@ from workflow.models import metadata
 OWNER, ENGINE, REGISTRAR = "xianli_owner", "xianli_engine", "xianli_registrar"
 OFFICER, AUDITOR, SERVICE = "xianli_officer", "xianli_auditor", "xianli_service"
 PERSONAL = "xianli_personal"
+_RESERVED = re.compile("xianli_|pg_")
 _GROUPS = (OFFICER, AUDITOR, SERVICE)
 _READERS = ", ".join(_GROUPS)
 # The server from which on a role may be given without being handed on (CREATEROLE, version 16).
@@ -72,6 +75,10 @@ def setup(connection: Connection, service: str | None, verifier: str | None) -> 
 
 def set_up(database: Database, service: str | None, password: str | None) -> tuple[str, ...]:
     """Does what `setup` does in one transaction, with the service's password."""
+    if service is not None and _RESERVED.match(service):
+        raise UsageFault(
+            f"“{service}”是先立或 PostgreSQL 自用的名字", place="--service", remedy="换一个账号"
+        )
     verifier = verifier_of(service, password) if service and password else None
     with database.transaction() as connection:
         left = setup(connection, service, verifier)
@@ -187,7 +194,7 @@ def begin(connection: Connection) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Function:
+class Function:
     """A function with its owner's rights; its names are looked up in the plan's schema alone."""
 
     arguments: str
@@ -198,34 +205,34 @@ class _Function:
     volatility: str = "STABLE"
 
 
-_FUNCTIONS: Mapping[str, _Function] = {
-    "administers": _Function(
+FUNCTIONS: Mapping[str, Function] = {
+    "administers": Function(
         "", "boolean", f"SELECT pg_has_role(session_user, '{OWNER}', 'MEMBER')"
     ),
-    "serves": _Function("", "boolean", f"SELECT pg_has_role(session_user, '{SERVICE}', 'MEMBER')"),
-    "my_role": _Function(
+    "serves": Function("", "boolean", f"SELECT pg_has_role(session_user, '{SERVICE}', 'MEMBER')"),
+    "my_role": Function(
         "",
         "text",
         "SELECT coalesce((SELECT role FROM officer WHERE login = session_user AND active),"
         f" CASE WHEN serves() THEN '{Role.SYSTEM}' ELSE '' END)",
     ),
-    "my_person": _Function(
+    "my_person": Function(
         "", "text", "SELECT person FROM officer WHERE login = session_user AND active"
     ),
     # The unit whose cases one sees; * is every unit's, nothing is none.
-    "my_scope": _Function(
+    "my_scope": Function(
         "",
         "text",
         "SELECT coalesce((SELECT coalesce(unit, '*') FROM officer"
         " WHERE login = session_user AND active),"
         " CASE WHEN serves() OR administers() THEN '*' ELSE '' END)",
     ),
-    "journal_end": _Function(
+    "journal_end": Function(
         "",
         "TABLE (seq integer, recorded_at text)",
         "SELECT seq, recorded_at FROM journal WHERE my_scope() <> '' ORDER BY seq DESC LIMIT 1",
     ),
-    "stream_end": _Function(
+    "stream_end": Function(
         "of text",
         "TABLE (version integer, hash text)",
         "SELECT version, hash FROM journal WHERE stream = of AND"
@@ -233,7 +240,7 @@ _FUNCTIONS: Mapping[str, _Function] = {
         " stream NOT LIKE 'case:%' OR starts_with(stream, 'case:' || my_scope() || '-') END"
         " ORDER BY version DESC LIMIT 1",
     ),
-    "holders": _Function(
+    "holders": Function(
         "of text, wanted text[]",
         "TABLE (value text, case_code text)",
         "SELECT k.value, CASE WHEN my_scope() IN ('*', c.unit) THEN k.case_code ELSE '' END"
@@ -241,14 +248,14 @@ _FUNCTIONS: Mapping[str, _Function] = {
         " WHERE k.kind = of AND k.value = ANY(wanted) AND my_scope() <> ''",
     ),
     # Whether a file is attached in the unit, or to what every officer may read.
-    "attached_here": _Function(
+    "attached_here": Function(
         "content text",
         "boolean",
         "SELECT EXISTS (SELECT 1 FROM journal WHERE my_scope() <> ''"
         " AND (starts_with(stream, 'case:' || my_scope() || '-') OR stream NOT LIKE 'case:%')"
         " AND position(convert_to(content, 'UTF8') IN body) > 0)",
     ),
-    "enrol": _Function(
+    "enrol": Function(
         "login text, verifier text",
         "boolean",
         f"""DECLARE
@@ -376,7 +383,7 @@ def install(connection: Connection) -> None:
     [schema] = _all(connection, "SELECT quote_ident(current_schema())")
     _do(connection, f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {ENGINE}, {REGISTRAR}")
     _do(connection, f"GRANT USAGE ON SCHEMA {schema} TO {_READERS}, {PERSONAL}")
-    for name, function in _FUNCTIONS.items():
+    for name, function in FUNCTIONS.items():
         _make_function(connection, name, function)
     for name in metadata.tables:
         _open_table(connection, name)
@@ -415,9 +422,22 @@ def _policy(connection: Connection, table: str, name: str, verb: str, to: str, r
     seen = f"USING ({rows})" if verb != _ADD else ""
     written = f"WITH CHECK ({rows})" if verb in (_ADD, _CHANGE) else ""
     _do(connection, f"CREATE POLICY {name} ON {table} FOR {verb} TO {to} {seen} {written}")
+    # The server tells conditions in words of its own: what it tells now must not change.
+    [told] = _all(connection, f"{CONDITIONS} AND tablename = '{table}' AND policyname = '{name}'")
+    _do(connection, f"COMMENT ON POLICY {name} ON {table} IS '{mark(rows)} {told}'")
 
 
-def _make_function(connection: Connection, name: str, function: _Function) -> None:
+# A digest of each policy's conditions, as the server tells them.
+CONDITIONS = """SELECT md5(coalesce(qual, '') || '|' || coalesce(with_check, ''))
+FROM pg_policies WHERE schemaname = current_schema()"""
+
+
+def mark(rows: str) -> str:
+    """A digest of the rows that a policy of this program lets through."""
+    return hashlib.sha256(rows.encode()).hexdigest()[:16]
+
+
+def _make_function(connection: Connection, name: str, function: Function) -> None:
     _do(
         connection,
         f"CREATE OR REPLACE FUNCTION {name}({function.arguments}) RETURNS {function.returns}"

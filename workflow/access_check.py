@@ -7,8 +7,17 @@ from sqlalchemy import Connection, text
 from workflow import access
 from workflow.models import metadata
 
-_RULES = """SELECT tablename, policyname, cmd, roles::text[] AS roles, permissive
-FROM pg_policies WHERE schemaname = current_schema()"""
+_RULES = """SELECT tablename, policyname, cmd, roles::text[] AS roles, permissive,
+    md5(coalesce(qual, '') || '|' || coalesce(with_check, '')) AS conditions,
+    split_part(obj_description(p.oid, 'pg_policy'), ' ', 1) AS mark,
+    split_part(obj_description(p.oid, 'pg_policy'), ' ', 2) AS told
+FROM pg_policies JOIN pg_policy p ON p.polname = policyname
+    AND p.polrelid = format('%I.%I', schemaname, tablename)::regclass
+WHERE schemaname = current_schema()"""
+_FUNCTIONS = """SELECT proname, prosrc, prosecdef, pg_get_userbyid(proowner) AS owner,
+    proconfig = ARRAY['search_path=' || current_setting('search_path')] AS confined
+FROM pg_proc
+WHERE pronamespace = current_schema()::regnamespace AND prorettype <> 'trigger'::regtype"""
 _TABLES = """SELECT relname, relrowsecurity, pg_get_userbyid(relowner) AS owner
 FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"""
 # Rights that were given to everybody, on the schema's tables or their columns.
@@ -42,12 +51,31 @@ def faults(connection: Connection) -> Sequence[str]:
     for key in sorted(expected.keys() & rules.keys()):
         rule = rules[key]
         allows = rule.cmd == expected[key] and rule.permissive == "PERMISSIVE"
-        if not allows or not set(rule.roles) <= _OURS:
+        as_made = rule.conditions == rule.told and rule.mark == access.mark(_rows(*key))
+        if not allows or not as_made or not set(rule.roles) <= _OURS:
             told.append(f"{key[0]} 的策略 {key[1]} 被改过")
+    told += _function_faults(connection)
     for row in connection.execute(text(_TABLES)):
         if row.relname in metadata.tables and not row.relrowsecurity:
             told.append(f"{row.relname} 没有启用行级安全")
         if row.owner != access.OWNER:
             told.append(f"{row.relname} 不归 {access.OWNER}")
     told += [f"{name} 对所有账号开放" for name in sorted(connection.execute(text(_OPEN)).scalars())]
+    return told
+
+
+def _rows(table: str, name: str) -> str:
+    """Which rows the policy of this name lets through: the engine's and the registrar's all."""
+    verb = name.removeprefix(f"{table}_").upper()
+    return access.POLICIES[table].get(verb, "true")
+
+
+def _function_faults(connection: Connection) -> Sequence[str]:
+    there = {row.proname: row for row in connection.execute(text(_FUNCTIONS))}
+    told = [f"多出函数 {name}" for name in sorted(there.keys() - access.FUNCTIONS.keys())]
+    for name, wanted_ in access.FUNCTIONS.items():
+        row = there.get(name)
+        right = row is not None and (row.prosrc, row.owner) == (wanted_.body, wanted_.owner)
+        if row is None or not right or not row.prosecdef or not row.confined:
+            told.append(f"函数 {name} 不在或被改过")
     return told
