@@ -118,6 +118,7 @@ def plot(found: Sequence[Series]) -> str:
         _, y = place(10**x_from, 10**decade)
         lines.append(_line((_LEFT, y), (right, y), "#ddd"))
         lines.append(_text(_LEFT - 6, y + 4, measure.seconds(10.0**decade), "end"))
+    lines.append(_text(_LEFT - 6, _TOP - 8, "processor time", "start"))
     lines.append(_text((_LEFT + right) / 2, _HEIGHT - 10, "households, events or rows", "middle"))
     colours = dict(zip(GROWING, _COLOURS, strict=True))
     for one in found:
