@@ -266,7 +266,9 @@ def _shown(figure: Figure, kind: str) -> tuple[str, str]:
 
 def page(text: str, versions: Mapping[str, str], figures: Sequence[Figure]) -> str:
     """The page with its tables in line with the figures."""
-    told = ", ".join(f"{name} {version}" for name, version in versions.items())
+    # Workloads may have been measured at several commits: each is in the file.
+    named = (f"{name} {version}" for name, version in versions.items() if name != "commit")
+    told = ", ".join(named)
     text = _between(text, "measured", f"{measured(figures)}\n\nVersions: {told}.")
     text = _between(text, "reached", reached(figures))
     return _between(text, "slopes", slopes(series(figures)))
