@@ -118,6 +118,7 @@ def plot(found: Sequence[Series]) -> str:
         _, y = place(10**x_from, 10**decade)
         lines.append(_line((_LEFT, y), (right, y), "#ddd"))
         lines.append(_text(_LEFT - 6, y + 4, measure.seconds(10.0**decade), "end"))
+    lines.append(_text(_LEFT - 6, _TOP - 8, "processor time", "start"))
     lines.append(_text((_LEFT + right) / 2, _HEIGHT - 10, "households, events or rows", "middle"))
     colours = dict(zip(GROWING, _COLOURS, strict=True))
     for one in found:
@@ -265,7 +266,9 @@ def _shown(figure: Figure, kind: str) -> tuple[str, str]:
 
 def page(text: str, versions: Mapping[str, str], figures: Sequence[Figure]) -> str:
     """The page with its tables in line with the figures."""
-    told = ", ".join(f"{name} {version}" for name, version in versions.items())
+    # Workloads may have been measured at several commits: each is in the file.
+    named = (f"{name} {version}" for name, version in versions.items() if name != "commit")
+    told = ", ".join(named)
     text = _between(text, "measured", f"{measured(figures)}\n\nVersions: {told}.")
     text = _between(text, "reached", reached(figures))
     return _between(text, "slopes", slopes(series(figures)))
