@@ -676,7 +676,9 @@ def copy_of(template: str, folder: FilePath) -> County:
 
 
 def acting(place: County, login: str) -> list[str]:
-    """The options with which this officer works on this database."""
+    """The options with which this officer works: a file is told his login, a server asks for it."""
+    if place.database.shared and server.let_in(login):
+        return ["--db", server.as_login(place.url, login)]
     return ["--db", place.url, "--as", login]
 
 

@@ -86,7 +86,7 @@ def tools() -> Server:
 
 
 def new(template: str | None = None, *, lasting: bool = False) -> str:
-    """The address of a new database, empty or a copy of another that nobody has open.
+    """The address of a new database, empty or a copy of another, which ends who has that open.
 
     `drop_made` takes it away unless it is `lasting`.
     """
@@ -96,7 +96,13 @@ def new(template: str | None = None, *, lasting: bool = False) -> str:
         "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY "
         "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
     ).format(sql.Identifier(name), sql.Identifier(str(source)))
-    _run(address(), statement, *(_grants(str(source), name) if template else ()))
+    end = sql.SQL("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = {}")
+    _run(
+        address(),
+        end.format(str(source)),
+        statement,
+        *(_grants(str(source), name) if template else ()),
+    )
     url = make_url(address()).set(database=name).render_as_string(hide_password=False)
     if not template:
         set_up(url)
@@ -133,6 +139,16 @@ WHERE d.datname = %s"""
             for role, privilege in granted
         ),
     ]
+
+
+def let_in(login: str) -> bool:
+    """Gives an officer's login the tests' password; whether there is such a login."""
+    with psycopg.connect(address(), autocommit=True) as connection:
+        known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (login,)).fetchone()
+        if known is not None:
+            statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
+            connection.execute(statement.format(sql.Identifier(login), password(login)))
+    return known is not None
 
 
 def set_up(url: str) -> None:

@@ -278,13 +278,21 @@ STREAM = f"stream = 'case:{CODE}'"
 
 
 @pytest.mark.parametrize(
-    "change", ["body = x'7b7d'", "body = 'x'", "hash = 'x'", "hash = x'00'", "previous = NULL"]
+    "change",
+    [
+        # Bytes in a column of text are SQLite's own, and so is how it writes them.
+        pytest.param("body = x'7b7d'", marks=pytest.mark.sqlite),
+        "body = 'x'",
+        "hash = 'x'",
+        pytest.param("hash = x'00'", marks=pytest.mark.sqlite),
+        "previous = NULL",
+    ],
 )
 def test_the_quick_look_finds_the_first_event_that_was_changed(
     place: County, run: Run, change: str
 ) -> None:
     [(seq,)] = place.sql(f"SELECT seq FROM journal WHERE {STREAM} AND version = 2")
-    place.sql("DROP TRIGGER journal_no_update")
+    place.unguard("journal_no_update")
     place.sql(f"UPDATE journal SET {change} WHERE seq = ?", seq)
 
     status, told, _ = run("--json", "audit", "verify", "--chain")
@@ -303,7 +311,7 @@ def test_the_quick_look_reads_the_chain_in_the_bytes_not_only_beside_them(
     assert isinstance(body, bytes)
     changed = body.replace(b'"reason":null', b'"reason":"x"')
     digest = sha256(changed).hexdigest()
-    place.sql("DROP TRIGGER journal_no_update")
+    place.unguard("journal_no_update")
     place.sql("UPDATE journal SET body = ?, hash = ? WHERE seq = ?", changed, digest, seq)
     place.sql("UPDATE journal SET previous = ? WHERE seq = ?", digest, following)
 
@@ -314,7 +322,7 @@ def test_the_quick_look_reads_the_chain_in_the_bytes_not_only_beside_them(
 
 def test_the_quick_look_finds_what_is_gone(place: County, run: Run) -> None:
     [(seq,)] = place.sql(f"SELECT MAX(seq) FROM journal WHERE {STREAM}")
-    place.sql("DROP TRIGGER journal_no_delete")
+    place.unguard("journal_no_delete")
     place.sql("DELETE FROM journal WHERE seq = ?", seq)
 
     status, told, _ = run("--json", "audit", "verify", "--chain")

@@ -104,6 +104,7 @@ def test_a_round_is_for_today_and_a_drill_says_which_day_that_is(
     assert county.every_row(place) == before
 
 
+@pytest.mark.sqlite
 def test_a_round_with_a_bad_row_ends_with_6_and_tells_the_others(
     place: County, capsys: pytest.CaptureFixture[str]
 ) -> None:
