@@ -49,8 +49,8 @@ class Office:
     def run(self, login: str, *command: str | Path, url: str | None = None) -> Told:
         self.place.database.close()
         self._capsys.readouterr()
-        given = ["--json", "--db", url or self.place.url, "--as", login, "--today", DAY]
-        status = cli.run([*given, *map(str, command)])
+        who = ["--db", url, "--as", login] if url else county.acting(self.place, login)
+        status = cli.run(["--json", *who, "--today", DAY, *map(str, command)])
         # A process of its own would have ended and let go of the file.
         gc.collect()
         printed = self._capsys.readouterr()

@@ -233,7 +233,8 @@ def test_a_dump_that_is_not_whole_is_found(
 ) -> None:
     file = backup.save(place.database, tmp_path / "copy.dump", tools).file
     content = bytearray(file.read_bytes())
-    middle = len(content) // 2
+    # The rows come last, behind what makes tables, functions and policies.
+    middle = len(content) * 9 // 10
     if spoil == "cut":
         del content[middle:]
     else:
