@@ -62,12 +62,12 @@ class Client:
 
 
 def share(found: Sequence[Case], clients: int) -> list[Client]:
-    """The clients in turn over the units; those of a unit share its households."""
+    """The clients spread over the units by their households; those of a unit share them."""
     by_unit: dict[str, list[Case]] = {}
     for case in found:
         by_unit.setdefault(case.unit, []).append(case)
-    units = sorted(by_unit)
-    of = [units[number % len(units)] for number in range(clients)]
+    inorder = sorted(case.unit for case in found)
+    of = [inorder[number * len(found) // clients] for number in range(clients)]
     return [
         Client(number, unit, tuple(by_unit[unit][of[:number].count(unit) :: of.count(unit)]))
         for number, unit in enumerate(of)
