@@ -461,7 +461,7 @@ def test_a_lock_whose_connection_broke_is_anybodys(served: Room) -> None:
     [(pid,)] = County(served.database.home, served.database).sql(
         "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2"
     )
-    County(served.database.home, served.database).sql("SELECT pg_terminate_backend(?)", pid)
+    County(served.database.home, served.database).sql("SELECT pg_terminate_backend(?, 10000)", pid)
 
     assert other.hold(MORNING)
     assert not one.hold(MORNING)
