@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import psycopg
 import pytest
 import server
 from county import CODE, CODES, PERMITTED, TOWN, County
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 
 from states.errors import CaseError, StepRefused, UsageFault
@@ -31,6 +32,7 @@ from workflow import (
     setup,
     triggers,
     upgrade,
+    verify,
 )
 from workflow.cases import Clocks
 from workflow.errors import BadFile, Conflict, JournalBroken
@@ -497,6 +499,54 @@ def test_a_server_that_is_not_there_is_told_plainly() -> None:
 def test_a_database_that_is_not_there_is_told_plainly(place: County) -> None:
     with pytest.raises(BadFile, match="连不上数据库"):
         db.connect(place.url.replace("/x", "/not"))
+
+
+def test_a_server_that_goes_away_midway_is_told_and_is_no_finding(ready: County) -> None:
+    # What a program asks a server only once is asked before.
+    verified(ready)
+    with ended_before(ready, None) as statements:
+        assert verified(ready).findings == ()
+    number = len(statements)
+    assert number > 20
+
+    for statement in range(2, number + 1, number // 8):
+        with (
+            ended_before(ready, statement),
+            pytest.raises(BadFile, match="数据库服务器中途断开："),
+        ):
+            verified(ready)
+
+
+@contextmanager
+def ended_before(place: County, number: int | None) -> Iterator[list[str]]:
+    """The server ends the connection before its statement of this number; those that were asked."""
+    asked: list[str] = []
+    place.database.close()
+
+    def end(connection: Connection, _: object, statement: str, *__: object) -> None:
+        asked.append(statement)
+        if len(asked) == number:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            place.sql("SELECT pg_terminate_backend(?, 10000)", driver.info.backend_pid)
+
+    event.listen(place.database.engine, "before_cursor_execute", end)
+    yield asked
+    event.remove(place.database.engine, "before_cursor_execute", end)
+
+
+def test_a_verification_that_takes_too_long_is_told_and_is_no_finding(
+    place: County, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(connection: Connection) -> Iterator[verify.Finding]:
+        connection.exec_driver_sql("SET LOCAL statement_timeout = '10ms'")
+        connection.exec_driver_sql("SELECT pg_sleep(60)")
+        yield from ()
+
+    monkeypatch.setattr(audit, "_files_off", slow)
+
+    with pytest.raises(Conflict):
+        verified(place)
 
 
 def test_a_database_that_is_not_ours_is_refused() -> None:

@@ -103,7 +103,9 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            failure = _failure(str(error.orig), self.busy_seconds, timed_out=_timed_out(error))
+            failure = _gone(error) or _failure(
+                str(error.orig), self.busy_seconds, timed_out=_timed_out(error)
+            )
             if failure is None:
                 raise
             raise failure from error
@@ -185,6 +187,24 @@ def _failure(told: str, waited: float, *, timed_out: bool) -> CaseError | None:
         if any(word in told for word in words):
             return kind(message.format(told=told.strip().partition("\n")[0]), remedy=remedy)
     return None
+
+
+def _gone(error: DBAPIError) -> CaseError | None:
+    """What a person is told of a server that ended the connection; None where it is there yet."""
+    if not error.connection_invalidated:
+        return None
+    told = str(error.orig).strip().partition("\n")[0]
+    return BadFile(
+        f"数据库服务器中途断开：{told}",
+        remedy="核对网络和服务器后再试；断开时正在提交的可能已经写入，先看一看是否已登记",
+    )
+
+
+def could_not_answer(error: DBAPIError) -> bool:
+    """Whether the server went away or ran out of time or room: that says nothing of any row."""
+    # 53 insufficient resources, 55 not in the state for it, 57 an operator's intervention.
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state[:2] in ("53", "55", "57")
 
 
 def _timed_out(error: DBAPIError) -> bool:
