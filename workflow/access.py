@@ -423,13 +423,16 @@ def _policy(connection: Connection, table: str, name: str, verb: str, to: str, r
     written = f"WITH CHECK ({rows})" if verb in (_ADD, _CHANGE) else ""
     _do(connection, f"CREATE POLICY {name} ON {table} FOR {verb} TO {to} {seen} {written}")
     # The server tells conditions in words of its own: what it tells now must not change.
-    [told] = _all(connection, f"{CONDITIONS} AND tablename = '{table}' AND policyname = '{name}'")
+    [told] = _all(
+        connection,
+        f"SELECT {CONDITIONS} FROM pg_policies WHERE schemaname = current_schema()"
+        f" AND tablename = '{table}' AND policyname = '{name}'",
+    )
     _do(connection, f"COMMENT ON POLICY {name} ON {table} IS '{mark(rows)} {told}'")
 
 
-# A digest of each policy's conditions, as the server tells them.
-CONDITIONS = """SELECT md5(coalesce(qual, '') || '|' || coalesce(with_check, ''))
-FROM pg_policies WHERE schemaname = current_schema()"""
+# A digest of a policy's conditions, as the server tells them in `pg_policies`.
+CONDITIONS = "md5(coalesce(qual, '') || '|' || coalesce(with_check, ''))"
 
 
 def mark(rows: str) -> str:

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, text
 from workflow import access
 from workflow.models import metadata
 
-_RULES = """SELECT tablename, policyname, cmd, roles::text[] AS roles, permissive,
-    md5(coalesce(qual, '') || '|' || coalesce(with_check, '')) AS conditions,
+_RULES = f"""SELECT tablename, policyname, cmd, roles::text[] AS roles, permissive,
+    {access.CONDITIONS} AS conditions,
     split_part(obj_description(p.oid, 'pg_policy'), ' ', 1) AS mark,
     split_part(obj_description(p.oid, 'pg_policy'), ' ', 2) AS told
 FROM pg_policies JOIN pg_policy p ON p.polname = policyname
