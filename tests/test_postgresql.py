@@ -488,6 +488,23 @@ def test_a_copy_that_is_not_the_same_is_not_kept(
         db.connect(there)
 
 
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "UPDATE household_case SET state_since = 'infinity'",
+        "UPDATE household_case SET due_on = '-infinity'",
+        "UPDATE permission SET permitted_on = '10000-01-01'",
+        "UPDATE journal SET occurred_on = 'infinity' WHERE seq = 20",
+        "UPDATE gate SET opened_on = 'infinity'",
+        "UPDATE deadline SET due_on = 'infinity'",
+    ],
+)
+def test_a_day_that_no_calendar_knows_is_a_finding(ready: County, tampering: str) -> None:
+    ready.tamper(tampering)
+
+    assert verified(ready).findings
+
+
 # Reaching it --------------------------------------------------------------------------------------
 
 

@@ -12,8 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, func, select, type_coerce
+from sqlalchemy import Column, Connection, Date, Text, cast, func, select, type_coerce
 from sqlalchemy.exc import DatabaseError
+from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import NullType
 
 from states import plan as plans
@@ -128,13 +129,19 @@ def _raw(
     With `codes`, those whose column `order` is one of these.
     """
     columns = metadata.tables[table].c
-    query = select(*(type_coerce(column, NullType()).label(column.name) for column in columns))
+    query = select(*(_as_held(column).label(column.name) for column in columns))
     names = [column.name for column in columns]
     if codes is not None:
         query = query.where(columns[order].in_(codes))
     options = {"yield_per": _BATCH}
     for row in connection.execute(query.order_by(columns[order]), execution_options=options):
-        yield dict(zip(names, map(_plain, row), strict=True))
+        yield dict(zip(names, row, strict=True))
+
+
+def _as_held(column: Column[object]) -> ColumnElement[object]:
+    # A server's column takes `infinity` for a day, which no driver makes a date of.
+    days = isinstance(column.type, Date)
+    return cast(column, Text) if days else type_coerce(column, NullType())
 
 
 def _plain(value: object) -> object:

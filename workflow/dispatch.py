@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
 
-from sqlalchemy import Connection, bindparam, select, type_coerce, update
+from sqlalchemy import Connection, Text, bindparam, cast, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.types import NullType
 
 from states import alarm, rungs
 from states.errors import CaseError
@@ -288,8 +287,9 @@ def _waiting(connection: Connection, today: date) -> dict[str, list[_Key]]:
     return {unit: sorted(found[unit]) for unit in sorted(found)}
 
 
-# The rows as they stand: one that was tampered with must not keep the others from being read.
-_RAW = tuple(type_coerce(column, NullType()).label(column.name) for column in DEADLINE.c)
+# The rows as they stand: one that was tampered with must not keep the others from being read. A
+# server's column takes `infinity` for a day.
+_RAW = tuple(cast(column, Text).label(column.name) for column in DEADLINE.c)
 _NEXT = (
     update(DEADLINE)
     .where(DEADLINE.c.case_code == bindparam("of"), DEADLINE.c.name == bindparam("clock"))
@@ -345,11 +345,11 @@ def _still_due(
         for row in connection.execute(select(*_RAW).where(part)):
             if (row.case_code, row.name) not in wanted or row.next_rung_on is None:
                 continue
-            if str(row.next_rung_on) > str(today):
+            if row.next_rung_on > str(today):
                 continue
             swept.due += 1
             try:
-                due_on = _day(row.due_on)
+                due_on = date.fromisoformat(row.due_on)
                 found.append(
                     _Due(
                         row.case_code,
@@ -363,10 +363,6 @@ def _still_due(
             except ValueError as error:
                 swept.failures.append(Failure(row.case_code, row.name, _unreadable(row, error)))
     return found
-
-
-def _day(value: object) -> date:
-    return value if isinstance(value, date) else date.fromisoformat(str(value))
 
 
 def _unreadable(row: object, error: ValueError) -> JournalBroken:
