@@ -35,7 +35,6 @@ FILES_ONLY = frozenset(
         "test_soak",
         "test_sweep_crashes",
         "test_workflow_dashboard",
-        "test_workflow_outbox",
         "test_workflow_rollup",
         "test_workflow_scheduler",
         "test_workflow_site",

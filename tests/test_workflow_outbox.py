@@ -23,7 +23,7 @@ from postoffice import (
     said,
 )
 
-from workflow import bulletin, db, outbox
+from workflow import bulletin, db, outbox, tables
 from workflow.db import Database
 from workflow.outbox import BACK_OFF, CLAIM, TRIES, Delivered
 from workflow.settings import Settings
@@ -258,10 +258,8 @@ def test_an_attempt_under_way_is_nobody_elses_and_runs_out(
     """Who died in the middle of an attempt leaves it so."""
     queue(database, "a")
     with database.transaction() as connection:
-        connection.exec_driver_sql(
-            "UPDATE message SET status = 'sending', attempts = 1, next_try_at = ?",
-            ((MORNING + CLAIM).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),),
-        )
+        claimed = {"status": "sending", "attempts": 1, "next_try_at": MORNING + CLAIM}
+        connection.execute(tables.MESSAGE.update().values(claimed))
     settings = configured(database, mail_config(mail, "wang"))
 
     for at_once in (False, True):
@@ -274,9 +272,8 @@ def test_a_message_that_breaks_its_attempts_is_given_up_and_the_others_go(
 ) -> None:
     queue(database, "a", "b")
     with database.transaction() as connection:
-        connection.exec_driver_sql(
-            "UPDATE message SET status = 'sending', attempts = ? WHERE key = 'a'", (TRIES,)
-        )
+        mine = tables.MESSAGE.update().where(tables.MESSAGE.c.key == "a")
+        connection.execute(mine.values(status="sending", attempts=TRIES))
 
     done = deliver(database, configured(database, mail_config(mail, "wang")))
 
@@ -309,7 +306,7 @@ def test_a_robot_that_says_too_fast_is_left_alone_for_the_round(database: Databa
     assert (done.retried, done.waiting) == (1, 2)
 
 
-def test_no_token_reaches_the_database(database: Database) -> None:
+def test_no_token_reaches_the_database(database: Database, tmp_path: Path) -> None:
     robot = Robot([said(310000, f"token {TOKEN} is wrong")])
     queue(database, "a")
     with robot_server(robot) as url:
@@ -317,6 +314,8 @@ def test_no_token_reaches_the_database(database: Database) -> None:
 
     assert done.given_up == 1
     assert TOKEN in robot.asked[0][0]
+    place = county.County(tmp_path / "county.db", database)
+    assert TOKEN not in str(county.every_row(place))
     database.close()
     for file in database.home.rglob("*"):
         if file.is_file():
