@@ -16,6 +16,8 @@ import server
 from browser import browser
 from hypothesis import settings
 
+from workflow.operation import BINARIES
+
 __all__ = ["browser"]
 # How long an example takes is no part of what is tested.
 settings.register_profile("xianli", deadline=None)
@@ -36,7 +38,6 @@ FILES_ONLY = frozenset(
         "test_sweep_crashes",
         "test_workflow_dashboard",
         "test_workflow_rollup",
-        "test_workflow_scheduler",
         "test_workflow_site",
     ]
 )
@@ -97,6 +98,10 @@ def swept(kept_by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     if kept_by == server.POSTGRESQL:
         # Configuration and letters lie where one stands.
         monkeypatch.chdir(tmp_path)
+        programs = server.tools().binaries
+        if programs:
+            # Those on the PATH may be older than the server.
+            monkeypatch.setenv(BINARIES, str(programs))
     before = server.made()
     yield
     # A server has only so many connections.

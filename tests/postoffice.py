@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import letter_samples
+import server
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from sqlalchemy import insert, select
 
@@ -26,6 +27,7 @@ from states.plan import Json
 from workflow import settings, tables
 from workflow.db import Database
 from workflow.models import MessageRow
+from workflow.operation import BINARIES
 from workflow.settings import Settings
 
 HERE = Path(__file__).parent
@@ -222,6 +224,9 @@ def configured(database: Database, text: str, **environment: str) -> Settings:
     """The settings that this text beside the database gives."""
     file = database.home / "xianli.toml"
     file.write_text(text, encoding="utf-8")
+    programs = server.tools().binaries if database.shared else None
+    if programs:
+        environment[BINARIES] = str(programs)
     return settings.load(None, database.home, environment)
 
 
