@@ -26,19 +26,13 @@ settings.load_profile("xianli")
 FILES_ONLY = frozenset(
     [
         "test_benchmarks",
-        "test_bulletin_crashes",
         "test_cli_keys",
         "test_cli_log",
         "test_cli_startup",
-        "test_delivery_crashes",
         "test_disk",
         "test_notifications_screen",
-        "test_races_and_crashes",
         "test_soak",
-        "test_sweep_crashes",
-        "test_workflow_dashboard",
         "test_workflow_rollup",
-        "test_workflow_site",
     ]
 )
 

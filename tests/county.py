@@ -669,10 +669,20 @@ def copy(place: County, folder: FilePath) -> County:
 def copy_of(template: str, folder: FilePath) -> County:
     """A database with the rows of the one at this address, in this folder."""
     file = folder / "county.db"
-    if "://" in template:
-        return County(file, db.connect(server.new(template)))
-    shutil.copy(template, file)
-    return open_at(file)
+    return County(file, db.connect(twin(template, file)))
+
+
+def twin(address: str, file: FilePath) -> str:
+    """The address of a database with the rows of the one at this address: this file, or a server's.
+
+    Who wrote there may have died: of a file his last commits lie in the log beside it.
+    """
+    if "://" in address:
+        return server.new(address)
+    for suffix in ("", "-wal"):
+        if suffix == "" or FilePath(f"{address}{suffix}").exists():
+            shutil.copy(f"{address}{suffix}", f"{file}{suffix}")
+    return str(file)
 
 
 def acting(place: County, login: str) -> list[str]:

@@ -75,6 +75,11 @@ def address() -> str:
     return str(server.get_uri())
 
 
+def environment() -> dict[str, str]:
+    """What a process needs that makes databases of its own on this run's server."""
+    return {"XIANLI_TEST_SERVER": address()} if shared() else {}
+
+
 def tools() -> Server:
     """Where PostgreSQL's own programs for this server lie."""
     if os.environ.get("XIANLI_TEST_SERVER"):

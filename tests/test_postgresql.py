@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -350,30 +349,6 @@ def _officers(place: County, logins: list[str]) -> list[subprocess.Popen[str]]:
         one.stdin.write("go\n")
         one.stdin.flush()
     return started
-
-
-def _told(officer: subprocess.Popen[str]) -> list[list[object]]:
-    # The last line of a process that was killed may be cut short.
-    return [json.loads(line) for line in officer.communicate(timeout=120)[0].split("\n")[:-1]]
-
-
-@pytest.mark.crash
-def test_officers_at_the_same_moment_take_each_step_once(place: County) -> None:
-    started = _officers(place, ["wang", "head", "wang", "head"])
-
-    told = [
-        json.loads(line)
-        for one in started
-        for line in one.communicate(timeout=120)[0].split("\n")
-        if line
-    ]
-
-    statuses = Counter((code, status) for code, status, *_ in told)
-    assert {statuses[code, 0] for code in TOWN} == {1}
-    assert {status for _, status, *_ in told} == {0, 1}
-    losers = [message for _, status, message, _ in told if status == 1]
-    assert all("办理" in message for message in losers)
-    assert verified(place).findings == ()
 
 
 @pytest.mark.crash

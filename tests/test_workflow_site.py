@@ -31,14 +31,20 @@ EARLIER = date(2023, 8, 1)
 UNITS = ["101", "102", "RLJ"]
 
 
-@pytest.fixture
-def county(tmp_path: Path) -> Iterator[County]:
-    made = fresh(tmp_path)
+@pytest.fixture(scope="module")
+def wintered(kept_by: str, tmp_path_factory: pytest.TempPathFactory) -> County:
+    made = fresh(tmp_path_factory.mktemp("wintered"))
     carry(made, [*TOWN[:3], OTHER_UNIT], State.STABLE_SEASON)
     made_up.winter(made, TOWN[:1])
     made.advance(CODE, Trigger.PERMIT, made_up.PERMITTED)
+    return made
+
+
+@pytest.fixture
+def county(wintered: County, tmp_path: Path) -> Iterator[County]:
+    made = made_up.copy(wintered, tmp_path)
     yield made
-    made.database.close()
+    made.close()
 
 
 def build(
@@ -586,6 +592,7 @@ while True:
 
 
 @pytest.mark.crash
+@pytest.mark.once
 @pytest.mark.skipif(os.name != "posix", reason="kills and forks")
 @pytest.mark.parametrize("way", ["links", "folders"])
 def test_killed_at_any_point_the_old_site_or_the_new_is_whole(
