@@ -77,7 +77,9 @@ def address() -> str:
 
 def environment() -> dict[str, str]:
     """What a process needs that makes databases of its own on this run's server."""
-    return {"XIANLI_TEST_SERVER": address()} if shared() else {}
+    programs = tools().binaries
+    given = {BINARIES: str(programs)} if programs else {}
+    return {**os.environ, **given, "XIANLI_TEST_SERVER": address()}
 
 
 def tools() -> Server:

@@ -13,6 +13,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -30,14 +32,14 @@ import forms
 import server
 from county import County
 from older import older, older_in_server
-from sqlalchemy import bindparam, event, update
+from sqlalchemy import Connection, bindparam, event, update
 from sqlalchemy.engine.interfaces import DBAPICursor, ExecutionContext
 
 from states.errors import CaseError
 from states.identity import check_digit
 from states.vocabulary import FactKind, State
 from states.workdays import local_minute
-from workflow import audit, batch, cases, db, engine, ledger, moving, triggers, upgrade
+from workflow import audit, batch, cases, db, dump, engine, ledger, moving, triggers, upgrade
 from workflow.db import Database
 
 HERE = Path(__file__).parent
@@ -344,10 +346,11 @@ def lived_in(folder: Path, furthest: State, *, shared: bool) -> County:
 
 
 class Upgrading:
-    """A database of an earlier version that comes along."""
+    """A database of an earlier version that comes along, after a copy of it was taken."""
 
     def __init__(self, folder: Path, *, shared: bool) -> None:
         self.folder, self.shared = folder, shared
+        self.copies = folder / "backups"
         self.lived = lived_in(folder, State.STABLE_SEASON, shared=shared)
         self.older = server.new() if shared else ""
         if shared:
@@ -356,6 +359,7 @@ class Upgrading:
         self.rows: dict[str, list[tuple[object, ...]]] = {}
 
     def prepare(self) -> None:
+        shutil.rmtree(self.copies, ignore_errors=True)
         if self.shared:
             if self.place is not self.lived:
                 server.drop(self.place.url)
@@ -369,20 +373,31 @@ class Upgrading:
         self.rows = county.every_row(self.place)
 
     def run(self) -> None:
-        if self.shared:
-            upgrade.bring_up(db.connect(self.place.url, older=True))
-        else:
-            upgrade.upgrade(self.place.url, self.folder / "backups", NOW)
+        upgrade.upgrade(self.place.url, self.copies, NOW, server.tools() if self.shared else None)
 
     def standing(self) -> str:
         version = upgrade.version(self.place.database)
+        copies = [one for one in self.copies.glob("*") if one.suffix in (dump.SUFFIX, ".db")]
+        with self.place.database.reading() as connection:
+            for one in copies:
+                self._sound(one, connection)
         if version != db.HEAD:
             assert county.every_row(self.place) == self.rows, "an upgrade left something behind"
             return "before"
+        assert copies, "upgraded without a copy"
         whole(self.place)
         with self.place.database.reading() as connection:
             assert upgrade.schema_faults(connection) == []
         return "after"
+
+    def _sound(self, copy: Path, connection: Connection) -> None:
+        """A copy that has its name is whole, whenever it was that somebody died."""
+        if self.shared:
+            journal = dump.contents(connection, copy, server.tools()).rows["journal"]
+        else:
+            with closing(sqlite3.connect(copy)) as plain:
+                [(journal,)] = plain.execute("SELECT COUNT(*) FROM journal")
+        assert journal == len(self.rows["journal"]), f"half a copy: {copy.name}"
 
     def close(self) -> None:
         self.place.database.close()
@@ -495,7 +510,7 @@ def kills(name: str, folder: Path, times: int, seed: int, *, shared: bool) -> Fi
     """`kill` in a process of its own, which nothing but the operation runs in."""
     script = [sys.executable, str(HERE / "soak.py"), "kill", name, "--times", str(times)]
     options = ["--seed", str(seed), *(["--shared"] if shared else [])]
-    environment = {**os.environ, "TMPDIR": str(folder), "XIANLI_TEST_SERVER": server.address()}
+    environment = {**server.environment(), "TMPDIR": str(folder)}
     done = subprocess.run(
         [*script, *options], env=environment, capture_output=True, text=True, check=False
     )

@@ -1,7 +1,6 @@
 """The sweep that dies before and after every commit, sleeps, and runs twice at once."""
 
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -108,7 +107,7 @@ def place(tmp_path: Path) -> County:
 def start(script: str, url: str, days: list[date], *folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", script, url, " ".join(map(str, days)), *map(str, folder)],
-        env={**os.environ, **server.environment()},
+        env=server.environment() if server.shared() else None,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
