@@ -2522,7 +2522,7 @@ def audit_witness_key_revoke(desk: Desk, name: str, key: str | None) -> None:
 @pass_desk
 def audit_status(desk: Desk) -> None:
     """有多少登记已由外部见证、未见证的最早是哪一条；超过 24 小时给出警告。"""
-    from workflow import answers_audit, keyring, quarantine, register
+    from workflow import answers_audit, quarantine, register
     from workflow import checkpoint as checkpoints
 
     database = desk.whole_county()
@@ -2532,7 +2532,7 @@ def audit_status(desk: Desk) -> None:
         document = answers_audit.status(
             checkpoints.status(connection, now),
             quarantine.codes(connection),
-            keyring.policy(connection, plan.hash),
+            plan.signed,
         )
     desk.answer(document, lambda screen: screen.proof_status(document))
 

@@ -79,7 +79,7 @@ def found(url: str, folder: FilePath, size: int) -> Database:
     database = db.connect(url)
     with database.transaction() as connection:
         plan = registers.plan_in_force(connection)
-        pen = Pen(connection, registers.writer(connection, COUNTY), now, plan.hash)
+        pen = Pen(connection, registers.writer(connection, COUNTY), now, plan)
         for login, role, code in officers(plan):
             registers.add_officer(pen, registers.Officer(login, "经办", login, role, code, True))
             if database.shared:

@@ -362,6 +362,11 @@ class Plan:
         )
 
     @cached_property
+    def signed(self) -> frozenset[str]:
+        """What it wants signed: `accept`, `permit`, `revoke`, or `all`."""
+        return frozenset(self.rules.signatures.value)
+
+    @cached_property
     def _units(self) -> Mapping[str, Unit]:
         return {name: unit for unit in self.units for name in (unit.code, unit.name, *unit.aliases)}
 

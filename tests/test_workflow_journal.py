@@ -101,7 +101,7 @@ def test_what_a_pen_adds_is_in_the_database_after_it_writes(place: County) -> No
     number = len(rows(place))
     with place.database.transaction() as connection:
         plan = register.plan_in_force(connection)
-        pen = Pen(connection, ZHANG, county.noon(county.CONFIRMED), plan.hash)
+        pen = Pen(connection, ZHANG, county.noon(county.CONFIRMED), plan)
         first, second = pen.add(draft()), pen.add(draft())
         assert journal.size(connection) == number
         pen.write()
@@ -119,12 +119,13 @@ def test_a_clock_may_lag_by_a_minute_and_no_more(
     last = county.noon(county.LEDGER_IN)
     now = last - timedelta(seconds=seconds)
     with place.database.transaction() as connection:
+        plan = register.plan_in_force(connection)
         if refused:
             with pytest.raises(Conflict) as conflict:
-                Pen(connection, ZHANG, now, "x")
+                Pen(connection, ZHANG, now, plan)
             assert conflict.value.code == "clock_behind"
         else:
-            assert Pen(connection, ZHANG, now, "x").now == last
+            assert Pen(connection, ZHANG, now, plan).now == last
 
 
 def test_reading_a_stream_checks_its_chain(place: County) -> None:

@@ -1,6 +1,7 @@
 """Who must sign what: the register of keys, the plan's policy, and what reaches the journal."""
 
 import base64
+import copy
 import json
 from datetime import date
 from pathlib import Path
@@ -227,7 +228,7 @@ def with_policy_of(place: County, *wanted: str) -> None:
         who = register.actor(connection, "zhang")
         _, last = journal.last_entry(connection)
         assert last is not None
-        pen = Pen(connection, who, last, old.hash)
+        pen = Pen(connection, who, last, old)
         evidence = {"name": new.name, "document": document}
         event = pen.add(Draft("plan", "plan_adopted", county.FOUNDED, evidence))
         pen.write()
@@ -489,7 +490,9 @@ def test_what_the_plan_wants_signed_and_is_not_is_found(place: County) -> None:
     place.sql("UPDATE plan_revision SET document = ? WHERE hash = ?", rows[0][1], rows[1][0])
     with place.database.transaction() as connection:
         who = register.actor(connection, "zhao")
-        pen = Pen(connection, who, county.noon(county.ACCEPTED), str(rows[1][0]))
+        forged = copy.copy(register.plan_in_force(connection))
+        forged.hash = str(rows[1][0])
+        pen = Pen(connection, who, county.noon(county.ACCEPTED), forged)
         event = pen.add(
             Draft(
                 f"case:{CODE}",

@@ -190,7 +190,7 @@ def publish(
             issued_on=today,
         )
         frozen: dict[str, Json] = dict(document)
-        pen = Pen(connection, who, now, plan.hash)
+        pen = Pen(connection, who, now, plan)
         pen.add(
             Draft(
                 STREAM,

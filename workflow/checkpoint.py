@@ -120,7 +120,7 @@ def make(database: Database, now: datetime) -> Made:
         if before is not None and before.checkpoint.size + 1 == size:
             return before
         found = Checkpoint(origin(connection), size, tree(connection).root())
-        pen = Pen(connection, register.SYSTEM, now, register.plan_in_force(connection).hash)
+        pen = Pen(connection, register.SYSTEM, now, register.plan_in_force(connection))
         evidence: dict[str, Json] = {
             "origin": found.origin,
             "size": found.size,
@@ -239,7 +239,7 @@ def _witness_event(
 ) -> None:
     who = register.writer(connection, actor)
     register.require_county(who)
-    pen = Pen(connection, who, now, register.plan_in_force(connection).hash)
+    pen = Pen(connection, who, now, register.plan_in_force(connection))
     evidence = {"name": key.name, "key": key.line}
     day = local_date(pen.now)
     pen.add(Draft(WITNESSES, kind, day, {**evidence}, attachments=tuple(attached)))

@@ -463,7 +463,7 @@ def _tell_of(
         due_now = [(row, rung, to) for row, rung, to in told if rung.level is level]
         if not due_now:
             continue
-        pen = pen or Pen(connection, register.SYSTEM, now, plan.hash)
+        pen = pen or Pen(connection, register.SYSTEM, now, plan)
         found = [
             Matter(row.code, row.name, row.due_on, rung.level.label) for row, rung, _ in due_now
         ]

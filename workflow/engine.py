@@ -114,7 +114,7 @@ class Desk:
         office = register.office(connection)
         self.plan, self.drill, self._persons = office.plan, office.drill, office.persons
         self.actor = register.acting(login, office.officers.get(login))
-        self.pen = Pen(connection, self.actor, now, self.plan.hash)
+        self.pen = Pen(connection, self.actor, now, self.plan)
         self.today = local_date(self.pen.now)
         self._facts: dict[str, CaseFacts] = {}
         self._heads: dict[str, str] = {}
@@ -127,7 +127,7 @@ class Desk:
         self._twins: dict[str, tuple[str, ...]] = {}
         self._files: dict[str, File] = {}
         self._chains_checked = False
-        self._closed = quarantine.standing(connection).keys()
+        self._closed = office.closed
         self._gates: dict[tuple[str, str, GateKind], date] = {}
         self._places: set[tuple[str, str]] = set()
         self._models: Mapping[Path, frozenset[str]] | None = None

@@ -101,7 +101,7 @@ def import_file(
     holidays = read(path)
     with database.reading() if dry_run else database.transaction() as connection:
         plan = register.plan_in_force(connection)
-        pen = Pen(connection, register.writer(connection, actor), now, plan.hash)
+        pen = Pen(connection, register.writer(connection, actor), now, plan)
         register.require_county(pen.actor)
         changed = plan.counting_by(Calendar((*plan.calendar.years, holidays)))
         moved = tuple(_moved(connection, plan, changed, workdays.local_date(pen.now)))

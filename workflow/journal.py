@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from itertools import chain, groupby
 from operator import attrgetter
 
@@ -30,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from states.facts import BESIDE, ONWARD, Actor, Attached, Event
-from states.plan import Json
+from states.plan import Json, Plan
 from states.vocabulary import FactKind, Role, State, Trigger
 from states.workdays import SHANGHAI, local_date, local_minute
 from workflow import tables
@@ -39,6 +40,7 @@ from workflow.instants import instant_of, instant_text
 from workflow.keyring import Hand
 
 SCHEMA = 1
+QUARANTINE, QUARANTINED = "quarantine", "quarantine_confirmed"
 # A clock that lags by less than this is set back by a time server, not by a person.
 CLOCK_SLACK = timedelta(minutes=1)
 _TABLE = tables.JOURNAL
@@ -89,7 +91,7 @@ class Pen:
     connection: Connection
     actor: Actor
     now: datetime
-    plan: str
+    plan: Plan
     _heads: dict[str, Head] = field(default_factory=dict)
     _rows: list[dict[str, object]] = field(default_factory=list)
 
@@ -105,7 +107,7 @@ class Pen:
                     code="clock_behind",
                 )
             self.now = last
-        self._hand = Hand(self.connection, self.actor, local_date(self.now), self.plan)
+        self._hand = Hand(self.connection, self.actor, local_date(self.now), self.plan.signed)
 
     def know(self, stream: str, head: Head) -> None:
         """Tells the pen where a stream ends, so that it need not ask."""
@@ -133,7 +135,7 @@ class Pen:
             "reason": draft.reason,
             "evidence": dict(draft.evidence),
             "attachments": [{"name": a.name, "sha256": a.sha256} for a in draft.attachments],
-            "plan": self.plan,
+            "plan": self.plan.hash,
             "personal": draft.personal,
         }
         body = canonical(document)
@@ -175,7 +177,7 @@ class Pen:
             reason=draft.reason,
             evidence=document["evidence"] if isinstance(document["evidence"], dict) else {},
             attachments=draft.attachments,
-            plan=self.plan,
+            plan=self.plan.hash,
             personal=draft.personal,
             hash=hash_,
         )
@@ -279,12 +281,14 @@ def read_cases(
 
 def quarantined(connection: Connection) -> frozenset[str]:
     """The streams of the cases that county office and auditor have put under quarantine."""
-    found = set()
-    for event in events_of(connection, "quarantine", ["quarantine_confirmed"]):
-        evidence = event["evidence"]
-        assert isinstance(evidence, dict)
-        found.add(f"case:{evidence['code']}")
-    return frozenset(found)
+    found = closed(bodies(connection, QUARANTINE, [QUARANTINED]))
+    return frozenset(f"case:{code}" for code in found)
+
+
+@lru_cache(maxsize=8)
+def closed(confirmed: tuple[bytes, ...]) -> frozenset[str]:
+    """The codes of the cases that these events confirm the quarantine of."""
+    return frozenset(json.loads(body)["evidence"]["code"] for body in confirmed)
 
 
 @dataclass(frozen=True, slots=True)

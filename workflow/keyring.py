@@ -9,10 +9,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 from pathlib import Path
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from states.errors import Reason, StepRefused
 from states.facts import Actor
@@ -23,7 +22,6 @@ from workflow.errors import NotPermitted
 from workflow.signing import PublicKey, Signer
 
 KEY = tables.OFFICER_KEY
-_PLAN = tables.PLAN_REVISION
 _JOURNAL = tables.JOURNAL
 
 
@@ -39,26 +37,39 @@ class OfficerKey:
 
 
 _ALL = select(KEY).order_by(KEY.c.added_seq)
+# Of several the last counts, as in `in_use`.
+_IN_USE = (
+    select(KEY)
+    .where(KEY.c.login == bindparam("login"), KEY.c.revoked_seq.is_(None))
+    .order_by(KEY.c.added_seq.desc())
+    .limit(1)
+)
 
 
 def all_keys(connection: Connection) -> tuple[OfficerKey, ...]:
     """Every key that was ever registered, in the order of registration."""
-    rows = connection.execute(_ALL)
-    return tuple(
-        OfficerKey(
-            row.login,
-            signing.public_key(row.key, "officer_key"),
-            row.added_seq,
-            row.valid_until,
-            row.revoked_seq,
-        )
-        for row in rows
-    )
+    return tuple(map(_key, connection.execute(_ALL)))
 
 
 def in_use(connection: Connection) -> Mapping[str, OfficerKey]:
     """The key of each login that has one which is not revoked."""
     return {key.login: key for key in all_keys(connection) if key.revoked_seq is None}
+
+
+def _in_use_of(connection: Connection, login: str) -> OfficerKey | None:
+    """This login's key that is not revoked."""
+    row = connection.execute(_IN_USE, {"login": login}).first()
+    return None if row is None else _key(row)
+
+
+def _key(row: Row[tuple[str, str, int, date | None, int | None]]) -> OfficerKey:
+    return OfficerKey(
+        row.login,
+        signing.public_key(row.key, "officer_key"),
+        row.added_seq,
+        row.valid_until,
+        row.revoked_seq,
+    )
 
 
 def unlock(
@@ -101,12 +112,14 @@ def _not_at_hand(registered: OfficerKey, held: Signer | None) -> NotPermitted:
 class Hand:
     """What a pen signs with: the actor's key as registered, and the plan's policy."""
 
-    def __init__(self, connection: Connection, actor: Actor, today: date, plan: str) -> None:
+    def __init__(
+        self, connection: Connection, actor: Actor, today: date, policy: frozenset[str]
+    ) -> None:
         self._connection = connection
         self._actor = actor
         self._today = today
-        self._key = in_use(connection).get(actor.login)
-        self._policy = policy(connection, plan)
+        self._key = _in_use_of(connection, actor.login)
+        self._policy = policy
         self._space = _namespace(connection) if self._key else ""
         options = connection.get_execution_options()
         self._signer: Signer | None = options.get("xianli_signer")
@@ -151,20 +164,6 @@ class Hand:
                 Reason("signature", "计划 rules.signatures", told, who=Role.COUNTY_OFFICE),
             ],
         )
-
-
-def policy(connection: Connection, plan: str) -> frozenset[str]:
-    """What the plan of this hash wants signed: `accept`, `permit`, `revoke`, or `all`."""
-    document = connection.execute(_DOCUMENT, {"plan": plan}).scalar()
-    return _signed(document) if document else frozenset()
-
-
-_DOCUMENT = select(_PLAN.c.document).where(_PLAN.c.hash == bindparam("plan"))
-
-
-@lru_cache(maxsize=8)
-def _signed(document: str) -> frozenset[str]:
-    return frozenset(json.loads(document)["rules"].get("signatures", {}).get("value", ()))
 
 
 def _any_key(connection: Connection) -> bool:

@@ -149,7 +149,7 @@ def reply(
         if found.replied_on is not None:
             raise StepRefused(f"{found.number} 已于 {found.replied_on} 收到回执", place=number)
         number = found.number
-        pen = Pen(connection, who, now, register.plan_to_act_on(connection).hash)
+        pen = Pen(connection, who, now, register.plan_to_act_on(connection))
         today = local_date(pen.now)
         pen.add(
             Draft(

@@ -34,7 +34,7 @@ def reveal(
     if who.role not in HANDLERS:
         raise NotPermitted("查看未遮蔽的个人信息限责任单位和县清洁取暖办", place="--reveal")
     with database.transaction() as connection:
-        pen = Pen(connection, who, now, register.plan_in_force(connection).hash)
+        pen = Pen(connection, who, now, register.plan_in_force(connection))
         evidence: dict[str, Json] = {"codes": list(codes), "purpose": purpose}
         pen.add(Draft("privacy", "revealed", register.today_of(pen), evidence))
         pen.write()
@@ -79,7 +79,7 @@ def erase(
                 + ("" if closed else "：在办的户须保留现行的一版，退出后才能全部抹去"),
                 place=code,
             )
-        pen = Pen(connection, who, now, register.plan_in_force(connection).hash)
+        pen = Pen(connection, who, now, register.plan_in_force(connection))
         pen.add(
             Draft(
                 "privacy",

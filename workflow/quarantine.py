@@ -23,7 +23,7 @@ from workflow.journal import Draft, Pen
 
 _BATCH = 500
 _FIRST = b'"previous":null,'
-STREAM, PROPOSED, CONFIRMED = "quarantine", "quarantine_proposed", "quarantine_confirmed"
+STREAM, PROPOSED, CONFIRMED = journal.QUARANTINE, "quarantine_proposed", journal.QUARANTINED
 TOGETHER = (Role.COUNTY_OFFICE, Role.AUDITOR)
 _JOURNAL = tables.JOURNAL
 _CHECKED = select(
@@ -223,7 +223,7 @@ def quarantine(
         missing = [seq for seq in found.missing if seq not in known]
         evidence: dict[str, Json] = {"code": code, "fingerprint": mark, "missing": [*missing]}
         kind = PROPOSED if proposal is None else CONFIRMED
-        pen = Pen(connection, who, now, register.plan_in_force(connection).hash)
+        pen = Pen(connection, who, now, register.plan_in_force(connection))
         if proposal is not None:
             evidence["proposal"] = proposal.seq
         event = pen.add(Draft(STREAM, kind, local_date(pen.now), evidence, reason=reason))

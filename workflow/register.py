@@ -79,7 +79,7 @@ def found(
 ) -> None:
     """Begins the journal: the database's nature, its plan, and the first county officer."""
     first = Actor(login, login, name, Role.COUNTY_OFFICE)
-    pen = Pen(connection, first, now, plan.hash)
+    pen = Pen(connection, first, now, plan)
     today = today_of(pen)
     pen.add(Draft("database", "init", today, {"drill": drill, "plan": plan.name}))
     adopted = pen.add(
@@ -274,7 +274,11 @@ _PERSONS = select(_OFFICER.c.login, _OFFICER.c.person)
 
 def officers(connection: Connection) -> tuple[Officer, ...]:
     """The register, in the order of logins."""
-    rows = connection.execute(_OFFICERS)
+    return _listed(tuple(map(tuple, connection.execute(_OFFICERS).all())))
+
+
+@lru_cache(maxsize=8)
+def _listed(rows: tuple[tuple[str, str, str, str, str | None, bool], ...]) -> tuple[Officer, ...]:
     return tuple(
         Officer(login, name, person, Role(role), unit, active)
         for login, name, person, role, unit, active in rows
@@ -372,11 +376,15 @@ def _told(bodies: tuple[bytes, ...]) -> Mapping[str, Officer]:
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """What is acted by: the plan in force, the officers by login, whether it is a drill."""
+    """What is acted by: the plan in force, the officers by login, whether it is a drill.
+
+    `closed` are the cases under quarantine.
+    """
 
     plan: Plan
     officers: Mapping[str, Officer]
     drill: bool
+    closed: frozenset[str]
 
     @property
     def persons(self) -> Mapping[str, str]:
@@ -384,8 +392,8 @@ class Office:
         return {login: officer.person for login, officer in self.officers.items()}
 
 
-_OFFICE = ("database", "plan", "officers", "calendar")
-_DECIDING = ("init", _ADOPTED, *_REGISTERING, _HOLIDAYS)
+_OFFICE = ("database", "plan", "officers", "calendar", journal.QUARANTINE)
+_DECIDING = ("init", _ADOPTED, *_REGISTERING, _HOLIDAYS, journal.QUARANTINED)
 
 
 def office(connection: Connection) -> Office:
@@ -400,6 +408,7 @@ def office(connection: Connection) -> Office:
         _to_act_on(plan, told["plan"]),
         _checked(connection, told["officers"]),
         _begun_as_drill(told["database"][0]),
+        journal.closed(told[journal.QUARANTINE]),
     )
 
 
@@ -549,7 +558,7 @@ def revoke_key(pen: Pen, login: str) -> OfficerKey:
         for one in officers(pen.connection)
         if one.active and one.role is Role.COUNTY_OFFICE
     }
-    if "all" in keyring.policy(pen.connection, pen.plan) and county & in_use.keys() == {login}:
+    if "all" in pen.plan.signed and county & in_use.keys() == {login}:
         raise StepRefused(
             "计划要求一切登记都签名，这是县清洁取暖办最后一把公钥，撤销后无人能办理",
             remedy="先为另一个县级账号登记公钥",

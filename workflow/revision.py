@@ -220,7 +220,7 @@ def revise(
         old = register.plan_to_act_on(connection)
         if new.hash == old.hash:
             raise UsageFault("这份计划就是现行计划，没有改动", place="FILE")
-        pen = Pen(connection, who, now, old.hash)
+        pen = Pen(connection, who, now, old)
         impact = examine(connection, new, register.today_of(pen))
         if impact.refused:
             raise _refusal(impact)

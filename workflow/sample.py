@@ -180,7 +180,7 @@ def draw(database: Database, login: str, now: datetime, seed: str, terms: Terms)
 def _pen(connection: Connection, login: str, now: datetime) -> Pen:
     who = register.writer(connection, login)
     _require_auditor(who)
-    return Pen(connection, who, now, register.plan_in_force(connection).hash)
+    return Pen(connection, who, now, register.plan_in_force(connection))
 
 
 def _require_auditor(who: Actor) -> None:

@@ -110,7 +110,7 @@ def _login(login: str) -> str:
 def _pen(database: Database, login: str, now: datetime) -> Iterator[tuple[Pen, Plan]]:
     with database.transaction() as connection:
         plan = register.plan_in_force(connection)
-        yield Pen(connection, register.writer(connection, login), now, plan.hash), plan
+        yield Pen(connection, register.writer(connection, login), now, plan), plan
 
 
 def add_officer(
