@@ -39,7 +39,7 @@ from states.errors import CaseError
 from states.identity import check_digit
 from states.vocabulary import FactKind, State
 from states.workdays import local_minute
-from workflow import audit, batch, cases, db, dump, engine, ledger, moving, triggers, upgrade
+from workflow import audit, batch, bulk, cases, db, dump, engine, ledger, moving, triggers, upgrade
 from workflow.db import Database
 
 HERE = Path(__file__).parent
@@ -110,7 +110,7 @@ def officer(url: str, login: str, number: int, *, unguarded: bool) -> None:
 
 def _switch_off(database: Database) -> None:
     """Takes the version check and the writers' lock away, in this process."""
-    engine._UPDATE = (
+    engine._UPDATE = bulk.Rows(
         update(cases.CASE)
         .where(cases.CASE.c.code == bindparam("of"), bindparam("was") >= 0)
         .values({name: bindparam(name) for name in engine._PROJECTED})

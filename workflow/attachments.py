@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from sqlalchemy import Connection, select
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from states import identity
 from states.errors import StepRefused, UsageFault
 from states.facts import Attached
-from workflow import tables
+from workflow import bulk, tables
 from workflow.errors import BadFile
 
 LARGEST = 20 * 1024 * 1024
@@ -66,10 +66,15 @@ def keep(connection: Connection, files: Iterable[File]) -> None:
         for file in files
     ]
     if rows:
-        # Only who writes waits for it: it brings all of its dialect.
-        from sqlalchemy.dialects.postgresql import insert
+        _keeping().write(connection, rows)
 
-        connection.execute(insert(_TABLE).on_conflict_do_nothing(), rows)
+
+@cache
+def _keeping() -> bulk.Rows:
+    # Only who writes waits for it: it brings all of its dialect.
+    from sqlalchemy.dialects.postgresql import insert
+
+    return bulk.Rows(insert(_TABLE).on_conflict_do_nothing())
 
 
 def stored(connection: Connection, hashes: Iterable[str]) -> set[str]:

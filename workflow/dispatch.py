@@ -5,13 +5,12 @@ also writes its notices and letters: killed, asleep for weeks or run twice at on
 person of each rung once. What is due is found by an index, never by looking at every case.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
 
-from sqlalchemy import Connection, Text, bindparam, cast, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Text, bindparam, cast, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from states import alarm, rungs
@@ -20,7 +19,7 @@ from states.facts import CaseFacts, Event, fold
 from states.plan import Plan
 from states.vocabulary import Clock, FactKind, Level, Role, State, Trigger
 from states.workdays import local_date
-from workflow import cases, due, journal, letters, messages, register
+from workflow import bulk, cases, due, journal, letters, messages, register
 from workflow.db import Database
 from workflow.due import DEADLINE, FLAG, MET, NOTICE, RAISED, SUPERSEDED
 from workflow.errors import JournalBroken, NotPermitted
@@ -29,7 +28,6 @@ from workflow.messages import MESSAGE, Document, Matter, Person
 
 # What is handled in one transaction; a unit with more due at once gets a second letter.
 CHUNK = 5_000
-_BATCH = 500
 EVERYBODY = rungs.told(Clock.HEAT, Level.GRAVEST)
 EVENT = "event"
 
@@ -140,7 +138,7 @@ def tell(connection: Connection, people: People, news: Iterable[News], now: date
         if person.person != one.event.person
     ]
     if rows:
-        connection.execute(insert(NOTICE), rows)
+        _NOTE.write(connection, rows)
 
 
 # The gravest alarm ----------------------------------------------------------------------------
@@ -202,13 +200,16 @@ def ring(
     return Rang(facts.code, facts.unit, gravest.why)
 
 
-def _claim(connection: Connection, flags: Sequence[Mapping[str, object]]) -> set[tuple[str, ...]]:
+def _claim(connection: Connection, flags: Sequence[Mapping[str, object]]) -> Set[tuple[str, ...]]:
     """Claims rungs; answers those that nobody had claimed before, (case, deadline, rung)."""
-    if not flags:
-        return set()
-    query = insert(FLAG).on_conflict_do_nothing()
-    claimed = query.returning(FLAG.c.case_code, FLAG.c.deadline, FLAG.c.rung)
-    return {tuple(row) for row in connection.execute(claimed, flags)}
+    asked = {(str(one["case_code"]), str(one["deadline"]), str(one["rung"])): one for one in flags}
+    for part in cases.parts(sorted({code for code, _, _ in asked})):
+        for row in connection.execute(_CLAIMED, {"codes": part}).all():
+            asked.pop(tuple(row), None)
+    if asked:
+        # Two sweeps follow one another (`Database.transaction`); the unique key stands behind that.
+        _CLAIM.write(connection, list(asked.values()))
+    return asked.keys()
 
 
 # The sweep ------------------------------------------------------------------------------------
@@ -289,11 +290,19 @@ def _waiting(connection: Connection, today: date) -> dict[str, list[_Key]]:
 
 # The rows as they stand: one that was tampered with must not keep the others from being read. A
 # server's column takes `infinity` for a day.
-_RAW = tuple(cast(column, Text).label(column.name) for column in DEADLINE.c)
-_NEXT = (
+_RAW = tuple(
+    cast(DEADLINE.c[name], Text).label(name)
+    for name in ("case_code", "name", "unit", "due_on", "next_rung_on")
+)
+_ROWS = select(*_RAW).where(DEADLINE.c.case_code.in_(bindparam("codes", expanding=True)))
+_NEXT = bulk.Rows(
     update(DEADLINE)
     .where(DEADLINE.c.case_code == bindparam("of"), DEADLINE.c.name == bindparam("clock"))
     .values(next_rung_on=bindparam("next_on"))
+)
+_CLAIM, _NOTE = bulk.Rows(insert(FLAG)), bulk.Rows(insert(NOTICE))
+_CLAIMED = select(FLAG.c.case_code, FLAG.c.deadline, FLAG.c.rung).where(
+    FLAG.c.case_code.in_(bindparam("codes", expanding=True))
 )
 
 
@@ -330,7 +339,7 @@ def _sweep_unit(connection: Connection, unit: str, keys: Sequence[_Key], now: da
     raised = _climb(connection, climbing, plan, now, swept, next_days)
     _tell_of(connection, people, unit, raised, plan, now, swept, drill=drill)
     if next_days:
-        connection.execute(_NEXT, next_days)
+        _NEXT.write(connection, next_days)
     return swept
 
 
@@ -339,36 +348,24 @@ def _still_due(
 ) -> list[_Due]:
     """The rows that are due still: another sweep may have been here first."""
     wanted, found = set(keys), []
-    codes = sorted({code for code, _ in keys})
-    for start in range(0, len(codes), _BATCH):
-        part = DEADLINE.c.case_code.in_(codes[start : start + _BATCH])
-        for row in connection.execute(select(*_RAW).where(part)):
-            if (row.case_code, row.name) not in wanted or row.next_rung_on is None:
-                continue
-            if row.next_rung_on > str(today):
+    for part in cases.parts(sorted({code for code, _ in keys})):
+        for row in connection.execute(_ROWS, {"codes": part}).all():
+            code, name, unit, due_on, next_on = tuple(row)
+            if (code, name) not in wanted or next_on is None or next_on > str(today):
                 continue
             swept.due += 1
             try:
-                due_on = date.fromisoformat(row.due_on)
-                found.append(
-                    _Due(
-                        row.case_code,
-                        row.name,
-                        row.unit,
-                        messages.clock_of(row.name),
-                        due_on,
-                        due.key(row.name, due_on),
-                    )
-                )
+                on = date.fromisoformat(due_on)
+                found.append(_Due(code, name, unit, messages.clock_of(name), on, due.key(name, on)))
             except ValueError as error:
-                swept.failures.append(Failure(row.case_code, row.name, _unreadable(row, error)))
+                swept.failures.append(Failure(code, name, _unreadable(code, name, error)))
     return found
 
 
-def _unreadable(row: object, error: ValueError) -> JournalBroken:
+def _unreadable(code: str, name: str, error: ValueError) -> JournalBroken:
     return JournalBroken(
         f"期限表里有读不出来的值，可能被改动过：{error}",
-        place=f"deadline {getattr(row, 'case_code', '')} {getattr(row, 'name', '')}",
+        place=f"deadline {code} {name}",
         remedy="运行 xianli audit verify 查看哪一户",
     )
 
@@ -496,7 +493,7 @@ def _tell_of(
         for person in to
     ]
     if rows:
-        connection.execute(insert(NOTICE), rows)
+        _NOTE.write(connection, rows)
 
 
 # The digest -----------------------------------------------------------------------------------

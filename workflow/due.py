@@ -16,7 +16,7 @@ from states import alarm, deadlines, rungs
 from states.facts import CaseFacts, fold
 from states.plan import Plan
 from states.vocabulary import Clock, State
-from workflow import journal, register, tables
+from workflow import bulk, journal, register, tables
 
 DEADLINE = tables.DEADLINE
 FLAG = tables.FLAG
@@ -76,9 +76,9 @@ def follow(connection: Connection, plan: Plan, changes: Sequence[Change]) -> Non
                 if change.before is not None:
                     became[facts.code, key(name, due_on)] = RAISED
     if over:
-        connection.execute(_DELETE, over)
+        _DELETE.write(connection, over)
     if begun:
-        connection.execute(_PUT, begun)
+        _PUT.write(connection, begun)
     if became:
         _flags_follow(connection, became)
 
@@ -113,13 +113,17 @@ def _row(
     }
 
 
-_DELETE = delete(DEADLINE).where(
-    DEADLINE.c.case_code == bindparam("of"), DEADLINE.c.name == bindparam("clock")
+_DELETE = bulk.Rows(
+    delete(DEADLINE).where(
+        DEADLINE.c.case_code == bindparam("of"), DEADLINE.c.name == bindparam("clock")
+    )
 )
 _NEW = insert(DEADLINE)
-_PUT = _NEW.on_conflict_do_update(
-    index_elements=["case_code", "name"],
-    set_={name: _NEW.excluded[name] for name in ("unit", "due_on", "next_rung_on")},
+_PUT = bulk.Rows(
+    _NEW.on_conflict_do_update(
+        index_elements=["case_code", "name"],
+        set_={name: _NEW.excluded[name] for name in ("unit", "due_on", "next_rung_on")},
+    )
 )
 _FLAGS_OF = (
     select(FLAG.c.case_code, FLAG.c.deadline, FLAG.c.status)
@@ -188,7 +192,7 @@ def rebuild(connection: Connection, plan: Plan) -> int:
         connection.execute(delete(DEADLINE).where(DEADLINE.c.case_code == code))
     follow(connection, plan, changes)
     if rows:
-        connection.execute(_PUT, rows)
+        _PUT.write(connection, rows)
     return len(changes) + len(kept)
 
 

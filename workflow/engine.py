@@ -165,7 +165,7 @@ class Desk:
             attachments.keep(self.connection, self._files.values())
             self._files = {}
         if self._permissions:
-            self.connection.execute(_PERMIT, self._permissions)
+            _PERMIT.write(self.connection, self._permissions)
             self._permissions = []
         self.pen.write()
         self._serials.write()
@@ -184,8 +184,8 @@ class Desk:
                 moved.append({**row, "of": code, "was": was})
             self._written[code] = facts.version
         if new:
-            self.connection.execute(_REGISTER, new)
-        if moved and self.connection.execute(_UPDATE, moved).rowcount != len(moved):
+            _REGISTER.write(self.connection, new)
+        if moved and _UPDATE.write(self.connection, moved) != len(moved):
             raise Conflict("有户在此期间已被他人办理", remedy="重新查看后再办；没有写入任何内容")
         self._dispatch()
         self._touched = {}
@@ -492,9 +492,9 @@ _PROJECTED = (
     "facility_gone",
     "head_hash",
 )
-_PERMIT, _REGISTER = insert(_PERMISSION), insert(cases.CASE)
+_PERMIT, _REGISTER = bulk.Rows(insert(_PERMISSION)), bulk.Rows(insert(cases.CASE))
 # Compare-and-set: the row moves only from the version that was read.
-_UPDATE = (
+_UPDATE = bulk.Rows(
     update(cases.CASE)
     .where(cases.CASE.c.code == bindparam("of"), cases.CASE.c.version == bindparam("was"))
     .values({name: bindparam(name) for name in _PROJECTED})
@@ -598,10 +598,10 @@ class _Serials:
         if free:
             self._connection.execute(_FREE, free)
         if taken:
-            self._connection.execute(_TAKE, taken)
+            _TAKE.write(self._connection, taken)
 
 
-_TAKE = insert(_KEY)
+_TAKE = bulk.Rows(insert(_KEY))
 _FREE = delete(_KEY).where(_KEY.c.kind == "serial", _KEY.c.value == bindparam("serial"))
 
 

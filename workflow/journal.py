@@ -34,7 +34,7 @@ from states.facts import BESIDE, ONWARD, Actor, Attached, Event
 from states.plan import Json, Plan
 from states.vocabulary import FactKind, Role, State, Trigger
 from states.workdays import SHANGHAI, local_date, local_minute
-from workflow import tables
+from workflow import bulk, tables
 from workflow.errors import Conflict, JournalBroken
 from workflow.instants import instant_of, instant_text
 from workflow.keyring import Hand
@@ -44,7 +44,7 @@ QUARANTINE, QUARANTINED = "quarantine", "quarantine_confirmed"
 # A clock that lags by less than this is set back by a time server, not by a person.
 CLOCK_SLACK = timedelta(minutes=1)
 _TABLE = tables.JOURNAL
-_INSERT = insert(_TABLE)
+_INSERT = bulk.Rows(insert(_TABLE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,9 @@ class Pen:
                     code="clock_behind",
                 )
             self.now = last
-        self._hand = Hand(self.connection, self.actor, local_date(self.now), self.plan.signed)
+        # Nobody can have a key before there is a journal.
+        policy = self.plan.signed if seq else frozenset[str]()
+        self._hand = Hand(self.connection, self.actor, local_date(self.now), policy)
 
     def know(self, stream: str, head: Head) -> None:
         """Tells the pen where a stream ends, so that it need not ask."""
@@ -185,7 +187,7 @@ class Pen:
     def write(self) -> None:
         """Puts everything added so far into the database."""
         if self._rows:
-            self.connection.execute(_INSERT, self._rows)
+            _INSERT.write(self.connection, self._rows)
             self._rows = []
 
 

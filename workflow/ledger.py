@@ -30,6 +30,7 @@ from workflow.ledger_file import Fault, LedgerFile, LedgerRow, Normalisation
 
 _KEY = tables.HOUSEHOLD_KEY
 _PERSONAL = tables.PERSONAL
+_WRITE_KEYS, _WRITE_PAPERS = bulk.Rows(insert(_KEY)), bulk.Rows(insert(_PERSONAL))
 Progress = Callable[[int, int], None]
 CHUNK = 2_000  # new households between two writes: what is written need not be kept in memory
 # What a later ledger may change only while the household is being confirmed.
@@ -431,9 +432,9 @@ class _Importing:
             keys += _key_rows(code, row.personal)
             tell()
         self._desk.clear()
-        self._desk.connection.execute(insert(_PERSONAL), papers)
+        _WRITE_PAPERS.write(self._desk.connection, papers)
         if keys:
-            self._desk.connection.execute(insert(_KEY), keys)
+            _WRITE_KEYS.write(self._desk.connection, keys)
 
     def _register(self, code: str, row: LedgerRow) -> dict[str, object]:
         paper = _paper(code, 1, row.personal)
@@ -507,9 +508,9 @@ class _Importing:
                             {"kind": kind, "value": paper[kind], "case_code": known.facts.code}
                         )
         if papers:
-            connection.execute(insert(_PERSONAL), papers)
+            _WRITE_PAPERS.write(connection, papers)
         if keys:
-            connection.execute(insert(_KEY), keys)
+            _WRITE_KEYS.write(connection, keys)
 
 
 def _households(connection: Connection) -> dict[str, _Known]:
