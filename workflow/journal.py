@@ -72,7 +72,10 @@ class Head:
 
 def canonical(document: Mapping[str, Json]) -> bytes:
     """The bytes that are hashed: sorted keys, no blanks, UTF-8."""
-    return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return _CANONICAL.encode(document).encode()
+
+
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def digest(body: bytes | str) -> str:
