@@ -16,9 +16,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import cache
+from io import TextIOWrapper
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 import click
 
@@ -26,6 +27,7 @@ from states.vocabulary import FactKind, GateKind, Role, State, Trigger, Word
 
 if TYPE_CHECKING:
     from fractions import Fraction
+    from json import JSONEncoder
 
     from notifications.screen import Screen
     from states.errors import CaseError
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 
 AnyWord = TypeVar("AnyWord", bound=Word)
 FILE = click.Path(path_type=Path, dir_okay=False)
+# How much of an answer is held before it goes to a file.
+IN_MEMORY = 1 << 20
 # A file that is handed in: what is in it belongs to what is asked under a key.
 INPUT = click.Path(path_type=Path, dir_okay=False)
 PEOPLE = tuple(role for role in Role if role is not Role.SYSTEM)
@@ -530,10 +534,31 @@ class Desk:
     def answer(self, document: "Json", text: Callable[["Screen"], str]) -> None:
         """Prints the answer: as JSON, or as the text that people read."""
         if self.as_json:
-            click.echo(_json(document))
+            _print(_laid_by(_encoder().iterencode(document)))
         else:
             screen = self.screen()
             click.echo(screen.fit(text(screen)))
+
+    def listing(self, documents: "Iterable[Document]", limit: int) -> "Listing":
+        """Takes up a list however long it is; `limit` is how many lines are shown, 0 for all."""
+        if self.as_json:
+            return Listing(written=_laid_by(_list_pieces(documents)))
+        shown, count = [], 0
+        for document in documents:
+            count += 1
+            if not limit or count <= limit:
+                shown.append(document)
+        return Listing(shown, count)
+
+    def answer_list(
+        self, found: "Listing", text: "Callable[[Screen, Sequence[Document], int], str]"
+    ) -> None:
+        """Prints a list: as JSON, or the lines shown and how many there are."""
+        if found.written is not None:
+            _print(found.written)
+        else:
+            screen = self.screen()
+            click.echo(screen.fit(text(screen, found.shown, found.count)))
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[int, int], None]]:
@@ -550,10 +575,53 @@ class Desk:
             yield show
 
 
-def _json(document: "Json") -> str:
+@dataclass(frozen=True)
+class Listing:
+    """A list to be answered: the lines to be shown and how many there are, or all of it as JSON."""
+
+    shown: "Sequence[Document]" = ()
+    count: int = 0
+    written: IO[str] | None = None
+
+
+def _encoder() -> "JSONEncoder":
     import json
 
-    return json.dumps(document, ensure_ascii=False, indent=2)
+    return json.JSONEncoder(ensure_ascii=False, indent=2)
+
+
+def _json(document: "Json") -> str:
+    return _encoder().encode(document)
+
+
+def _list_pieces(documents: "Iterable[Document]") -> Iterator[str]:
+    """The same as `_json` of the list, a document at a time."""
+    between = "[\n  "
+    for document in documents:
+        yield between + _json(document).replace("\n", "\n  ")
+        between = ",\n  "
+    yield "[]" if between.startswith("[") else "\n]"
+
+
+def _laid_by(pieces: Iterable[str]) -> IO[str]:
+    """All the pieces, in a temporary file of our own where they are many.
+
+    Nothing is printed before the last one is there: what fails on the way is the answer then.
+    """
+    from tempfile import SpooledTemporaryFile
+
+    file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - open as long as the answer is
+    for piece in pieces:
+        file.write(piece.encode())
+    file.seek(0)
+    return TextIOWrapper(file, encoding="utf-8", newline="")
+
+
+def _print(written: IO[str]) -> None:
+    with written:
+        while part := written.read(IN_MEMORY):
+            click.echo(part, nl=False)
+    click.echo()
 
 
 def _is_asked(parameter: click.Parameter) -> bool:
@@ -1340,9 +1408,15 @@ def case_list(
     units = _visible(desk.reader(database), _units(desk, database, unit))
     with database.reading() as connection:
         plan = register.plan_known_at(connection, clocks.known_at)
-        found = cases.positions(connection, plan, clocks, units)
-    document = [answers_daily.position(p) for p in found if state is None or p.state is state]
-    desk.answer([*document], lambda screen: screen.case_list(document, limit))
+        listing = desk.listing(
+            (
+                answers_daily.position(position)
+                for position in cases.each(connection, plan, clocks, units)
+                if state is None or position.state is state
+            ),
+            limit,
+        )
+    desk.answer_list(listing, lambda screen, shown, count: screen.case_list(shown, count))
 
 
 @case.command("show")
@@ -1670,8 +1744,8 @@ def check(
     today = desk.day(database).today
     with database.reading() as connection:
         plan = register.plan_known_at(connection, clocks.known_at)
-        foreseen = forecast.foresee(connection, plan, clocks, today, units)
-        found = overdue.check(connection, plan, clocks, units, foreseen.positions)
+        foreseen = forecast.look_ahead(connection, plan, clocks, today, units)
+        found = overdue.check(connection, plan, clocks, units)
         document = answers_daily.check(
             found,
             foreseen.by_unit,
@@ -1869,7 +1943,7 @@ def show_forecast(
     units = _visible(desk.reader(database), _units(desk, database, unit))
     with database.reading() as connection:
         plan = register.plan_known_at(connection, clocks.known_at)
-        found = forecast.foresee(connection, plan, clocks, desk.day(database).today, units)
+        found = forecast.look_ahead(connection, plan, clocks, desk.day(database).today, units)
         document = answers_daily.forecast(found, plan, drill=register.is_drill(connection))
     desk.answer(document, lambda screen: screen.forecast(document))
 

@@ -1,9 +1,10 @@
 """W8, the county on a past day, and W9, what a big county takes of disk and memory."""
 
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from datetime import date
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import sweeping
 import verifying
 from measure import FLOOR, OURS, Clock, Figure, apart, peak
 
+import cli
 from states import evidence as keys
 from states.vocabulary import FactKind, State
-from workflow import asof, audit, cases, db, dispatch, journal, overdue, register
+from workflow import asof, audit, db, dispatch, journal, register
 from workflow.cases import Clocks
 from workflow.engine import Order
 
@@ -83,22 +85,24 @@ def _bundle(file: Path) -> None:
         audit.write_bundle(connection, file.with_suffix(".jsonl"))
 
 
-def _check(file: Path) -> None:
-    with db.connect(str(file)).reading() as connection:
-        overdue.check(connection, register.plan_in_force(connection), Clocks(sweeping.DAYS[0]))
+def _command(*arguments: str) -> Callable[[Path], None]:
+    """A command as it is typed, on the day of the sweep; nobody looks at what it prints."""
 
+    def run(file: Path) -> None:
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+            status = cli.run(["--db", str(file), "--today", str(sweeping.DAYS[0]), *arguments])
+        if status:
+            raise SystemExit(f"{arguments} ended with {status}")
 
-def _list(file: Path) -> None:
-    with db.connect(str(file)).reading() as connection:
-        plan = register.plan_in_force(connection)
-        cases.positions(connection, plan, Clocks(sweeping.DAYS[0]))
+    return run
 
 
 WORK: Mapping[str, Callable[[Path], None]] = {
     "sweep": _sweep,
     "batch of 5,000": _step,
-    "case list": _list,
-    "check": _check,
+    "case list": _command("case", "list"),
+    "case list, JSON": _command("--json", "case", "list"),
+    "check": _command("check"),
     "audit verify": _verify,
     "audit bundle": _bundle,
 }

@@ -95,9 +95,8 @@ class Screen(Daily, Audit):
             lines.append(f"  - [{one['clause']}] " + "；".join(parts))
         return lines
 
-    def case_list(self, cases: Sequence[Answer], limit: int) -> str:
-        """`case list`; `limit` 0 shows all."""
-        shown = cases[:limit] if limit else cases
+    def case_list(self, shown: Sequence[Answer], count: int) -> str:
+        """`case list`: the first so many of the cases, and how many there are."""
         rows = [
             (
                 case["code"],
@@ -114,9 +113,9 @@ class Screen(Daily, Audit):
         ]
         headings = ("编号", "责任单位", "村", "路径", "户别", "环节", "自", "期限", "状态")
         text = self.table(headings, rows)
-        if len(shown) < len(cases):
-            return f"{text}\n共 {len(cases)} 户，列出前 {len(shown)} 户；加 --limit 0 全部列出"
-        return f"{text}\n共 {len(cases)} 户"
+        if len(shown) < count:
+            return f"{text}\n共 {count} 户，列出前 {len(shown)} 户；加 --limit 0 全部列出"
+        return f"{text}\n共 {count} 户"
 
     def why(self, answer: Answer) -> str:
         """`case why` for one trigger."""

@@ -1,5 +1,6 @@
 """The command line as its users meet it: what it prints, how it ends, and what it leaves alone."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -16,7 +17,8 @@ from county import CODE, COLLECTIVE, HEATING, LAST_DAY, SIGNED, County, every_ro
 import cli
 from states.plan import Json
 from states.vocabulary import State
-from workflow import engine
+from workflow import cases, engine
+from workflow.cases import Position
 
 ROOT = Path(__file__).parent.parent
 DAY = str(county.CONFIRMED)
@@ -299,6 +301,21 @@ def test_a_bug_of_ours_ends_with_70_and_keeps_its_traceback(
     assert "ZeroDivisionError: nobody expected this" in err
 
 
+def test_what_fails_within_a_list_is_the_whole_answer(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(*given: object) -> Iterator[Position]:
+        yield from itertools.islice(each(*given), 1)  # type: ignore[arg-type]
+        raise ZeroDivisionError("nobody expected this")
+
+    each = cases.each
+    monkeypatch.setattr(cases, "each", break_down)
+
+    status, out, _ = run("--json", "case", "list")
+
+    assert (status, json.loads(out)["error"]["code"]) == (70, "bug")
+
+
 # What goes well ----------------------------------------------------------------------------------
 
 POSITION = [
@@ -408,6 +425,19 @@ def test_the_parts_of_an_answer_have_the_keys_of_the_design(run: Run) -> None:
     assert {*outlook, "low", "high", "binding_state"} <= set(keys(unit))
     proof = member(answer(run, "audit", "verify"), "proof")
     assert set(keys(proof)) == {"witnessed", "signed", "clock_only"}
+
+
+@pytest.mark.parametrize("unit", ["RLJ", "101"])
+@pytest.mark.parametrize("held", [1, 1 << 20])
+def test_a_list_is_one_document_however_it_is_written(
+    run: Run, monkeypatch: pytest.MonkeyPatch, unit: str, held: int
+) -> None:
+    monkeypatch.setattr(cli, "IN_MEMORY", held)
+
+    for state in State:
+        _, out, _ = run("--json", "case", "list", "--unit", unit, "--state", state)
+        document = json.loads(out)
+        assert out == json.dumps(document, ensure_ascii=False, indent=2) + "\n"
 
 
 def test_an_import_answers_with_the_keys_of_the_design(place: County, run: Run) -> None:

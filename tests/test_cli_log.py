@@ -170,7 +170,7 @@ def test_no_value_of_the_countys_comes_into_the_log(
         except KeyError as error:
             raise ValueError(f"no {secret}") from error
 
-    monkeypatch.setattr(cases, "positions", broken)
+    monkeypatch.setattr(cases, "each", broken)
     monkeypatch.setattr(scheduler, "_sweep", broken)
     assert run(place, "case", "list") == 70
     run(place, "scheduler", "run", "--once", login="zhang")
@@ -214,7 +214,7 @@ def test_a_bug_says_nothing_but_its_line_where_the_error_stream_is_the_log(
         raise KeyError(SECRETS["name"])
 
     monkeypatch.setenv(LOG, "-")
-    monkeypatch.setattr(cases, "positions", broken)
+    monkeypatch.setattr(cases, "each", broken)
 
     assert run(place, "case", "list") == 70
 

@@ -311,6 +311,23 @@ def test_one_unit_asked_for_learns_from_all(place: County) -> None:
     assert len(alone.positions) == len(county.CODES)
 
 
+@pytest.mark.parametrize(
+    "clocks",
+    [
+        Clocks(county.ACCEPTED),
+        Clocks(date(2023, 8, 31), past=True),
+        Clocks(county.ACCEPTED, known_at=county.noon(county.SELECTED)),
+    ],
+)
+def test_who_shows_no_cases_is_told_the_same(place: County, clocks: Clocks) -> None:
+    with place.database.reading() as connection:
+        plan = register.plan_in_force(connection)
+        found = forecast.look_ahead(connection, plan, clocks, county.ACCEPTED)
+
+    assert found.by_unit == foresee(place, clocks, county.ACCEPTED).by_unit
+    assert not found.positions
+
+
 def test_the_cases_it_rests_on_are_those_of_the_clocks(place: County) -> None:
     clocks = Clocks(date(2023, 8, 31), past=True)
 

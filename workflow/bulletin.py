@@ -332,7 +332,7 @@ def warn(database: Database, now: datetime) -> list[str]:
     today = local_date(now)
     with database.transaction() as connection:
         plan, people = register.plan_in_force(connection), People(connection)
-        foreseen = forecast.foresee(connection, plan, Clocks(today), today)
+        foreseen = forecast.look_ahead(connection, plan, Clocks(today), today)
         year, week, _ = today.isocalendar()
         warned = [
             one

@@ -1,9 +1,12 @@
 """Cases read from the journal, as of any day and as known at any instant, and their projection."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
+from functools import lru_cache
+from itertools import chain, islice
+from typing import TypeVar
 
 from sqlalchemy import Connection, bindparam, func, select, text
 
@@ -16,6 +19,7 @@ from workflow import journal, register, tables
 from workflow.errors import JournalBroken, NotPermitted
 from workflow.journal import Line
 
+T = TypeVar("T")
 CASE = tables.HOUSEHOLD_CASE
 _MARKS = [CASE.c[name] for name in ("code", "unit", "village", "path", "kind", "area", "quota")]
 _KEY = tables.HOUSEHOLD_KEY
@@ -242,17 +246,30 @@ def positions(
 ) -> list[Position]:
     """Every case of these units (None: all) on these clocks, in the order of codes.
 
-    Today's come from the projection, past ones from the journal; both go through the same rules.
     `lines` are the journal's, where the caller has them already. Raises JournalBroken.
+    """
+    return list(each(connection, plan, clocks, units, lines))
+
+
+def each(
+    connection: Connection,
+    plan: Plan,
+    clocks: Clocks,
+    units: Iterable[str] | None = None,
+    lines: Mapping[str, Line] | None = None,
+) -> Iterator[Position]:
+    """The same, one after the other: today's are not all in memory at a time.
+
+    Today's come from the projection, past ones from the journal; both go through the same rules.
     """
     wanted = None if units is None else set(units)
     if clocks.now:
-        found = _projected(connection, plan, clocks.as_of, wanted)
-    else:
-        if lines is None:
-            lines = journal.lines(connection, clocks.known_at)
-        found = _past(connection, plan, clocks, wanted, lines)
-    return sorted(found, key=lambda position: position.code)
+        yield from _projected(connection, plan, clocks.as_of, wanted)
+        return
+    if lines is None:
+        lines = journal.lines(connection, clocks.known_at)
+    found = _past(connection, plan, clocks, wanted, lines)
+    yield from sorted(found, key=lambda position: position.code)
 
 
 def _past(
@@ -334,30 +351,64 @@ def _readable() -> Iterator[None]:
         ) from error
 
 
+_ROWS = select(
+    *(CASE.c[name] for name in ("code", "village", "version")),
+    *(CASE.c[name] for name in ("unit", "path", "kind", "area", "quota", "state", "state_since")),
+    *(CASE.c[name] for name in ("due_on", "plan_due_on", "due_reason")),
+    *(CASE.c[name] for name in ("select_on", "facility_gone")),
+)
+_ALIKE = 4096
+
+
 def _projected(
     connection: Connection, plan: Plan, as_of: date, wanted: set[str] | None
-) -> list[Position]:
-    query = select(CASE)
+) -> Iterator[Position]:
+    # A server may sort by another language than ours.
+    on_server = connection.dialect.name == "postgresql"
+    query = _ROWS.order_by(CASE.c.code.collate("C") if on_server else CASE.c.code)
     if wanted is not None:
         query = query.where(CASE.c.unit.in_(wanted))
+    stand = _alike(plan, as_of)
     with _readable():
-        return [
-            _position(
-                row.code,
-                row.unit,
-                row.village,
-                (Path(row.path), Kind(row.kind), Area(row.area), Quota(row.quota)),
-                State(row.state),
-                row.state_since,
-                deadlines.Due(row.due_on, row.plan_due_on, row.due_reason),
-                row.select_on,
-                row.facility_gone,
-                row.version,
-                plan,
-                as_of,
-            )
-            for row in connection.execute(query)
-        ]
+        found = connection.execute(query, execution_options={"yield_per": _BATCH}).partitions()
+        for code, village, version, *marks in chain.from_iterable(found):
+            yield replace(stand(*marks), code=code, village=village, version=version)
+
+
+def _alike(plan: Plan, as_of: date) -> Callable[..., Position]:
+    """Where a case stands by its row: many stand alike, and the rules do not look at its name."""
+
+    @lru_cache(maxsize=_ALIKE)
+    def stand(
+        unit: str,
+        path: str,
+        kind: str,
+        area: str,
+        quota: str,
+        state: str,
+        since: date,
+        due_on: date | None,
+        plan_due_on: date | None,
+        due_reason: str,
+        select_on: date | None,
+        gone: bool,
+    ) -> Position:
+        return _position(
+            "",
+            unit,
+            "",
+            (Path(path), Kind(kind), Area(area), Quota(quota)),
+            State(state),
+            since,
+            deadlines.Due(due_on, plan_due_on, due_reason),
+            select_on,
+            gone,
+            0,
+            plan,
+            as_of,
+        )
+
+    return stand
 
 
 def personal(
@@ -406,10 +457,11 @@ _HOLDING = _PAIRS.where(_KEY.c.value.in_(bindparam("values", expanding=True)))
 _HELD = _PAIRS.where(_KEY.c.case_code.in_(bindparam("codes", expanding=True)))
 
 
-def parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+def parts(values: Iterable[T]) -> Iterator[list[T]]:
     """As many at a time as one statement takes."""
-    for start in range(0, len(values), _BATCH):
-        yield values[start : start + _BATCH]
+    left = iter(values)
+    while part := list(islice(left, _BATCH)):
+        yield part
 
 
 _BATCH = 500

@@ -22,8 +22,8 @@ docs/forecast.md tells the method, how it was tested and where it is weak.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from math import exp, log
 from random import Random
@@ -205,7 +205,7 @@ class _County:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The outlook of units on a day, and every case of the county on which it rests."""
+    """The outlook of units on a day; from `foresee`, with every case on which it rests."""
 
     as_of: date
     by_unit: Mapping[str, Outlook]
@@ -220,7 +220,7 @@ def foresee(
     units: Sequence[str] | None = None,
     lines: Mapping[str, Line] | None = None,
 ) -> Forecast:
-    """The forecast for these units (None: all) on these clocks.
+    """The forecast for these units (None: all) on these clocks, and the county's cases.
 
     An `as_of` after today is looked at from today: what is to come is not known to have stood
     still. `lines` are the journal's, where the caller has them already.
@@ -228,19 +228,51 @@ def foresee(
     if lines is None:
         lines = journal.lines(connection, clocks.known_at)
     positions = cases.positions(connection, plan, clocks, lines=lines)
+    told = ((position, lines.get(position.code)) for position in positions)
+    return Forecast(clocks.as_of, _told(told, plan, clocks, today, units), positions)
+
+
+def look_ahead(
+    connection: Connection,
+    plan: Plan,
+    clocks: Clocks,
+    today: date,
+    units: Sequence[str] | None = None,
+) -> Forecast:
+    """The same for who shows no cases: they are read some at a time, and none is kept."""
+    told = _some_at_a_time(connection, plan, clocks)
+    return Forecast(clocks.as_of, _told(told, plan, clocks, today, units), ())
+
+
+def _some_at_a_time(
+    connection: Connection, plan: Plan, clocks: Clocks
+) -> Iterator[tuple[Position, Line | None]]:
+    # The past is made of the journal's lines: then all of them are there already.
+    known = None if clocks.now else journal.lines(connection, clocks.known_at)
+    for part in cases.parts(cases.each(connection, plan, clocks, lines=known)):
+        lines = known
+        if lines is None:
+            lines = journal.lines(connection, None, [position.code for position in part])
+        for position in part:
+            yield position, lines.get(position.code)
+
+
+def _told(
+    told: Iterable[tuple[Position, Line | None]],
+    plan: Plan,
+    clocks: Clocks,
+    today: date,
+    units: Sequence[str] | None,
+) -> dict[str, Outlook]:
     known = today if clocks.known_at is None else min(today, local_date(clocks.known_at))
     day = min(clocks.as_of, known)
-    households: dict[str, list[Household]] = {}
-    for position in positions:
+    tallies = {unit.code: _Tally() for unit in plan.units}
+    for position, line in told:
         # A row that the journal knows nothing of is for the audit to find.
-        if line := lines.get(position.code):
-            found = _household(position, line, day)
-            households.setdefault(position.unit, []).append(found)
-    work = [
-        unit_work(unit.code, unit.task, households.get(unit.code, ()), day, known)
-        for unit in plan.units
-    ]
-    return Forecast(clocks.as_of, outlooks(work, plan, clocks.as_of, units), positions)
+        if line is not None and position.unit in tallies:
+            tallies[position.unit].add(_household(position, line, day))
+    work = [tallies[unit.code].work(unit.code, unit.task, day, known) for unit in plan.units]
+    return outlooks(work, plan, clocks.as_of, units)
 
 
 def _household(position: Position, line: Line, day: date) -> Household:
@@ -256,46 +288,74 @@ def _household(position: Position, line: Line, day: date) -> Household:
     )
 
 
+@dataclass
+class _Tally:
+    """A unit's households, counted one after the other."""
+
+    registered: int = 0
+    going: int = 0
+    rejected: int = 0
+    redoing: int = 0
+    waiting: Counter[State] = field(default_factory=Counter)
+    # Whose completion was entered, and after how many days all together.
+    entered: int = 0
+    entered_after: int = 0
+    first: tuple[Counter[date], ...] = field(
+        default_factory=lambda: tuple(Counter() for _ in STEPS)
+    )
+
+    def add(self, one: Household) -> None:
+        """Counts a household; a closed one leaves and opens no gap."""
+        self.registered += one.planned
+        if one.state is State.CLOSED:
+            return
+        self.going += 1
+        self.rejected += one.redone
+        if one.state is State.CONSTRUCTION and one.redone and one.first[_COMPLETE]:
+            self.redoing += 1
+        else:
+            self.waiting[one.state] += 1
+        if one.entered_after is not None:
+            self.entered += 1
+            self.entered_after += min(one.entered_after, _LATEST_ENTRY)
+        for days, on in zip(self.first, one.first, strict=True):
+            if on is not None:
+                days[on] += 1
+
+    def work(self, unit: str, task: int, day: date, known: date) -> UnitWork:
+        """What was counted, as it stands on a day, by what was known on another."""
+        gap = max(0, task - self.registered)
+        waiting = [self.waiting[state] for state in WAITS_IN]
+        unseen = round(self.entered_after / self.entered) if self.entered else 0
+        seen_on = day - timedelta(days=max(0, unseen - (known - day).days))
+        done: tuple[Counter[int], ...] = tuple(Counter() for _ in STEPS)
+        for counts, days in zip(done, self.first, strict=True):
+            for on, number in days.items():
+                counts[max(0, (seen_on - on).days // 7)] += number
+        return UnitWork(
+            unit,
+            seen_on,
+            households=self.going + gap,
+            waiting=(waiting[0] + gap, waiting[1], waiting[2], waiting[3]),
+            redoing=self.redoing,
+            done=done,
+            rejected=self.rejected,
+            finished_on=max(self.first[_COMPLETE], default=None),
+            accepted_on=max(self.first[_ACCEPT], default=None),
+        )
+
+
 def unit_work(
     unit: str, task: int, households: Iterable[Household], day: date, known: date
 ) -> UnitWork:
     """What the unit's households come to on a day, by what was known on another.
 
-    Households of the annex that nobody has registered wait for confirmation; a closed one leaves
-    and opens no gap.
+    Households of the annex that nobody has registered wait for confirmation.
     """
-    waiting, redoing, rejected, registered, going = [0, 0, 0, 0], 0, 0, 0, []
+    tally = _Tally()
     for one in households:
-        registered += one.planned
-        if one.state is State.CLOSED:
-            continue
-        going.append(one)
-        rejected += one.redone
-        if one.state is State.CONSTRUCTION and one.redone and one.first[_COMPLETE]:
-            redoing += 1
-        elif one.state in WAITS_IN:
-            waiting[WAITS_IN.index(one.state)] += 1
-    gap = max(0, task - registered)
-    waiting[0] += gap
-    lags = [min(one.entered_after, _LATEST_ENTRY) for one in going if one.entered_after is not None]
-    unseen = round(sum(lags) / len(lags)) if lags else 0
-    seen_on = day - timedelta(days=max(0, unseen - (known - day).days))
-    done: tuple[Counter[int], ...] = tuple(Counter() for _ in STEPS)
-    for one in going:
-        for counts, on in zip(done, one.first, strict=True):
-            if on is not None:
-                counts[max(0, (seen_on - on).days // 7)] += 1
-    return UnitWork(
-        unit,
-        seen_on,
-        households=len(going) + gap,
-        waiting=(waiting[0], waiting[1], waiting[2], waiting[3]),
-        redoing=redoing,
-        done=done,
-        rejected=rejected,
-        finished_on=max((on for one in going if (on := one.first[_COMPLETE])), default=None),
-        accepted_on=max((on for one in going if (on := one.first[_ACCEPT])), default=None),
-    )
+        tally.add(one)
+    return tally.work(unit, task, day, known)
 
 
 def outlooks(

@@ -1,6 +1,7 @@
 """What is late, what is about to be, and what to do next. Computed from dates, never counted."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -8,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from states import alarm, deadlines, evidence, lifecycle, machine
 from states.deadlines import Deadline
-from states.facts import Actor, CaseFacts, fold
+from states.facts import Actor, CaseFacts, Event, fold
 from states.plan import Plan
 from states.question import Question, Surroundings
 from states.vocabulary import FactKind, GateKind, Role, State, Trigger
@@ -89,42 +90,51 @@ def check(
     """What is overdue and at risk on these clocks, per unit; closed cases are left out.
 
     The gravest alarms look at closed cases too. `positions` are the county's on these clocks, where
-    the caller has them already.
+    the caller has them already; else no more of them are kept than the answer names.
     """
     if positions is None:
-        everything = cases.positions(connection, plan, clocks, units)
+        everything = cases.each(connection, plan, clocks, units)
     else:
-        everything = [p for p in positions if units is None or p.unit in units]
-    going = [p for p in everything if p.state is not State.CLOSED]
-    late = sorted((p for p in going if p.overdue), key=_urgency)
-    risky = sorted((p for p in going if p.at_risk), key=_urgency)
-    by_unit = []
-    for unit in plan.units:
-        if units is not None and unit.code not in units:
+        everything = (p for p in positions if units is None or p.unit in units)
+    going = historic = 0
+    done, overdue, at_risk = Counter[str](), Counter[str](), Counter[str]()
+    late, risky, gone = [], [], {}
+    for p in everything:
+        if p.facility_gone:
+            gone[p.code] = p.unit
+        if p.state is State.CLOSED:
             continue
-        mine = [p for p in going if p.unit == unit.code]
-        by_unit.append(
-            UnitPosition(
-                unit.code,
-                unit.name,
-                unit.task,
-                sum(p.state in deadlines.DONE for p in mine),
-                sum(p.overdue for p in mine),
-                sum(p.at_risk for p in mine),
-            )
+        going += 1
+        historic += deadlines.missed_historic(p.state, p.select_on, plan, clocks.as_of)
+        done[p.unit] += p.state in deadlines.DONE
+        if p.overdue:
+            overdue[p.unit] += 1
+            late.append(p)
+        if p.at_risk:
+            at_risk[p.unit] += 1
+            risky.append(p)
+    by_unit = tuple(
+        UnitPosition(
+            unit.code,
+            unit.name,
+            unit.task,
+            done[unit.code],
+            overdue[unit.code],
+            at_risk[unit.code],
         )
+        for unit in plan.units
+        if units is None or unit.code in units
+    )
     return Check(
         as_of=clocks.as_of,
-        cases=len(going),
+        cases=going,
         overdue=len(late),
         at_risk=len(risky),
-        historic=sum(
-            deadlines.missed_historic(p.state, p.select_on, plan, clocks.as_of) for p in going
-        ),
-        gravest=_alarms(connection, plan, clocks, everything),
-        by_unit=tuple(by_unit),
-        late=tuple(late),
-        risky=tuple(risky),
+        historic=historic,
+        gravest=_alarms(connection, plan, clocks, gone),
+        by_unit=by_unit,
+        late=tuple(sorted(late, key=_urgency)),
+        risky=tuple(sorted(risky, key=_urgency)),
         matters=tuple(
             matter
             for matter in matters(connection, plan, clocks, units)
@@ -138,10 +148,8 @@ def matters(
     connection: Connection, plan: Plan, clocks: Clocks, units: Sequence[str] | None = None
 ) -> list[MatterDue]:
     """The clocks of every open matter of these units, the nearest first; closed cases too."""
-    codes = journal.cases_with_matters(connection)
-    histories = cases.load(connection, codes, known_at=clocks.known_at, checked=False)
     found = []
-    for code, events in histories.items():
+    for code, events in _histories(connection, clocks, journal.cases_with_matters(connection)):
         facts = fold(code, events, clocks.as_of)
         if facts is None or (units is not None and facts.unit not in units):
             continue
@@ -153,13 +161,24 @@ def _urgency(position: Position) -> tuple[date, str]:
     return position.due_on or date.max, position.code
 
 
+def _histories(
+    connection: Connection, clocks: Clocks, codes: Iterable[str]
+) -> Iterator[tuple[str, list[Event]]]:
+    """The events of these cases, some cases at a time."""
+    people = register.persons(connection)
+    for part in cases.parts(codes):
+        loaded = cases.load(
+            connection, part, known_at=clocks.known_at, checked=False, persons=people
+        )
+        yield from loaded.items()
+
+
 def _alarms(
-    connection: Connection, plan: Plan, clocks: Clocks, positions: Sequence[Position]
+    connection: Connection, plan: Plan, clocks: Clocks, gone: Mapping[str, str]
 ) -> tuple[Alarm, ...]:
-    gone = {p.code: p.unit for p in positions if p.facility_gone}
+    """The households without both heats among those whose old facility is gone, by their code."""
     found = []
-    histories = cases.load(connection, list(gone), known_at=clocks.known_at, checked=False)
-    for code, events in histories.items():
+    for code, events in _histories(connection, clocks, gone):
         facts = fold(code, events, clocks.as_of)
         ringing = alarm.gravest(facts, plan, clocks.as_of) if facts else None
         if ringing:
@@ -174,21 +193,19 @@ def todo(
 
     A case in its stable season is listed when something for its permission can be done today.
     """
-    mine = []
+    mine = {}
     drill = register.is_drill(connection)
     clocks = Clocks(as_of)
-    for position in cases.positions(connection, plan, clocks, units):
+    for position in cases.each(connection, plan, clocks, units):
         trigger = lifecycle.FORWARD.get(position.state)
-        if trigger is None or not _is_mine(who, trigger):
-            continue
-        mine.append((position, trigger))
+        if trigger is not None and _is_mine(who, trigger):
+            mine[position.code] = position, trigger
     around = Around(connection)
-    events = cases.load(connection, [position.code for position, _ in mine], checked=False)
     found = []
-    for position, trigger in mine:
-        if position.code not in events:
-            continue  # under quarantine and not to be read: nothing can be done with it
-        facts = fold(position.code, events[position.code])
+    # A case under quarantine that cannot be read is left out: nothing can be done with it.
+    for code, events in _histories(connection, clocks, mine):
+        position, trigger = mine[code]
+        facts = fold(code, events)
         assert facts is not None
         answer = machine.ask(trigger, around.question(facts, plan, trigger, as_of, drill))
         if trigger is Trigger.PERMIT and not _can_do_today(answer, who, as_of):
