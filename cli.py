@@ -293,6 +293,7 @@ class Run:
     failed: str | None = None
     bug: "list[Failure] | None" = None
     _fields: dict[str, object] = field(default_factory=dict)
+    _desk: "Desk | None" = None
     _log: "Log | None" = None
     _tally: "Tally | None" = None
     _counting: ExitStack = field(default_factory=ExitStack)
@@ -317,9 +318,10 @@ class Run:
         if self._tally is None:
             self._tally = oplog.Tally()
             self._counting.enter_context(oplog.counting(self._tally, perf_counter))
+        self._desk = desk
         self._fields = {
             "command": command,
-            "login": oplog.named(desk.login),
+            "login": None,
             "database": oplog.database(desk.url),
             "version": version("xianli"),
             "pid": os.getpid(),
@@ -343,8 +345,10 @@ class Run:
             return
         from workflow import oplog
 
+        # On a server who acts is known once the connection is there.
+        login = oplog.named(self._desk.login if self._desk else None)
         try:
-            line = {**fields, **self._fields, **self._tally.take()}
+            line = {**fields, **self._fields, "login": login, **self._tally.take()}
             oplog.write(self._log, line, datetime.now(UTC), sys.stderr)
         except OSError as error:
             click.echo(f"运行日志没有写成：{error.strerror}", err=True)

@@ -22,19 +22,8 @@ __all__ = ["browser"]
 # How long an example takes is no part of what is tested.
 settings.register_profile("xianli", deadline=None)
 settings.load_profile("xianli")
-# Run on files until they were seen to pass on a server too, or choose for themselves.
-FILES_ONLY = frozenset(
-    [
-        "test_benchmarks",
-        "test_cli_keys",
-        "test_cli_log",
-        "test_cli_startup",
-        "test_disk",
-        "test_notifications_screen",
-        "test_soak",
-        "test_workflow_rollup",
-    ]
-)
+# Each of their tests makes its databases by itself: on a small disk, on both kinds, several at once.
+THEIR_OWN_CHOICE = frozenset(["test_disk", "test_soak", "test_workflow_rollup"])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -55,7 +44,7 @@ def _kinds(metafunc: pytest.Metafunc) -> tuple[str, ...]:
         (one.__name__ if isinstance(one, ModuleType) else getattr(one, "__module__", "")) in makers
         for one in names
     )
-    if not counties or metafunc.module.__name__ in FILES_ONLY:
+    if not counties or metafunc.module.__name__ in THEIR_OWN_CHOICE:
         return ()
     return server.KINDS
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import county
 import pytest
+import server
 from county import CODE, County
 
 import cli
@@ -41,7 +42,7 @@ def lines(folder: Path) -> list[Line]:
 
 
 def run(place: County, *arguments: str | Path, login: str = "wang") -> int:
-    given = ["--db", place.url, "--as", login, "--today", TODAY, "--json"]
+    given = [*county.acting(place, login), "--today", TODAY, "--json"]
     return cli.run([*given, *map(str, arguments)])
 
 
@@ -163,6 +164,9 @@ def test_no_value_of_the_countys_comes_into_the_log(
         str(tmp_path / f"{SECRETS['phone']}.db"),
     ):
         cli.run(["--db", url, "--as", "li", "case", "list"])
+    if place.database.shared:
+        for login in (SECRETS["name"], SECRETS["phone"]):
+            cli.run(["--db", server.as_login(place.url, login), "case", "list"])
 
     def broken(*_: object, **__: object) -> object:
         try:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import county
 import pytest
+import server
 from county import CODE, TOWN, County
 
 ROOT = Path(__file__).parent.parent
@@ -25,6 +26,7 @@ USED = {
     "six",
 }
 SHOWN = {"rich"}
+DRIVER = {"psycopg", "psycopg_binary"}
 CONFIRM = [
     *("-e", "visit_on=2023-06-01", "-e", "notice_from=2023-06-02", "-e", "notice_to=2023-06-08"),
     *("-e", "consent_on=2023-06-09", "-e", "consent_by=household"),
@@ -63,7 +65,8 @@ def loaded(*arguments: str) -> set[str]:
 
 def packages(found: set[str]) -> set[str]:
     # Underscores and `cython_runtime` are parts of the others.
-    return {name for name in found if "." not in name and name[0] != "_"} - {"cython_runtime"}
+    parts = {"cython_runtime"} | (DRIVER if server.shared() else set())
+    return {name for name in found if "." not in name and name[0] != "_"} - parts
 
 
 def test_help_loads_nothing_but_the_parser() -> None:
@@ -77,7 +80,7 @@ def test_help_loads_nothing_but_the_parser() -> None:
 def test_who_looks_waits_for_no_library_that_is_not_used(
     place: County, arguments: list[str]
 ) -> None:
-    found = loaded("--db", str(place.file), "--today", "2023-06-20", *arguments)
+    found = loaded("--db", place.url, "--today", "2023-06-20", *arguments)
 
     assert packages(found) <= USED | SHOWN
     # What writes, what makes documents and another database's ways are not for who looks.
@@ -86,7 +89,7 @@ def test_who_looks_waits_for_no_library_that_is_not_used(
             "workflow.engine",
             "workflow.spreadsheet",
             "notifications.render",
-            "sqlalchemy.dialects.postgresql",
+            f"sqlalchemy.dialects.{server.SQLITE if server.shared() else server.POSTGRESQL}",
         }
         & found
     )
@@ -94,13 +97,13 @@ def test_who_looks_waits_for_no_library_that_is_not_used(
 
 @pytest.mark.parametrize("arguments", [["todo"], ["case", "show", CODE], ["check"]])
 def test_who_asks_for_json_does_not_load_the_screen(place: County, arguments: list[str]) -> None:
-    found = loaded("--db", str(place.file), "--today", "2023-06-20", "--json", *arguments)
+    found = loaded("--db", place.url, "--today", "2023-06-20", "--json", *arguments)
 
     assert packages(found) <= USED
 
 
 def test_a_step_loads_neither_templates_nor_documents_nor_keys(place: County) -> None:
-    desk = ("--db", str(place.file), "--today", "2023-06-20", "--as", "wang")
+    desk = (*county.acting(place, "wang"), "--today", "2023-06-20")
 
     found = loaded(*desk, "advance", TOWN[1], "confirm", "--on", "2023-06-10", *CONFIRM)
 

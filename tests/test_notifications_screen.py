@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from notifications.surface import Surface, Toned
 from states.vocabulary import FactKind, State
 
+pytestmark = pytest.mark.once
 WIDTHS = (40, 60, 80, 100, 120, 140, 200)
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 Views = Mapping[str, tuple[str, ...]]
