@@ -185,6 +185,7 @@ def measure(
         found = counties.add(made, size)
         url = made.url
         made.close()
+        postgres.settle(url)
         aside, target = postgres.copy(address, url), postgres.copy(address, url)
         hand, changes = recorded(aside, target, found[:BY_HAND])
         shares = share(found, clients)

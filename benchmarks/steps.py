@@ -133,6 +133,7 @@ def single_on_server(folder: Path, size: int, lives: int) -> Figure:
             plan = register.plan_in_force(connection)
         url = database.url
         database.close()
+        postgres.settle(url)
         copy = postgres.copy(address, url)
         hand = by_hand.PostgresqlHand(postgres.plain(url), postgres.plain(copy))
         race = Race(db.connect(url), hand, None)

@@ -22,7 +22,7 @@ __all__ = ["browser"]
 # How long an example takes is no part of what is tested.
 settings.register_profile("xianli", deadline=None)
 settings.load_profile("xianli")
-# Each of their tests makes its databases by itself: on a small disk, on both kinds, several at once.
+# Each of their tests makes its databases by itself: on a small disk, on both kinds, several.
 THEIR_OWN_CHOICE = frozenset(["test_disk", "test_soak", "test_workflow_rollup"])
 
 

@@ -425,6 +425,18 @@ def test_a_county_moves_to_the_server_and_back(ready: County, tmp_path: Path) ->
     county.open_at(there).advance(CODE, FactKind.COMPLAINT, PERMITTED, ("what", "不热"))
 
 
+def test_the_server_knows_how_large_what_moved_in_is(ready: County) -> None:
+    there = server.new()
+    moved(ready, there)
+    place = county.open_at(there)
+
+    [(told,)] = place.sql(
+        "SELECT reltuples FROM pg_class WHERE relname = 'household_case'"
+        " AND relnamespace = current_schema()::regnamespace"
+    )
+    assert [(told,)] == place.sql("SELECT count(*) FROM household_case")
+
+
 def test_a_move_into_a_database_that_is_used_is_refused(place: County, tmp_path: Path) -> None:
     with pytest.raises(UsageFault, match="已有计划 tiny 的数据库"):
         moved(county.fresh(tmp_path, shared=False), place.url)

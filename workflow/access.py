@@ -387,6 +387,9 @@ def install(connection: Connection) -> None:
         _make_function(connection, name, function)
     for name in metadata.tables:
         _open_table(connection, name)
+        # Until the server knows the sizes it reads a whole table for one household (by and by it
+        # finds out by itself).
+        _do(connection, f"ANALYZE {name}")
     _do(connection, f"GRANT SELECT ON alembic_version TO {_READERS}")
     triggers.drop(connection)
     triggers.create(connection)
