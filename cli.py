@@ -2305,7 +2305,14 @@ def report_dossier(
         units = _visible(who, _units(desk, database, unit))
         with desk.progress("一户一档") as progress:
             shelf = dossier_files.many(
-                desk.url, out, units, formats or ("html",), clocks, force=force, progress=progress
+                desk.url,
+                out,
+                units,
+                formats or ("html",),
+                clocks,
+                force=force,
+                progress=progress,
+                limits=desk.server().limits,
             )
     document = answers_files.dossiers(shelf, clocks.as_of)
     desk.answer(document, lambda screen: screen.dossiers(document))
@@ -2338,7 +2345,15 @@ def report_site(
     today, now = desk.day(database).today, desk.viewing_instant(database)
     with desk.progress("网站") as progress:
         built = site.build(
-            desk.url, outdir, units, clocks, today, now, force=force, progress=progress
+            desk.url,
+            outdir,
+            units,
+            clocks,
+            today,
+            now,
+            force=force,
+            progress=progress,
+            limits=desk.server().limits,
         )
     document = answers_pages.site(built)
     desk.answer(document, lambda screen: screen.site(document))

@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -498,6 +500,17 @@ def test_a_day_that_no_calendar_knows_is_a_finding(ready: County, tampering: str
 def test_a_server_that_is_not_there_is_told_plainly() -> None:
     with pytest.raises(BadFile, match="连不上数据库"):
         db.connect("postgresql://nobody@127.0.0.1:1/none")
+
+
+def test_a_server_that_does_not_answer_is_waited_for_as_long_as_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"postgresql://li@127.0.0.1:{deaf.getsockname()[1]}/none"
+        began = time.monotonic()
+
+        with pytest.raises(BadFile, match="连不上数据库"):
+            db.connect(url, limits=Limits(connect_seconds=2))
+
+    assert time.monotonic() - began < Limits().connect_seconds
 
 
 def test_a_database_that_is_not_there_is_told_plainly(place: County) -> None:

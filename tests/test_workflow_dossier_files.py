@@ -12,14 +12,17 @@ from pathlib import Path
 
 import county as made_up
 import pytest
+import server
 from county import CODE, CODES, TOWN, County, carry, fresh, noon
 
+import cli
 from states.errors import UsageFault
 from states.vocabulary import FactKind, State
 from workflow import checkpoint, dossier_files
 from workflow.cases import Clocks
-from workflow.dossier_files import INDEX, REGISTER, Shelf
-from workflow.errors import BadFile
+from workflow.dossier_files import INDEX, REGISTER, Job, Line, Shelf
+from workflow.errors import BadFile, Conflict
+from workflow.operation import Limits
 
 LATER = date(2024, 4, 10)
 ROOT = Path(__file__).parent.parent
@@ -130,6 +133,47 @@ def test_several_processes_write_what_one_writes(
 
     assert shelf.made == 10
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+@pytest.mark.server
+def test_each_process_waits_for_a_server_as_long_as_it_is_told(
+    county: County, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dossier_files, "_FEW", 1)
+    clocks, limits = Clocks(LATER, past=True), Limits(lock_seconds=1)
+    job = Job(county.url, tmp_path, clocks, ("html",), tuple(CODES), {}, limits=limits)
+
+    with server.raw(county.url) as other:
+        other.execute("LOCK TABLE household_case")
+        with pytest.raises(Conflict, match="等了 1 秒"):
+            list(dossier_files.work(job))
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("report", "dossier", "--all", "out"),
+        ("report", "site", "out"),
+        ("scheduler", "run", "--once"),
+    ],
+    ids=" ".join,
+)
+def test_what_the_configuration_says_of_a_server_is_handed_to_the_processes(
+    county: County, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    told = "[postgresql]\npool = 3\nstatement_seconds = 99\n[site]\nfolder = 'web'\n"
+    Path("xianli.toml").write_text(told, encoding="utf-8")
+    handed: list[Limits | None] = []
+
+    def work(job: Job, processes: int) -> Iterator[tuple[Line, bool]]:
+        handed.append(job.limits)
+        return iter(())
+
+    monkeypatch.setattr(dossier_files, "work", work)
+    cli.run(["--db", county.url, "--today", str(LATER), *command])
+
+    assert handed == [Limits(pool=3, statement_seconds=99)]
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(county: County, tmp_path: Path) -> None:

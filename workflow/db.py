@@ -283,7 +283,7 @@ def _on_server(
 ) -> Database:
     address, named = postgresql.split(address)
     place = address.render_as_string(hide_password=True)
-    known, others = _plans(address)
+    known, others = _plans(address, limits)
     if new:
         wanted = postgresql.require_name(named or plan or "")
         if wanted in {*known, *others}:
@@ -327,12 +327,12 @@ def server_of(url: str) -> Database:
 def plans_of(url: str) -> tuple[str, ...]:
     """The plans that this account has to do with in a server's database."""
     address, _ = postgresql.split(_address(url))
-    return _plans(address)[0]
+    return _plans(address, Limits())[0]
 
 
-def _plans(address: URL) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _plans(address: URL, limits: Limits) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The plans in a database: this account's, and the others'."""
-    database = Database(postgresql.engine_of(address, None, Limits()))
+    database = Database(postgresql.engine_of(address, None, limits), limits.lock_seconds)
     try:
         with database.reading() as connection:
             return postgresql.plans(connection)

@@ -28,7 +28,8 @@ from states.plan import Json, Plan
 from workflow import cases, db, register, spreadsheet, whole_file
 from workflow.cases import Clocks
 from workflow.dossier import Archive, Dossier
-from workflow.errors import BadFile, JournalBroken, NotPermitted
+from workflow.errors import BadFile, Conflict, JournalBroken, NotPermitted
+from workflow.operation import Limits
 
 FORMATS = ("html", "docx", "pdf")
 REGISTER = "一户一档.jsonl"
@@ -121,7 +122,7 @@ class Line:
 class Job:
     """What a process is to make: these cases in these forms, as the register stands.
 
-    `site` is set where the pages are part of one.
+    `site` is set where the pages are part of one; `limits` are for a server.
     """
 
     url: str
@@ -131,6 +132,7 @@ class Job:
     codes: tuple[str, ...]
     known: Mapping[tuple[str, str], Line]
     site: Trail | None = None
+    limits: Limits | None = None
 
 
 def many(
@@ -143,6 +145,7 @@ def many(
     force: bool,
     progress: Callable[[int, int], None],
     processes: int = PROCESSES,
+    limits: Limits | None = None,
 ) -> Shelf:
     """Every household of these units (None: all) as files in a folder, with index and register.
 
@@ -152,7 +155,7 @@ def many(
     forms = tuple(dict.fromkeys(forms))
     if units is not None and not units:
         raise NotPermitted("没有这个责任单位的户，或不在您的办理范围内", place="--unit")
-    with db.connect(url).reading() as connection:
+    with db.connect(url, limits=limits).reading() as connection:
         case = cases.CASE.c
         query = select(case.code).order_by(case.code)
         if units is not None:
@@ -164,7 +167,7 @@ def many(
     known = _open(folder, scope, force=force)
     shelf, lines = Shelf(folder, tuple(forms)), dict(known)
     seen: dict[str, tuple[str, ...]] = {}
-    job = Job(url, folder, clocks, forms, codes, known)
+    job = Job(url, folder, clocks, forms, codes, known, limits=limits)
     with (folder / REGISTER).open("a", encoding="utf-8") as book:
         for line, new in work(job, processes):
             lines[line.code, line.form] = line
@@ -235,7 +238,9 @@ def _entry(line: Line) -> str:
 
 # --- in several processes -------------------------------------------------------------------------
 
-_FAULTS = {kind.code: kind for kind in (BadFile, UsageFault, JournalBroken)}
+_FAULTS = {
+    kind.status: kind for kind in (UsageFault, BadFile, Conflict, NotPermitted, JournalBroken)
+}
 
 
 def work(job: Job, processes: int = PROCESSES) -> Iterator[tuple[Line, bool]]:
@@ -269,9 +274,7 @@ def work(job: Job, processes: int = PROCESSES) -> Iterator[tuple[Line, bool]]:
                     case None:
                         pipes.remove(pipe)
                     case dict():
-                        raise _FAULTS.get(told["code"], CaseError)(
-                            told["message"], place=told["place"], remedy=told["remedy"]
-                        )
+                        raise _FAULTS.get(told.pop("status"), CaseError)(**told)
                     case _:
                         yield from told
     finally:
@@ -299,12 +302,12 @@ def _child(job: Job, pipe: Pipe) -> None:
             pipe.send(portion)
             pipe.send(None)
         except CaseError as fault:
-            words = ("code", "message", "place", "remedy")
+            words = ("status", "code", "message", "place", "remedy")
             pipe.send({name: getattr(fault, name) for name in words})
 
 
 def _make(job: Job) -> Iterator[tuple[Line, bool]]:
-    with db.connect(job.url).reading() as connection:
+    with db.connect(job.url, limits=job.limits).reading() as connection:
         plan = register.plan_known_at(connection, job.clocks.known_at)
         for found in Archive(connection, plan, job.clocks).dossiers(job.codes):
             file = found.file

@@ -197,7 +197,8 @@ def _rebuild_site(room: Room) -> str:
     now = room.clock()
     today = local_date(now)
     database = room.database
-    built = site.build(database.url, wanted.folder, None, Clocks(today), today, now)
+    limits = room.settings.server.limits
+    built = site.build(database.url, wanted.folder, None, Clocks(today), today, now, limits=limits)
     told = f"网站 {built.pages} 页，{built.households} 户"
     return told + (f"；没有单页的 {len(built.passed_over)} 户" if built.passed_over else "")
 

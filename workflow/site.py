@@ -28,6 +28,7 @@ from workflow import asof, cases, dashboard, db, dossier_files, register
 from workflow.cases import Clocks, Position
 from workflow.dossier_files import PROCESSES
 from workflow.errors import BadFile, Conflict, JournalBroken, NotPermitted
+from workflow.operation import Limits
 
 if sys.platform == "win32":
     import msvcrt
@@ -69,11 +70,13 @@ def build(
     progress: Callable[[int, int], None] = lambda done, total: None,
     processes: int = PROCESSES,
     links: bool = LINKS,
+    limits: Limits | None = None,
 ) -> Built:
     """Builds the site of these units (None: the county's) and puts it at `out`.
 
     A site that stands there is replaced; one of other units only with `force`. What is not a site
-    of ours is never replaced. `links` says whether the place is a link or the folder itself.
+    of ours is never replaced. `links` says whether the place is a link or the folder itself;
+    `limits` are for a server.
 
     Raises UsageFault for a place that is not ours, Conflict where another run builds there,
     BadFile where it cannot be written, NotPermitted for no units, JournalBroken.
@@ -88,7 +91,7 @@ def build(
         place.clear()
         fresh = place.fresh()
         try:
-            built = _fill(fresh, place, url, units, clocks, today, now, progress, processes)
+            built = _fill(fresh, place, url, units, clocks, today, now, progress, processes, limits)
             place.swap(fresh)
         finally:
             place.recover()
@@ -110,9 +113,10 @@ def _fill(
     now: datetime,
     progress: Callable[[int, int], None],
     processes: int,
+    limits: Limits | None,
 ) -> Built:
     """Writes every page into the folder."""
-    with db.connect(url).reading() as connection:
+    with db.connect(url, limits=limits).reading() as connection:
         # The pages are made by several processes: what is recorded meanwhile is not on any.
         known_at = clocks.known_at or asof.last_known(connection, None)[1]
         clocks = replace(clocks, known_at=known_at)
@@ -128,7 +132,7 @@ def _fill(
             _refuse_name(code)
         alone = shown[0] if units is not None and len(shown) == 1 else None
         trail = Trail(None if alone else _whole(plan, units))
-        job = dossier_files.Job(url, folder, clocks, ("html",), codes, {}, trail)
+        job = dossier_files.Job(url, folder, clocks, ("html",), codes, {}, trail, limits)
         size, told = 0, {}
         for line, _ in dossier_files.work(job, processes):
             told[line.code] = line.told
