@@ -778,6 +778,28 @@ def test_rows_that_are_open_to_others_are_a_fault(
     assert told in message
 
 
+def test_a_server_that_goes_away_midway_is_no_damage_to_restore_from(
+    place: County, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = doctor_server._integrity
+
+    def ended(connection: Connection) -> Check:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        place.sql("SELECT pg_terminate_backend(?, 10000)", driver.info.backend_pid)
+        return look(connection)
+
+    monkeypatch.setattr(doctor_server, "_integrity", ended)
+
+    found = examined(place, tmp_path)
+
+    told = found["integrity"]
+    assert told.health is Health.FAULT
+    assert told.message.startswith("数据库服务器中途断开：")
+    assert "restore" not in str(told.remedy)
+    assert found["schema"].health is Health.GOOD
+
+
 def test_a_guard_that_is_gone_is_a_fault(place: County, tmp_path: Path) -> None:
     place.sql("DROP TRIGGER journal_no_delete ON journal")
 

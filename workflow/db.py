@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from states.errors import CaseError, UsageFault
 from workflow import postgresql, sqlite
-from workflow.errors import BadFile, Conflict, JournalBroken, NotPermitted
+from workflow.errors import BadFile, Conflict, JournalBroken, NotPermitted, ServerGone
 from workflow.operation import Limits
 from workflow.signing import Signer
 
@@ -194,7 +194,7 @@ def _gone(error: DBAPIError) -> CaseError | None:
     if not error.connection_invalidated:
         return None
     told = str(error.orig).strip().partition("\n")[0]
-    return BadFile(
+    return ServerGone(
         f"数据库服务器中途断开：{told}",
         remedy="核对网络和服务器后再试；断开时正在提交的可能已经写入，先看一看是否已登记",
     )

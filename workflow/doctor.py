@@ -28,7 +28,7 @@ from workflow import (
     upgrade,
 )
 from workflow.db import Database
-from workflow.errors import JournalBroken
+from workflow.errors import JournalBroken, ServerGone
 from workflow.health import Check, Health, good, mib
 from workflow.settings import Settings
 
@@ -70,6 +70,8 @@ def _checks(
         try:
             with database.reading() as connection:
                 yield look(connection)
+        except ServerGone as error:
+            yield Check(name, Health.FAULT, error.message, error.remedy)
         except (CaseError, DatabaseError, ValueError, LookupError) as error:
             # A damaged database: the other checks are looked at all the same.
             told = error.message if isinstance(error, CaseError) else f"查不了：{error}"

@@ -10,6 +10,10 @@ class BadFile(CaseError):
     code = "bad_file"
 
 
+class ServerGone(BadFile):
+    """The server ended the connection: that says nothing of what it keeps."""
+
+
 class Conflict(CaseError):
     """Somebody else was first, or the same key stands for another command."""
 
