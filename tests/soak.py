@@ -268,6 +268,8 @@ class Importing:
     """A ledger of new households."""
 
     ROWS = 25
+    # After so many it begins anew: each run verifies all that the ones before have left.
+    RUNS = 20
 
     def __init__(self, folder: Path, *, shared: bool) -> None:
         self.folder, self.shared, self.runs = folder, shared, 0
@@ -276,6 +278,9 @@ class Importing:
         self.before = 0
 
     def prepare(self) -> None:
+        if self.runs == self.RUNS:
+            self.place.remove()
+            self.place, self.runs = county.fresh(self.folder, shared=self.shared), 0
         first = 100 + self.runs * self.ROWS
         rows = [over_plan(one) for one in range(first, first + self.ROWS)]
         county.write_workbook(self.file, rows)
