@@ -145,6 +145,14 @@ class _Pending:
     seqs: list[int] = field(default_factory=list)
 
 
+def _numbers(statement: str, rows: object) -> Iterator[int]:
+    """The events' numbers among the parameters that the driver was given."""
+    assert isinstance(rows, list)
+    at = statement.partition("(")[2].partition(")")[0].split(", ").index("seq")
+    for row in rows:
+        yield int(row["seq"] if isinstance(row, dict) else row[at])
+
+
 @contextmanager
 def counting(tally: Tally, seconds: Seconds) -> Iterator[None]:
     """Counts what every database of this process does; `seconds` is a clock that only goes on."""
@@ -175,8 +183,8 @@ def counting(tally: Tally, seconds: Seconds) -> Iterator[None]:
             return
         held = connection.info.setdefault(pending, _Pending())
         held.rows += max(context.rowcount or 0, 0)
-        if statement.split(maxsplit=3)[2] == "journal" and context.isinsert:
-            held.seqs += [int(one["seq"]) for one in context.compiled_parameters]
+        if statement.startswith("INSERT INTO journal "):
+            held.seqs += _numbers(statement, parameters if many else [parameters])
 
     def commit(connection: Connection) -> None:
         held = connection.info.pop(pending, _Pending())
