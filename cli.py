@@ -550,7 +550,7 @@ class Desk:
         shown, count = [], 0
         for document in documents:
             count += 1
-            if not limit or count <= limit:
+            if limit < 1 or count <= limit:
                 shown.append(document)
         return Listing(shown, count)
 
@@ -1380,8 +1380,9 @@ def todo(desk: Desk, unit: str | None, limit: int) -> None:
     units = _visible(who, _units(desk, database, unit))
     with database.reading() as connection:
         plan = register.plan_in_force(connection)
-        document = answers_daily.todo(overdue.todo(connection, plan, day.today, who, units))
-    desk.answer([*document], lambda screen: screen.todo(document, limit))
+        found = overdue.todo(connection, plan, day.today, who, units)
+    listing = desk.listing(map(answers_daily.todo, found), limit)
+    desk.answer_list(listing, lambda screen, shown, count: screen.todo(shown, count))
 
 
 @cli.group()

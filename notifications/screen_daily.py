@@ -26,11 +26,10 @@ class Daily(Surface):
 
     # What to do next ----------------------------------------------------------------------
 
-    def todo(self, items: Sequence[Answer], limit: int) -> str:
-        """`todo`, most urgent first, in groups of urgency."""
-        if not items:
+    def todo(self, shown: Sequence[Answer], count: int) -> str:
+        """`todo`: the most urgent of so many, in groups of urgency."""
+        if not shown:
             return "没有待办"
-        shown = items[:limit] if limit else items
         parts = []
         for name, tone, group in _by_urgency(shown):
             rows = [
@@ -48,10 +47,8 @@ class Daily(Surface):
             headings = ("编号", "村", "待办", "期限", "还剩", "还缺")
             title = f"{name}（{len(group)} 件）"
             parts.append(self.table(headings, rows, title=title, optional=(1, 3)))
-        more = (
-            "" if len(shown) == len(items) else f"，列出最急的 {len(shown)} 件；加 --limit 0 全列"
-        )
-        parts.append(f"共 {len(items)} 件{more}")
+        more = "" if len(shown) == count else f"，列出最急的 {len(shown)} 件；加 --limit 0 全列"
+        parts.append(f"共 {count} 件{more}")
         parts.append(f"先办：{_command(shown[0])}")
         return "\n".join(parts)
 

@@ -246,21 +246,18 @@ def receipt(done: Receipt) -> Document:
     }
 
 
-def todo(items: Iterable[Todo]) -> list[Document]:
-    """`todo`."""
-    return [
-        {
-            "code": item.code,
-            "unit": item.unit,
-            "village": item.village,
-            "trigger": item.trigger,
-            "due_on": answers.day(item.due_on),
-            "days_left": item.days_left,
-            "missing": list(item.missing),
-            "provisional": item.provisional,
-        }
-        for item in items
-    ]
+def todo(item: Todo) -> Document:
+    """A line of `todo`."""
+    return {
+        "code": item.code,
+        "unit": item.unit,
+        "village": item.village,
+        "trigger": item.trigger,
+        "due_on": answers.day(item.due_on),
+        "days_left": item.days_left,
+        "missing": list(item.missing),
+        "provisional": item.provisional,
+    }
 
 
 def check(

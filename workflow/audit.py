@@ -8,9 +8,9 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
-from itertools import islice
+from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from sqlalchemy import Column, Connection, Date, Text, cast, func, select, type_coerce
 from sqlalchemy.exc import DatabaseError
@@ -88,29 +88,29 @@ def lines(
     }
     for note in checkpoint.receipts(connection):
         yield {"type": "receipt", "note": note}
-    for done, row in enumerate(_raw(connection, "journal", "seq"), start=1):
+    rows = _rows(connection, "journal", "seq", (*_EVENT, *_SAID.values()))
+    for done, (seq, hash_, body, signature, *said) in enumerate(rows, start=1):
         if done % _BATCH == 0:
             progress(done, size)
-        body = row["body"]
         yield {
             "type": "event",
-            "seq": row["seq"],
-            "hash": row["hash"],
+            "seq": seq,
+            "hash": hash_,
             "bytes": body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body),
-            "signature": row["signature"],
-            "columns": {
-                **{name: row[name] for name in _PLAIN_COLUMNS},
-                "from": row["from_state"],
-                "to": row["to_state"],
-            },
+            "signature": signature,
+            "columns": dict(zip(_SAID, said, strict=True)),
         }
     yield from _projections(connection)
 
 
-_PLAIN_COLUMNS = (
-    *("stream", "version", "previous", "kind"),
-    *("occurred_on", "recorded_at", "actor", "role"),
-)
+_EVENT = ("seq", "hash", "body", "signature")
+# What the columns beside an event's bytes are called in the bundle, and in the database.
+_SAID = {
+    **{name: name for name in ("stream", "version", "previous", "kind")},
+    **{name: name for name in ("occurred_on", "recorded_at", "actor", "role")},
+    "from": "from_state",
+    "to": "to_state",
+}
 _CASE_COLUMNS = (
     *("code", "unit", "village", "path", "kind", "area", "quota", "state"),
     *("version", "head_hash", "state_since"),
@@ -124,18 +124,31 @@ _PERMISSION_COLUMNS = (
 def _raw(
     connection: Connection, table: str, order: str, codes: Sequence[str] | None = None
 ) -> Iterator[Mapping[str, object]]:
+    """All columns of the rows, by name; as `_rows`."""
+    names = metadata.tables[table].c.keys()
+    for row in _rows(connection, table, order, names, codes):
+        yield dict(zip(names, row, strict=True))
+
+
+def _rows(
+    connection: Connection,
+    table: str,
+    order: str,
+    names: Sequence[str],
+    codes: Sequence[str] | None = None,
+) -> Iterator[Sequence[Any]]:
     """The rows as the database holds them: what was tampered with may not even be a date.
 
     With `codes`, those whose column `order` is one of these.
     """
     columns = metadata.tables[table].c
-    query = select(*(_as_held(column).label(column.name) for column in columns))
-    names = [column.name for column in columns]
+    query = select(*(_as_held(columns[name]).label(name) for name in names))
     if codes is not None:
         query = query.where(columns[order].in_(codes))
-    options = {"yield_per": _BATCH}
-    for row in connection.execute(query.order_by(columns[order]), execution_options=options):
-        yield dict(zip(names, row, strict=True))
+    found = connection.execute(
+        query.order_by(columns[order]), execution_options={"yield_per": _BATCH}
+    )
+    return chain.from_iterable(found.partitions())
 
 
 def _as_held(column: Column[object]) -> ColumnElement[object]:
@@ -149,11 +162,15 @@ def _plain(value: object) -> object:
 
 
 def _projections(connection: Connection) -> Iterator[Mapping[str, object]]:
-    for row in _raw(connection, "household_case", "code"):
-        yield {"type": "case", **{name: row[name] for name in _CASE_COLUMNS}}
-    for row in _raw(connection, "permission", "seq"):
-        known = {name: row[name] for name in _PERMISSION_COLUMNS}
-        yield {"type": "permission", "case": row["case_code"], **known}
+    for case in _rows(connection, "household_case", "code", _CASE_COLUMNS):
+        yield {"type": "case", **dict(zip(_CASE_COLUMNS, case, strict=True))}
+    named = ("case_code", *_PERMISSION_COLUMNS)
+    for code, *said in _rows(connection, "permission", "seq", named):
+        yield {
+            "type": "permission",
+            "case": code,
+            **dict(zip(_PERMISSION_COLUMNS, said, strict=True)),
+        }
     for row in _raw(connection, "officer", "login"):
         yield {"type": "officer", **row, "active": row["active"] == 1}
     for row in _raw(connection, "officer_key", "added_seq"):
@@ -187,6 +204,7 @@ def write_bundle(connection: Connection, path: Path, progress: Progress = _unwat
     return journal.size(connection)
 
 
+@bulk.many_objects()
 def report(
     connection: Connection, progress: Progress = _unwatched, receipts: Sequence[str] = ()
 ) -> verify.Report:
@@ -194,10 +212,10 @@ def report(
 
     `receipts` are the texts of witness's receipts that came another way than in the database.
     """
-    with bulk.many_objects():
-        return verify.examine(lines(connection, progress), receipts)
+    return verify.examine(lines(connection, progress), receipts)
 
 
+@bulk.many_objects()
 def verification(connection: Connection, found: verify.Report | None = None) -> Verification:
     """Chains, gap-free seq, replay against every projection, and the database's own guards.
 
@@ -210,9 +228,8 @@ def verification(connection: Connection, found: verify.Report | None = None) -> 
     try:
         findings += _files_off(connection)
         off = list(_county_tables_off(connection))
-        with bulk.many_objects():
-            # Deadlines are judged by the plan: one that is not the journal's judges nothing.
-            findings += off or _projections_off(connection)
+        # Deadlines are judged by the plan: one that is not the journal's judges nothing.
+        findings += off or _projections_off(connection)
     except (
         JournalBroken,
         ValueError,
@@ -295,7 +312,7 @@ def _files_off(connection: Connection) -> Iterator[Finding]:
         if journal.digest(row.content) != row.sha256:
             message = f"附件 {row.sha256} 的内容被改动过"
             yield Finding("projection_differs", None, None, None, message)
-    for part in _parts(journal.attaching(connection)):
+    for part in cases.parts(journal.attaching(connection)):
         named = sorted(set().union(*(hashes for _, _, hashes in part)))
         kept: set[str] = set()
         for start in range(0, len(named), _BATCH):
@@ -308,23 +325,38 @@ def _files_off(connection: Connection) -> Iterator[Finding]:
                 yield Finding("projection_differs", stream, code, seq, message)
 
 
+@dataclass(frozen=True, slots=True)
+class _Papers:
+    """A household's personal data as it stands there now.
+
+    Its newest version, and the salted hash of each; what the journal says was erased stands as the
+    hash that it had.
+    """
+
+    newest: PersonalData
+    digests: tuple[tuple[int, str], ...] = ()
+
+
+_NAMES = tuple(entry.name for entry in fields(PersonalData))
+_VERSIONS = select(
+    *(tables.PERSONAL.c[name] for name in ("case_code", "version", "salt", "digest", *_NAMES))
+).order_by(tables.PERSONAL.c.case_code, tables.PERSONAL.c.version)
+
+
 def _papers(
     connection: Connection, codes: Sequence[str], erased: Collection[tuple[str, int]]
-) -> Mapping[str, list[tuple[int, str]]]:
-    """The salted hash of each version of these households' personal data, as it stands there now.
-
-    What the journal says was erased stands as the hash that it had.
-    """
-    names = [entry.name for entry in fields(PersonalData)]
-    found: dict[str, list[tuple[int, str]]] = {}
-    table = tables.PERSONAL
-    query = select(table).where(table.c.case_code.in_(codes))
-    for row in connection.execute(query.order_by(table.c.case_code, table.c.version)):
-        data = {name: getattr(row, name) for name in names}
-        digest = journal.digest(journal.canonical({"salt": row.salt, **data}))
-        if (row.case_code, row.version) in erased and not any((row.salt, *data.values())):
-            digest = row.digest
-        found.setdefault(row.case_code, []).append((row.version, digest))
+) -> Mapping[str, _Papers]:
+    """What the table of personal data says of these households."""
+    found: dict[str, _Papers] = {}
+    query = _VERSIONS.where(tables.PERSONAL.c.case_code.in_(codes))
+    for code, version, salt, kept, *told in connection.execute(query).all():
+        digest = journal.digest(
+            journal.canonical({"salt": salt, **dict(zip(_NAMES, told, strict=True))})
+        )
+        if (code, version) in erased and not any((salt, *told)):
+            digest = kept
+        before = found[code].digests if code in found else ()
+        found[code] = _Papers(PersonalData(*told), (*before, (version, digest)))
     return found
 
 
@@ -339,10 +371,9 @@ def _projections_off(connection: Connection) -> Iterator[Finding]:
     held = _Held()
     with_clocks = 0
     # Broken chains are found already: what they say is compared all the same.
-    for part in _parts(journal.read_cases(connection, people, checked=False)):
+    for part in cases.parts(journal.read_cases(connection, people, checked=False)):
         codes = [code for code, _ in part]
         papers = _papers(connection, codes, erased)
-        people_data = cases.personal(connection, codes)
         rows = {row["code"]: row for row in _raw(connection, "household_case", "code", codes)}
         clocks: dict[str, dict[str, tuple[object, object]]] = {}
         for kept in _raw(connection, "deadline", "case_code", codes):
@@ -351,9 +382,9 @@ def _projections_off(connection: Connection) -> Iterator[Finding]:
             with_clocks += 1
         held.read(connection, codes)
         for code, events in part:
-            yield from _papers_off(code, events, papers.get(code, ()))
-            facts = fold(code, events)
-            known = people_data.get(code)
+            paper = papers.get(code)
+            yield from _papers_off(code, events, paper.digests if paper else ())
+            facts, known = fold(code, events), paper.newest if paper else None
             wanted = _keys(facts, known, serial_held(events)) if facts is not None else ()
             held.compare(code, min(event.seq for event in events), wanted)
             row = rows.get(code)
@@ -373,16 +404,6 @@ def _projections_off(connection: Connection) -> Iterator[Finding]:
         held.read(connection, [code])
         held.compare(code, 0, ())
     yield from held.off(connection)
-
-
-T = TypeVar("T")
-
-
-def _parts(items: Iterable[T]) -> Iterator[list[T]]:
-    """The items, so many at a time."""
-    left = iter(items)
-    while part := list(islice(left, _BATCH)):
-        yield part
 
 
 def _strangers(connection: Connection, table: str, read: int) -> list[str]:

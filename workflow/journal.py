@@ -409,11 +409,12 @@ def _events(
 # Looked up, not made: forty thousand events are read for one page.
 _STATES: Mapping[str | None, State | None] = {None: None, **{str(state): state for state in State}}
 _ROLES = {str(role): role for role in Role}
+_PARSED = json.JSONDecoder().decode
 
 
 def _event(seq: int, stream: str, hash_: str, body: bytes, persons: Mapping[str, str]) -> Event:
     # Tampering can leave a text where bytes belong.
-    document = json.loads(body if isinstance(body, str) else body.decode())
+    document = _PARSED(body if isinstance(body, str) else body.decode())
     if document["stream"] != stream:
         raise broken(stream, seq)
     return Event(
@@ -544,7 +545,8 @@ def cases_naming(connection: Connection, hashes: Collection[str]) -> dict[str, s
 def attaching(connection: Connection) -> Iterator[tuple[int, str, set[str]]]:
     """Seq, stream and the hashes of the attached files, of every readable event that has some."""
     query = select(_TABLE.c.seq, _TABLE.c.stream, _TABLE.c.body).order_by(_TABLE.c.seq)
-    for seq, stream, body in connection.execute(query):
+    parts = connection.execute(query, execution_options={"yield_per": _BATCH}).partitions()
+    for seq, stream, body in chain.from_iterable(parts):
         with suppress(ValueError, KeyError, TypeError):
             if _NOTHING_ATTACHED in body:
                 continue

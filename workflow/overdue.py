@@ -193,20 +193,9 @@ def todo(
 
     A case in its stable season is listed when something for its permission can be done today.
     """
-    mine = {}
-    drill = register.is_drill(connection)
-    clocks = Clocks(as_of)
-    for position in cases.each(connection, plan, clocks, units):
-        trigger = lifecycle.FORWARD.get(position.state)
-        if trigger is not None and _is_mine(who, trigger):
-            mine[position.code] = position, trigger
-    around = Around(connection)
     found = []
-    # A case under quarantine that cannot be read is left out: nothing can be done with it.
-    for code, events in _histories(connection, clocks, mine):
-        position, trigger = mine[code]
-        facts = fold(code, events)
-        assert facts is not None
+    around, drill = Around(connection), register.is_drill(connection)
+    for position, trigger, facts in _waiting(connection, plan, Clocks(as_of), who, units):
         answer = machine.ask(trigger, around.question(facts, plan, trigger, as_of, drill))
         if trigger is Trigger.PERMIT and not _can_do_today(answer, who, as_of):
             continue
@@ -225,6 +214,29 @@ def todo(
             )
         )
     return sorted(found, key=lambda item: (item.due_on or date.max, item.code))
+
+
+def _waiting(
+    connection: Connection,
+    plan: Plan,
+    clocks: Clocks,
+    who: Actor | None,
+    units: Sequence[str] | None,
+) -> Iterator[tuple[Position, Trigger, CaseFacts]]:
+    """The cases whose next trigger is this officer's (None: anybody's), some at a time."""
+    people = register.persons(connection)
+    for part in cases.parts(cases.each(connection, plan, clocks, units)):
+        mine = {}
+        for position in part:
+            trigger = lifecycle.FORWARD.get(position.state)
+            if trigger is not None and _is_mine(who, trigger):
+                mine[position.code] = position, trigger
+        # A case under quarantine that cannot be read is left out: nothing can be done with it.
+        histories = cases.load(connection, list(mine), checked=False, persons=people)
+        for code, events in histories.items():
+            facts = fold(code, events)
+            assert facts is not None
+            yield *mine[code], facts
 
 
 def _is_mine(who: Actor | None, trigger: Trigger) -> bool:

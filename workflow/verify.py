@@ -317,8 +317,14 @@ def sha256(written: str) -> str:
     return hashlib.sha256(written.encode("utf-8", "replace")).hexdigest()
 
 
+PARSED = json.JSONDecoder().decode
+# What was parsed goes round in no circle: that need not be looked for.
 CANONICAL = json.JSONEncoder(
-    sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+    sort_keys=True,
+    ensure_ascii=False,
+    allow_nan=False,
+    check_circular=False,
+    separators=(",", ":"),
 ).encode
 
 
@@ -678,11 +684,12 @@ def kind_of(event: Event) -> tuple[str, set[str]]:
 
 def read_body(raw: str) -> tuple[Object, str] | None:
     """The JSON object in an event's bytes, and its canonical spelling; None if there is none."""
-    with suppress(ValueError, RecursionError):
+    try:
         raw.encode()
-        body: object = json.loads(raw)  # NaN and Infinity, which are no JSON, do not come out again
+        body: object = PARSED(raw)  # NaN and Infinity, which are no JSON, do not come out again
         return (body, CANONICAL(body)) if isinstance(body, dict) else None
-    return None
+    except (ValueError, RecursionError):
+        return None
 
 
 SAYS = itemgetter("stream", "kind", "actor", "role", "recorded_at")
@@ -1009,6 +1016,7 @@ class Audit:
         self.tree = Tree()
         self.origin = ""
         self.receipts: list[Receipt] = []
+        self.seen: set[int] = set()  # their sizes
         self.roots: dict[int, str] = {}
         self.unchecked = False
         # The registers.
@@ -1121,7 +1129,8 @@ class Audit:
         if event.recorded_at < self.recorded_at:
             words = f"记录时间 {event.recorded_at} 早于前一事件的 {self.recorded_at}"
             self.fault("recorded_at_backwards", event, words)
-        self.recorded_at = max(self.recorded_at, event.recorded_at)
+        else:
+            self.recorded_at = event.recorded_at
         if event.day > event.heard:
             words = f"发生日期 {iso(event.day)} 晚于记录当日 {iso(event.heard)}"
             self.fault("future_occurred", event, words)
@@ -1169,7 +1178,7 @@ class Audit:
         self.tree.append(leaf.encode("utf-8", "replace"))
         if self.tree.size == 1:
             self.origin += digest[:16]
-        if any(receipt.size == self.tree.size for receipt in self.receipts):
+        if self.tree.size in self.seen:
             self.roots[self.tree.size] = self.tree.root()
 
     def take_checkpoint(self, event: Event) -> None:
@@ -1187,6 +1196,7 @@ class Audit:
             self.fault("receipt_invalid", None, "见证回执读不出")
             return
         self.receipts.append(receipt)
+        self.seen.add(receipt.size)
 
     def judge_receipts(self) -> int:
         """Compare every receipt with the journal; how many events a good one covers."""
