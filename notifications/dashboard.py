@@ -211,6 +211,8 @@ class Proof:
     """What was checked of the journal when the page was made, and what somebody outside has seen.
 
     `broken` is the first event at which chain, hash or number do not hold; None when all do.
+    `everything` is false where the page was made for who may read only part of the journal: then
+    only his households' events (`events`) were checked, and nothing is said of the rest.
     """
 
     checked_at: datetime
@@ -227,6 +229,7 @@ class Proof:
     overdue: bool
     witnesses: int
     signed: int
+    everything: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -614,7 +617,9 @@ def _matter(matter: OpenMatter) -> Mapping[str, str]:
 def proof(found: Proof) -> list[tuple[str, str]]:
     """What was checked of the journal and when, each with its tone; nothing claimed beyond that."""
     at = f"{found.checked_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
-    if found.broken is None:
+    if not found.everything:
+        told = [_proof_of_part(found, at)]
+    elif found.broken is None:
         told = [
             (
                 "good",
@@ -643,7 +648,7 @@ def proof(found: Proof) -> list[tuple[str, str]]:
         told.append(
             ("good", f"见证人“{found.witness}”于 {when} 见证到第 {number(found.witnessed)} 条。")
         )
-    if found.unseen:
+    if found.unseen and found.everything:
         age = ""
         if found.unseen_hours is not None and found.unseen_since is not None:
             since = f"{found.unseen_since.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
@@ -660,7 +665,20 @@ def proof(found: Proof) -> list[tuple[str, str]]:
         told.append(("", f"最近的检查点作于 {made}，共 {number(found.checkpoint_size)} 条。"))
     else:
         told.append(("", "还没有作过检查点。"))
-    told.append(
-        ("", f"带经办人签名的 {number(found.signed)} 条；其余只凭登记时刻和账号，不是签名证据。")
-    )
+    if found.everything:
+        signed = f"带经办人签名的 {number(found.signed)} 条"
+        told.append(("", f"{signed}；其余只凭登记时刻和账号，不是签名证据。"))
     return told
+
+
+def _proof_of_part(found: Proof, at: str) -> tuple[str, str]:
+    """What was checked for who may read only his own households' events."""
+    whole = "整个日志由县清洁取暖办和审计人员核对（xianli audit verify），本页没有核对。"
+    if found.broken is not None:
+        return (
+            "red",
+            f"{at} 核对本账号看得到的各户时发现不符（{found.broken}）：本页数字不可采信，"
+            "报县清洁取暖办和审计人员查明。",
+        )
+    told = f"{at} 逐条核对了本账号看得到的各户日志 {number(found.events)} 条的哈希链和末条，无误。"
+    return "good", told + whole

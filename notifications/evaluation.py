@@ -572,11 +572,18 @@ def _proof(found: Evaluation) -> Iterator[Block]:
         seen += f"（{local_minute(proof.witnessed_at)}）" if proof.witnessed_at else ""
     else:
         seen = "还没有县外见证"
-    yield Paragraph(
-        f"日志共 {proof.events} 条，哈希链{broken}；{seen}。证据等级：已见证 {proof.witnessed} 条，"
-        f"见证以后 {proof.unseen} 条；有办理人签名 {proof.signed} 条，其余只有本机时钟为证。",
-        grave=proof.broken is not None,
-    )
+    if proof.everything:
+        told = (
+            f"日志共 {proof.events} 条，哈希链{broken}；{seen}。"
+            f"证据等级：已见证 {proof.witnessed} 条，见证以后 {proof.unseen} 条；"
+            f"有办理人签名 {proof.signed} 条，其余只有本机时钟为证。"
+        )
+    else:
+        told = (
+            f"本账号看得到的各户日志 {proof.events} 条，哈希链{broken}；{seen}。"
+            "整个日志由县清洁取暖办和审计人员核对（xianli audit verify），本报告没有核对。"
+        )
+    yield Paragraph(told, grave=proof.broken is not None)
 
 
 # --- the households -------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ def dashboard(file: str, size: int, found: Drawn) -> dict[str, Json]:
         "gravest": len(shown.alarms),
         "open": len(shown.matters),
         "journal_broken": shown.proof.broken,
+        "journal_whole": shown.proof.everything,
         "cautions": list(head.cautions),
     }
 
@@ -115,6 +116,7 @@ def evaluation(file: str, size: int, found: Evaluation) -> dict[str, Json]:
         ],
         "proof": {
             "broken": proof.broken,
+            "whole": proof.everything,
             "events": proof.events,
             "witness": proof.witness,
             "witnessed": proof.witnessed,

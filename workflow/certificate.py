@@ -51,6 +51,7 @@ def certify(connection: Connection, code: str, who: Actor | None) -> Certificate
     facts = fold(code, found)
     if facts is None or (who is not None and not who.answers_for(facts.unit)):
         raise cases.not_for_you(code)
+    journal.require_all(connection)
     whole = checkpoint.tree(connection)
     if made is None or len(whole) < made.checkpoint.size:
         raise _no_checkpoint(code)

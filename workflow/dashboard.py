@@ -615,7 +615,7 @@ def proof(connection: Connection, now: datetime) -> board.Proof:
     made, seen = status.last, status.seen
     return board.Proof(
         checked_at=now,
-        events=status.size,
+        events=status.size if damage.everything else damage.events,
         broken=places[0] if places else None,
         checkpoint_size=made.checkpoint.size if made else None,
         checkpoint_at=made.recorded_at if made else None,
@@ -628,4 +628,5 @@ def proof(connection: Connection, now: datetime) -> board.Proof:
         overdue=status.overdue,
         witnesses=sum(not one.revoked for one in status.witnesses),
         signed=status.signed,
+        everything=damage.everything,
     )

@@ -333,6 +333,8 @@ class Desk:
         if order.kind in _LOOKS_AROUND:
             self.finish()
         if order.kind is Trigger.PERMIT:
+            # Who may not permit at all is told that, whatever he can see of the journal.
+            self._allowed(order)
             self._check_for_permission(order.code)
         question = self.question(order)
         source: State | None = None

@@ -35,7 +35,7 @@ from states.plan import Json, Plan
 from states.vocabulary import FactKind, Role, State, Trigger
 from states.workdays import SHANGHAI, local_date, local_minute
 from workflow import bulk, tables
-from workflow.errors import Conflict, JournalBroken
+from workflow.errors import Conflict, JournalBroken, NotPermitted
 from workflow.instants import instant_of, instant_text
 from workflow.keyring import Hand
 
@@ -222,6 +222,27 @@ def head_of(connection: Connection, stream: str) -> Head:
         return Head(end.version, end.hash) if end else Head()
     row = connection.execute(_HEAD, {"stream": stream}).first()
     return Head(row.version, row.hash) if row else Head()
+
+
+# Whoever is above the rows' policies is no officer: he owns or administers the database.
+_READS_ALL = text("SELECT NOT row_security_active('journal') OR my_scope() = '*'")
+
+
+def reads_all(connection: Connection) -> bool:
+    """Whether this account may read every event: on a server, a unit's reads its own cases'."""
+    if connection.dialect.name != "postgresql":
+        return True
+    return bool(connection.execute(_READS_ALL).scalar_one())
+
+
+def require_all(connection: Connection) -> None:
+    """Raises NotPermitted for who sees only part: what is hidden from him is not missing."""
+    if not reads_all(connection):
+        raise NotPermitted(
+            "这要核对全部日志，本单位的账号只看得到其中一部分",
+            place="journal",
+            remedy="请县清洁取暖办或审计人员的账号办理",
+        )
 
 
 # The journal is read by its bytes; the columns beside them are for finding and for the triggers.

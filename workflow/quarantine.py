@@ -47,11 +47,15 @@ class Quarantine:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What does not verify: the first bad seq of each stream, and the seqs that are not there."""
+    """What does not verify: the first bad seq of each stream, and the seqs that are not there.
+
+    `everything` is false for who may read only part of the journal: his cases alone were checked.
+    """
 
     events: int
     streams: Mapping[str, int]
     missing: tuple[int, ...]
+    everything: bool = True
 
     @property
     def whole(self) -> bool:
@@ -94,17 +98,20 @@ def _all(connection: Connection) -> list[Quarantine]:
 def damage(connection: Connection) -> Damage:
     """Hashes, chains, seqs and the cases' rows of the whole journal, without what it says.
 
-    The hash of the event before stands in the bytes and, beside them, in a column: both count.
+    The hash of the event before stands in the bytes and, beside them, in a column: both count. For
+    who may read only part, the cases he sees: of other streams, and of numbers, some are hidden.
     """
+    everything = journal.reads_all(connection)
+    query = _CHECKED if everything else _CHECKED.where(_JOURNAL.c.stream.like("case:%"))
     bad: dict[str, int] = {}
     heads: dict[str, tuple[int, str | None]] = {}
     missing: list[int] = []
     begin: tuple[int, str | None] = (0, None)
     last = events = 0
-    parts = connection.execute(_CHECKED, execution_options={"yield_per": _BATCH}).partitions()
+    parts = connection.execute(query, execution_options={"yield_per": _BATCH}).partitions()
     for seq, stream, version, previous, hash_, body in chain.from_iterable(parts):
         events += 1
-        if seq != last + 1:
+        if everything and seq != last + 1:
             missing += range(last + 1, seq)
         last = seq
         before, head = heads.get(stream, begin)
@@ -121,14 +128,14 @@ def damage(connection: Connection) -> Damage:
             bad.setdefault(stream, seq)
         heads[stream] = (version, hash_)
     case = cases.CASE.c
-    query = select(case.code, case.version, case.head_hash)
-    for code, version, head in connection.execute(query, execution_options={"yield_per": _BATCH}):
+    rows = select(case.code, case.version, case.head_hash)
+    for code, version, head in connection.execute(rows, execution_options={"yield_per": _BATCH}):
         if heads.pop(f"case:{code}", None) != (version, head):
             bad.setdefault(f"case:{code}", last)
     for stream in heads:
         if stream.startswith("case:"):
             bad.setdefault(stream, last)
-    return Damage(events, bad, tuple(missing))
+    return Damage(events, bad, tuple(missing), everything)
 
 
 def fingerprint(connection: Connection, code: str) -> str:
@@ -153,8 +160,9 @@ def check_whole(connection: Connection) -> None:
     """Raises JournalBroken unless the whole journal verifies, quarantined cases apart.
 
     No permission is given on a journal that does not (design, section 7), nor on one that a witness
-    saw otherwise.
+    saw otherwise. Raises NotPermitted for who may read only part of it.
     """
+    journal.require_all(connection)
     known = standing(connection)
     found = damage(connection)
     for stream, seq in sorted(found.streams.items(), key=lambda item: item[1]):
