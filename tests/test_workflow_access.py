@@ -535,6 +535,115 @@ def test_an_error_tells_nothing_of_a_foreign_row(place: County) -> None:
     assert "102" not in str(refused.value).replace("0100000011", "")
 
 
+# What EXPLAIN and the statistics tell of a row is what its query tells: each pair asks for what is
+# there in another unit and for what is nowhere.
+_GUESSES = {
+    "its personal data by order": (
+        "SELECT FROM personal WHERE case_code = '102-0001' AND id_number >= ''",
+        "SELECT FROM personal WHERE case_code = '102-0001' AND id_number >= 'z'",
+    ),
+    "its personal data by their beginning": (
+        "SELECT FROM personal WHERE case_code > '102' AND starts_with(name, left('', 1))",
+        "SELECT FROM personal WHERE case_code > '102' AND starts_with(name, left('z', 1))",
+    ),
+    "a number that is taken": (
+        "SELECT FROM household_key WHERE case_code > '102' AND value > ''",
+        "SELECT FROM household_key WHERE case_code > '102' AND value > 'z'",
+    ),
+    "where it stands": (
+        "SELECT FROM household_case WHERE unit = '102' AND state = 'household_confirmation'",
+        "SELECT FROM household_case WHERE unit = '102' AND state = 'construction'",
+    ),
+    "whether it is there": (
+        "SELECT FROM household_case WHERE code = '102-0001'",
+        "SELECT FROM household_case WHERE code = '102-9999'",
+    ),
+    "a day of its": (
+        "SELECT FROM deadline WHERE case_code = '102-0001' AND due_on > '2000-01-01'",
+        "SELECT FROM deadline WHERE case_code = '102-0001' AND due_on > '2999-01-01'",
+    ),
+    "what its journal says": (
+        "SELECT FROM journal WHERE stream = 'case:102-0001' AND body > ''::bytea",
+        "SELECT FROM journal WHERE stream = 'case:102-0001' AND body > '~'::bytea",
+    ),
+    "how many events there are": (
+        "SELECT FROM journal WHERE stream LIKE 'case:102-%' AND seq > 0",
+        "SELECT FROM journal WHERE stream LIKE 'case:102-%' AND seq > 999",
+    ),
+    "where its stream ends": (
+        "SELECT FROM stream_end('case:102-0001')",
+        "SELECT FROM stream_end('case:102-9999')",
+    ),
+    "its events by the function": (
+        "SELECT FROM events(ARRAY['case:102-0001'])",
+        "SELECT FROM events(ARRAY['case:102-9999'])",
+    ),
+}
+_COUNTED = """SELECT relname, seq_tup_read, idx_tup_fetch
+FROM pg_stat_xact_user_tables WHERE schemaname = current_schema() ORDER BY relname"""
+
+
+def _told_by(place: County, login: str, query: str) -> object:
+    """All that a login learns by running a query but its time: rows, plan, and what was touched."""
+    url = server.plain(server.as_login(place.url, login))
+    with psycopg.connect(url, connect_timeout=10) as connection:
+        # What is looked up once in a session is in its memory then.
+        connection.execute(query.encode())
+        explain = "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF, FORMAT JSON) "
+        before = connection.execute(_COUNTED.encode()).fetchall()
+        [(plan,)] = connection.execute((explain + query).encode()).fetchall()
+        after = connection.execute(_COUNTED.encode()).fetchall()
+    touched = [
+        (name, *(b - a for a, b in zip(was, now, strict=True)))
+        for (name, *was), (_, *now) in zip(before, after, strict=True)
+    ]
+    return _without_values(plan), touched
+
+
+def _without_values(plan: object) -> object:
+    """The plan as it was carried out, without the conditions, which name what was asked."""
+    if isinstance(plan, list):
+        return [_without_values(part) for part in plan]
+    if isinstance(plan, dict):
+        return {
+            name: _without_values(value)
+            for name, value in plan.items()
+            if not name.endswith(("Cond", "Filter", "Function Call")) or isinstance(value, int)
+        }
+    return plan
+
+
+@pytest.mark.parametrize("login", ["wang", "gone"])
+@pytest.mark.parametrize("what", _GUESSES)
+def test_a_guess_at_a_foreign_row_tells_the_same_whether_it_is_right(
+    place: County, what: str, login: str
+) -> None:
+    if login == "gone":
+        login = "wang"
+        place.sql(
+            "SET LOCAL ROLE xianli_owner; UPDATE officer SET active = false WHERE login = 'wang'"
+        )
+    right, wrong = _GUESSES[what]
+
+    assert _told_by(place, login, right) == _told_by(place, login, wrong)
+
+
+def test_who_may_see_a_row_gets_another_answer_to_a_right_guess(place: County) -> None:
+    """The test above can fail: to whom the rows belong they tell a difference."""
+    for right, wrong in _GUESSES.values():
+        assert _told_by(place, "shen", right) != _told_by(place, "shen", wrong), right
+
+
+def test_a_function_that_tells_before_the_policy_is_found(place: County) -> None:
+    place.sql("ALTER FUNCTION pg_catalog.texteq NOT LEAKPROOF")
+    with place.database.reading() as connection:
+        assert access_check.faults(connection) == []
+    place.sql("ALTER FUNCTION pg_catalog.texteq LEAKPROOF")
+    with place.database.reading() as connection:
+        [told] = access_check.faults(connection)
+    assert "逐字试探" in told
+
+
 def test_a_large_object_and_a_notification_reach_no_row(place: County) -> None:
     """Both are told as what they are: notifications go between sessions and carry no rows."""
     before = county.every_row(place)

@@ -11,16 +11,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain, groupby
 from operator import attrgetter
 
 from sqlalchemy import (
+    ARRAY,
     Connection,
     Executable,
+    FromClause,
+    Select,
+    Text,
     and_,
     bindparam,
     case,
+    column,
     func,
     insert,
     or_,
@@ -208,7 +213,7 @@ _STREAM_END = text("SELECT version, hash FROM stream_end(:stream)")
 
 def last_entry(connection: Connection) -> tuple[int, datetime | None]:
     """Seq and instant of the last event, whoever's; 0 and None in an empty journal."""
-    if connection.dialect.name == "postgresql":
+    if _on_server(connection):
         end = connection.execute(_END).first()
         return (end.seq, instant_of(end.recorded_at)) if end else (0, None)
     row = connection.execute(_LAST).first()
@@ -217,7 +222,7 @@ def last_entry(connection: Connection) -> tuple[int, datetime | None]:
 
 def head_of(connection: Connection, stream: str) -> Head:
     """Where a stream ends."""
-    if connection.dialect.name == "postgresql":
+    if _on_server(connection):
         end = connection.execute(_STREAM_END, {"stream": stream}).first()
         return Head(end.version, end.hash) if end else Head()
     row = connection.execute(_HEAD, {"stream": stream}).first()
@@ -247,8 +252,32 @@ def require_all(connection: Connection) -> None:
 
 # The journal is read by its bytes; the columns beside them are for finding and for the triggers.
 _READ = select(_TABLE.c.seq, _TABLE.c.stream, _TABLE.c.hash, _TABLE.c.body).order_by(_TABLE.c.seq)
-_READ_STREAMS = _READ.where(_TABLE.c.stream.in_(bindparam("streams", expanding=True)))
+_STREAMS = "seq", "stream", "version", "kind", "occurred_on", "hash", "body"
+# On a server an officer's own conditions find nothing by an index, for the policies come before
+# them (`access.setup`): some streams' events are asked of a function there.
+_EVENTS = func.events(bindparam("streams", type_=ARRAY(Text))).table_valued(
+    *(column(name, _TABLE.c[name].type) for name in _STREAMS)
+)
 _BATCH = 500
+
+
+@cache
+def _in_streams(server: bool) -> FromClause:
+    """The events of the streams that the parameter `streams` names."""
+    if server:
+        return _EVENTS
+    wanted = _TABLE.c.stream.in_(bindparam("streams", expanding=True))
+    return select(*(_TABLE.c[name] for name in _STREAMS)).where(wanted).subquery()
+
+
+@cache
+def _told(server: bool) -> Select[tuple[int, str, str, bytes]]:
+    told = _in_streams(server).c
+    return select(told.seq, told.stream, told.hash, told.body).order_by(told.seq)
+
+
+def _on_server(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
 
 
 def read_streams(
@@ -270,14 +299,15 @@ def read_streams(
     """
     found: dict[str, list[Event]] = {stream: [] for stream in streams}
     unreadable: set[str] = set()
+    query = _told(_on_server(connection))
+    if until is not None and not checked:
+        # A correction counts from its recording, whatever day it gives what it rights.
+        righted = select(_TABLE.c.stream).where(_TABLE.c.kind == FactKind.CORRECT)
+        told = _in_streams(_on_server(connection)).c
+        tells = told.occurred_on <= until, told.kind == "registered"
+        query = query.where(or_(*tells, told.stream.in_(righted)))
     for start in range(0, len(streams), _BATCH):
-        query, part = _READ_STREAMS, streams[start : start + _BATCH]
-        if until is not None and not checked:
-            # A correction counts from its recording, whatever day it gives what it rights.
-            righted = select(_TABLE.c.stream).where(_TABLE.c.kind == FactKind.CORRECT)
-            tells = _TABLE.c.occurred_on <= until, _TABLE.c.kind == "registered"
-            query = query.where(or_(*tells, _TABLE.c.stream.in_(righted)))
-        named = {"streams": part}
+        named = {"streams": streams[start : start + _BATCH]}
         for event in _events(connection, query, named, persons, unreadable, checked=checked):
             if known_at is None or event.recorded_at <= known_at:
                 found[event.stream].append(event)
@@ -479,32 +509,12 @@ def _way_out(stream: str) -> str:
     )
 
 
-_BODIES = (
-    select(_TABLE.c.body).where(_TABLE.c.stream == bindparam("stream")).order_by(_TABLE.c.version)
-)
-_BODIES_OF_KINDS = _BODIES.where(_TABLE.c.kind.in_(bindparam("kinds", expanding=True)))
-
-
 def bodies(connection: Connection, stream: str, kinds: Sequence[str] = ()) -> tuple[bytes, ...]:
     """The bytes of one stream's events in order, of these kinds or all.
 
     What is made of them need not be made again as long as they are the same.
     """
-    if kinds:
-        found = connection.execute(_BODIES_OF_KINDS, {"stream": stream, "kinds": kinds})
-    else:
-        found = connection.execute(_BODIES, {"stream": stream})
-    return tuple(found.scalars())
-
-
-_SEVERAL = (
-    select(_TABLE.c.stream, _TABLE.c.body)
-    .where(
-        _TABLE.c.stream.in_(bindparam("streams", expanding=True)),
-        _TABLE.c.kind.in_(bindparam("kinds", expanding=True)),
-    )
-    .order_by(_TABLE.c.stream, _TABLE.c.version)
-)
+    return several(connection, [stream], kinds)[stream]
 
 
 def several(
@@ -512,9 +522,18 @@ def several(
 ) -> Mapping[str, tuple[bytes, ...]]:
     """The same as `bodies`, of several streams at once."""
     found: dict[str, list[bytes]] = {stream: [] for stream in streams}
-    for stream, body in connection.execute(_SEVERAL, {"streams": streams, "kinds": kinds}).all():
+    query = _bodies(_on_server(connection), bool(kinds))
+    named = {"streams": streams, **({"kinds": kinds} if kinds else {})}
+    for stream, body in connection.execute(query, named).all():
         found[stream].append(body)
     return {stream: tuple(told) for stream, told in found.items()}
+
+
+@cache
+def _bodies(server: bool, of_kinds: bool) -> Executable:
+    told = _in_streams(server)
+    query = select(told.c.stream, told.c.body).order_by(told.c.stream, told.c.version)
+    return query.where(told.c.kind.in_(bindparam("kinds", expanding=True))) if of_kinds else query
 
 
 def events_of(
@@ -534,15 +553,15 @@ class Entry:
 
 def numbered(connection: Connection, stream: str) -> Iterator[Entry]:
     """The events of one stream in order, each with its seq."""
-    for seq, body in connection.execute(_NUMBERED, {"stream": stream}):
+    query = _numbered(_on_server(connection))
+    for seq, body in connection.execute(query, {"streams": [stream]}):
         yield Entry(seq, json.loads(body))
 
 
-_NUMBERED = (
-    select(_TABLE.c.seq, _TABLE.c.body)
-    .where(_TABLE.c.stream == bindparam("stream"))
-    .order_by(_TABLE.c.version)
-)
+@cache
+def _numbered(server: bool) -> Executable:
+    told = _in_streams(server)
+    return select(told.c.seq, told.c.body).order_by(told.c.version)
 
 
 # An attachment in an event's canonical bytes: a quote in free text would stand escaped.
