@@ -70,3 +70,34 @@ class PlanFault(CaseError):
 
     status = 3
     code = "plan"
+
+
+class JournalBroken(CaseError):
+    """The journal does not verify, or says what nobody can read; writing there has stopped."""
+
+    status = 6
+    code = "journal_broken"
+
+
+def unreadable(stream: str, seq: int) -> JournalBroken:
+    """The error for an event whose bytes may hold, but that says nothing the rules can read."""
+    remedy = "运行 xianli audit verify 查看全部问题"
+    if stream.startswith("case:"):
+        remedy += (
+            "；由县清洁取暖办和审计人员一人提出、一人确认，隔离该户："
+            f"xianli audit quarantine {stream.removeprefix('case:')} --reason 理由"
+        )
+    else:
+        remedy += "，报县清洁取暖办和审计人员；用最近的备份恢复"
+    return JournalBroken(
+        f"日志 {stream} 第 {seq} 条的内容读不出来（缺少、多出或写错了值），已停止写入；其他户照常",
+        place=f"{stream} seq {seq}",
+        remedy=remedy,
+    )
+
+
+# What reading a value of the wrong shape, or an impossible one, ends in.
+MISSHAPEN = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError),
+    *(RecursionError, TypeError, ValueError),
+)

@@ -10,6 +10,7 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
+from states.errors import MISSHAPEN, unreadable
 from states.plan import Json
 from states.vocabulary import (
     Area,
@@ -359,12 +360,33 @@ def fold(code: str, events: Sequence[Event], on: date | None = None) -> CaseFact
     """The facts of a case from its events in journal order; None if it did not exist on that day.
 
     A `correct` counts from its recording, whatever day it is about: asked for an earlier day, the
-    right value shows.
+    right value shows. Raises JournalBroken for an event that says what cannot be read.
     """
     if not events:
         return None
+    try:
+        facts = _begin(code, events)
+    except MISSHAPEN as error:
+        raise unreadable(events[0].stream, events[0].seq) from error
+    exists = False
+    for event in _corrected(events):
+        try:
+            if event.kind == "registered":
+                _register(facts, event)
+                exists = exists or on is None or event.occurred_on <= on
+            elif on is None or event.occurred_on <= on:
+                exists = True
+                _apply(facts, event)
+        except MISSHAPEN as error:
+            raise unreadable(event.stream, event.seq) from error
+    # The version is the stream's, whatever day is asked for: it is what a writer must name.
+    facts.version = events[-1].version
+    return facts if exists else None
+
+
+def _begin(code: str, events: Sequence[Event]) -> CaseFacts:
     registered = events[0]
-    facts = CaseFacts(
+    return CaseFacts(
         code=code,
         unit=str(registered.evidence["unit"]),
         village=str(registered.evidence["village"]),
@@ -376,17 +398,6 @@ def fold(code: str, events: Sequence[Event], on: date | None = None) -> CaseFact
         state_since=registered.occurred_on,
         events={event.seq: event for event in events},
     )
-    exists = False
-    for event in _corrected(events):
-        if event.kind == "registered":
-            _register(facts, event)
-            exists = exists or on is None or event.occurred_on <= on
-        elif on is None or event.occurred_on <= on:
-            exists = True
-            _apply(facts, event)
-    # The version is the stream's, whatever day is asked for: it is what a writer must name.
-    facts.version = events[-1].version
-    return facts if exists else None
 
 
 def then(facts: CaseFacts, event: Event) -> CaseFacts:
@@ -411,7 +422,10 @@ def _corrected(events: Sequence[Event]) -> Iterator[Event]:
     by_seq = {event.seq: event for event in events}
     for event in events:
         if event.kind == FactKind.CORRECT:
-            wrong = rights.get(event.number("id")) or by_seq[event.number("id")]
+            try:
+                wrong = rights.get(event.number("id")) or by_seq[event.number("id")]
+            except MISSHAPEN as error:
+                raise unreadable(event.stream, event.seq) from error
             values = {key: value for key, value in event.evidence.items() if key not in _OWN_KEYS}
             if wrong.kind == "registered":
                 values = {"old_facilities": values.get("old_facility")}

@@ -18,6 +18,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import NullType
 
 from states import plan as plans
+from states.errors import MISSHAPEN
 from states.facts import CaseFacts, Event, fold, serial_held
 from states.identity import PersonalData
 from states.vocabulary import State
@@ -183,7 +184,7 @@ def _drill(connection: Connection) -> bool:
     # A tampered first event must not keep the audit from running.
     try:
         return register.is_drill(connection)
-    except (StopIteration, KeyError, TypeError, ValueError):
+    except (StopIteration, *MISSHAPEN):
         return False
 
 
@@ -230,14 +231,7 @@ def verification(connection: Connection, found: verify.Report | None = None) -> 
         off = list(_county_tables_off(connection))
         # Deadlines are judged by the plan: one that is not the journal's judges nothing.
         findings += off or _projections_off(connection)
-    except (
-        JournalBroken,
-        ValueError,
-        TypeError,
-        LookupError,
-        AssertionError,
-        DatabaseError,
-    ) as error:
+    except (JournalBroken, *MISSHAPEN, DatabaseError) as error:
         if isinstance(error, DatabaseError) and db.could_not_answer(error):
             raise
         # Only tampering leaves what cannot be read; the findings above name most of it.
@@ -370,8 +364,11 @@ def _projections_off(connection: Connection) -> Iterator[Finding]:
     erased = privacy.erased_versions(connection)
     held = _Held()
     with_clocks = 0
-    # Broken chains are found already: what they say is compared all the same.
-    for part in cases.parts(journal.read_cases(connection, people, checked=False)):
+    # Broken chains are found already: what they say is compared all the same. A case that cannot be
+    # read keeps nobody from looking at the others.
+    passed_over: dict[str, int] = {}
+    histories = journal.read_cases(connection, people, checked=False, passed_over=passed_over)
+    for part in cases.parts(histories):
         codes = [code for code, _ in part]
         papers = _papers(connection, codes, erased)
         rows = {row["code"]: row for row in _raw(connection, "household_case", "code", codes)}
@@ -384,7 +381,12 @@ def _projections_off(connection: Connection) -> Iterator[Finding]:
         for code, events in part:
             paper = papers.get(code)
             yield from _papers_off(code, events, paper.digests if paper else ())
-            facts, known = fold(code, events), paper.newest if paper else None
+            try:
+                facts = fold(code, events)
+            except JournalBroken as error:
+                passed_over[f"case:{code}"] = _seq_in(error)
+                continue
+            known = paper.newest if paper else None
             wanted = _keys(facts, known, serial_held(events)) if facts is not None else ()
             held.compare(code, min(event.seq for event in events), wanted)
             row = rows.get(code)
@@ -404,6 +406,46 @@ def _projections_off(connection: Connection) -> Iterator[Finding]:
         held.read(connection, [code])
         held.compare(code, 0, ())
     yield from held.off(connection)
+    for stream, seq in sorted(passed_over.items()):
+        code = stream.removeprefix("case:")
+        message = f"{code} 第 {seq} 条的内容读不出来，该户各表没有核对"
+        yield Finding("projection_differs", stream, code, seq, message)
+
+
+def _seq_in(error: JournalBroken) -> int:
+    """The seq at the end of the place that `unreadable` names."""
+    return int(str(error.place).rpartition(" ")[2])
+
+
+# What the independent audit calls an event that says what cannot be read.
+_MALFORMED = ("event_malformed", "evidence_malformed", "genesis_malformed", "plan_malformed")
+
+
+def unreadable(connection: Connection, code: str | None = None) -> Finding | None:
+    """The first event, of this case or of all, that cannot be read or that the rules cannot fold.
+
+    What bytes, hashes and chains do not show: asked where reading has failed already.
+    """
+    found = [
+        one
+        for one in verify.examine(lines(connection)).integrity
+        if one.code in _MALFORMED and (code is None or one.case == code)
+    ]
+    if not found:
+        found = [one for one in _not_folded(connection) if code is None or one.case == code]
+    return min(found, key=lambda one: one.seq or 0, default=None)
+
+
+def _not_folded(connection: Connection) -> Iterator[Finding]:
+    passed_over: dict[str, int] = {}
+    for code, events in journal.read_cases(connection, {}, checked=False, passed_over=passed_over):
+        try:
+            fold(code, events)
+        except JournalBroken as error:
+            passed_over[f"case:{code}"] = _seq_in(error)
+    for stream, seq in passed_over.items():
+        message = f"第 {seq} 条的内容读不出来"
+        yield Finding("event_malformed", stream, stream.removeprefix("case:"), seq, message)
 
 
 def _strangers(connection: Connection, table: str, read: int) -> list[str]:
@@ -414,7 +456,9 @@ def _strangers(connection: Connection, table: str, read: int) -> list[str]:
     rows = tables.metadata.tables[table]
     if connection.execute(select(func.count()).select_from(rows)).scalar() == read:
         return []
-    known = {code for code, _ in journal.read_cases(connection, {}, checked=False)}
+    streams = tables.JOURNAL.c.stream
+    named = connection.execute(select(streams).where(streams.like("case:%")).distinct()).scalars()
+    known = {stream.removeprefix("case:") for stream in named}
     return sorted(set(connection.execute(select(rows.c.case_code)).scalars()) - known)
 
 

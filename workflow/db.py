@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, Engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from states.errors import CaseError, UsageFault
+from states.errors import MISSHAPEN, CaseError, UsageFault, unreadable
 from workflow import postgresql, sqlite
 from workflow.errors import BadFile, Conflict, JournalBroken, NotPermitted, ServerGone
 from workflow.operation import Limits
@@ -106,9 +106,34 @@ class Database:
             failure = _gone(error) or _failure(
                 str(error.orig), self.busy_seconds, timed_out=_timed_out(error)
             )
+            failure = failure or self._misshapen()
             if failure is None:
                 raise
             raise failure from error
+        except MISSHAPEN as error:
+            failure = self._misshapen()
+            if failure is None:
+                raise
+            raise failure from error
+
+    def _misshapen(self) -> CaseError | None:
+        """The event that cannot be read, if there is one: it, and no bug of ours, is the reason.
+
+        Whatever reads the journal may run into it; only then is it looked for.
+        """
+        # Not for every command: it brings the whole audit.
+        from workflow import audit
+
+        if self.shared and self.plan is None:
+            return None
+        try:
+            with self.engine.connect() as connection, connection.begin():
+                found = audit.unreadable(connection)
+        except (DBAPIError, CaseError, *MISSHAPEN):
+            return None
+        if found is None or found.stream is None or found.seq is None:
+            return None
+        return unreadable(found.stream, found.seq)
 
 
 # What the drivers say, in part, and what it means. The first that fits counts.

@@ -1,6 +1,8 @@
 """The part of the error tree that only the memory can run into."""
 
-from states.errors import CaseError
+from states.errors import CaseError, JournalBroken
+
+__all__ = ["BadFile", "Conflict", "JournalBroken", "NotPermitted", "ServerGone"]
 
 
 class BadFile(CaseError):
@@ -26,10 +28,3 @@ class NotPermitted(CaseError):
 
     status = 5
     code = "not_permitted"
-
-
-class JournalBroken(CaseError):
-    """The journal does not verify; writing there has stopped."""
-
-    status = 6
-    code = "journal_broken"

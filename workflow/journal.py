@@ -33,9 +33,11 @@ from sqlalchemy import (
     text,
     true,
 )
+from sqlalchemy.exc import DataError
 from sqlalchemy.sql.elements import ColumnElement
 
-from states.facts import BESIDE, ONWARD, Actor, Attached, Event
+from states.errors import MISSHAPEN, unreadable
+from states.facts import BESIDE, ONWARD, Actor, Attached, Event, fold
 from states.plan import Json, Plan
 from states.vocabulary import FactKind, Role, State, Trigger
 from states.workdays import SHANGHAI, local_date, local_minute
@@ -235,7 +237,7 @@ _READS_ALL = text("SELECT NOT row_security_active('journal') OR my_scope() = '*'
 
 def reads_all(connection: Connection) -> bool:
     """Whether this account may read every event: on a server, a unit's reads its own cases'."""
-    if connection.dialect.name != "postgresql":
+    if not _on_server(connection):
         return True
     return bool(connection.execute(_READS_ALL).scalar_one())
 
@@ -295,10 +297,10 @@ def read_streams(
     for who only reads, what happened later and can tell nothing of that day. Raises JournalBroken
     when bytes, hash and chain do not agree; who only reads (`checked` is false) reads on, as long
     as the bytes can be read at all (design, section 7). A case under quarantine that cannot be read
-    is left out then.
+    or folded is left out then.
     """
     found: dict[str, list[Event]] = {stream: [] for stream in streams}
-    unreadable: set[str] = set()
+    passed: set[str] = set()
     query = _told(_on_server(connection))
     if until is not None and not checked:
         # A correction counts from its recording, whatever day it gives what it rights.
@@ -308,10 +310,23 @@ def read_streams(
         query = query.where(or_(*tells, told.stream.in_(righted)))
     for start in range(0, len(streams), _BATCH):
         named = {"streams": streams[start : start + _BATCH]}
-        for event in _events(connection, query, named, persons, unreadable, checked=checked):
+        for event in _events(connection, query, named, persons, passed, checked=checked):
             if known_at is None or event.recorded_at <= known_at:
                 found[event.stream].append(event)
-    return {stream: events for stream, events in found.items() if stream not in unreadable}
+    if not checked:
+        # Rarely is there one: only of these need anybody know beforehand whether they make sense.
+        for stream in quarantined(connection) & found.keys():
+            if not _makes_sense(stream, found[stream]):
+                passed.add(stream)
+    return {stream: events for stream, events in found.items() if stream not in passed}
+
+
+def _makes_sense(stream: str, events: Sequence[Event]) -> bool:
+    try:
+        fold(stream.removeprefix("case:"), events)
+    except JournalBroken:
+        return False
+    return True
 
 
 def read_cases(
@@ -320,18 +335,26 @@ def read_cases(
     *,
     known_at: datetime | None = None,
     checked: bool = True,
+    passed_over: dict[str, int] | None = None,
 ) -> Iterator[tuple[str, list[Event]]]:
     """Every case's code and events, checked as by `read_streams`. Raises JournalBroken.
 
-    One case is in memory at a time; they come in the database's own order of streams.
+    One case is in memory at a time; they come in the database's own order of streams. With
+    `passed_over` nothing is raised for what cannot be read: the stream is left out, and told there
+    with the first such event's seq.
     """
-    unreadable: set[str] = set()
+    passed: set[str] = set()
+    closed_ = frozenset[str]() if checked else quarantined(connection)
     query = _READ.where(_TABLE.c.stream.like("case:%")).order_by(None)
     query = query.order_by(_TABLE.c.stream, _TABLE.c.version).execution_options(yield_per=_BATCH)
-    events = _events(connection, query, {}, persons, unreadable, checked=checked)
+    events = _events(
+        connection, query, {}, persons, passed, checked=checked, passed_over=passed_over
+    )
     for stream, told in groupby(events, key=attrgetter("stream")):
         known = [event for event in told if known_at is None or event.recorded_at <= known_at]
-        if known and stream not in unreadable:
+        if stream in closed_ and not _makes_sense(stream, known):
+            continue
+        if known and stream not in passed:
             yield stream.removeprefix("case:"), known
 
 
@@ -402,9 +425,17 @@ def lines(
     )
     if codes is not None:
         query = query.where(_TABLE.c.stream.in_([f"case:{code}" for code in codes]))
-    found = {}
     # `all` at once: a fetch for each row would take as long as the reading.
-    for stream, version, begins, *rest in connection.execute(query).all():
+    try:
+        rows = connection.execute(query).all()
+    except (ValueError, DataError):
+        # A day that no calendar has. Of a case under quarantine nobody needs to know it.
+        left_out = quarantined(connection)
+        if not left_out:
+            raise
+        rows = connection.execute(query.where(_TABLE.c.stream.not_in(left_out))).all()
+    found = {}
+    for stream, version, begins, *rest in rows:
         if version is None:
             continue
         registered, redone, completed, odd, steps, *days = rest
@@ -431,11 +462,12 @@ def _events(
     query: Executable,
     parameters: Mapping[str, Sequence[str]],
     persons: Mapping[str, str],
-    unreadable: set[str],
+    passed: set[str],
     *,
     checked: bool,
+    passed_over: dict[str, int] | None = None,
 ) -> Iterator[Event]:
-    """The events of a query; `unreadable` takes in the quarantined streams that are passed over."""
+    """The events of a query; `passed` takes in the streams that are passed over."""
     heads: dict[str, Event] = {}
     parts = connection.execute(query, parameters).partitions(_BATCH)
     for seq, stream, hash_, body in chain.from_iterable(parts):
@@ -443,11 +475,13 @@ def _events(
             raise broken(stream, seq)
         try:
             event = _event(seq, stream, hash_, body, persons)
-        except (ValueError, KeyError, TypeError, JournalBroken) as error:
-            if not checked and stream in quarantined(connection):
-                unreadable.add(stream)
-                continue
-            raise broken(stream, seq) from error
+        except (*MISSHAPEN, JournalBroken) as error:
+            if passed_over is not None:
+                passed_over.setdefault(stream, seq)
+            elif checked or stream not in quarantined(connection):
+                raise unreadable(stream, seq) from error
+            passed.add(stream)
+            continue
         if checked:
             head = heads.get(stream)
             follows = (head.hash, head.version + 1) if head else (None, 1)
@@ -466,8 +500,10 @@ _PARSED = json.JSONDecoder().decode
 def _event(seq: int, stream: str, hash_: str, body: bytes, persons: Mapping[str, str]) -> Event:
     # Tampering can leave a text where bytes belong.
     document = _PARSED(body if isinstance(body, str) else body.decode())
-    if document["stream"] != stream:
-        raise broken(stream, seq)
+    recorded_at = instant_of(document["recorded_at"])
+    shaped = isinstance(document["evidence"], dict) and recorded_at.tzinfo is not None
+    if document["stream"] != stream or not shaped:
+        raise unreadable(stream, seq)
     return Event(
         seq=seq,
         stream=stream,
@@ -477,7 +513,7 @@ def _event(seq: int, stream: str, hash_: str, body: bytes, persons: Mapping[str,
         source=_STATES[document["from"]],
         target=_STATES[document["to"]],
         occurred_on=date.fromisoformat(document["occurred_on"]),
-        recorded_at=instant_of(document["recorded_at"]),
+        recorded_at=recorded_at,
         actor=document["actor"],
         person=persons.get(document["actor"], document["actor"]),
         role=_ROLES[document["role"]],
@@ -587,7 +623,7 @@ def attaching(connection: Connection) -> Iterator[tuple[int, str, set[str]]]:
     query = select(_TABLE.c.seq, _TABLE.c.stream, _TABLE.c.body).order_by(_TABLE.c.seq)
     parts = connection.execute(query, execution_options={"yield_per": _BATCH}).partitions()
     for seq, stream, body in chain.from_iterable(parts):
-        with suppress(ValueError, KeyError, TypeError):
+        with suppress(*MISSHAPEN):
             if _NOTHING_ATTACHED in body:
                 continue
             yield seq, stream, {one["sha256"] for one in json.loads(body)["attachments"]}
