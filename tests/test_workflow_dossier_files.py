@@ -21,7 +21,7 @@ from states.vocabulary import FactKind, State
 from workflow import checkpoint, dossier_files
 from workflow.cases import Clocks
 from workflow.dossier_files import INDEX, REGISTER, Job, Line, Shelf
-from workflow.errors import BadFile, Conflict
+from workflow.errors import BadFile, Conflict, JournalBroken
 from workflow.operation import Limits
 
 LATER = date(2024, 4, 10)
@@ -215,6 +215,21 @@ def test_a_full_disk_is_a_plain_error_and_leaves_nothing_half_written(
         run(county, folder)
 
     assert list(folder.rglob("*.part")) == []
+
+
+@pytest.mark.parametrize(
+    "code", ["100-/../../../pwn/evil", "100-<b>", "101-0001\n", "..", "101-一"]
+)
+def test_a_code_that_is_no_file_s_name_stops_all_of_them(
+    county: County, tmp_path: Path, code: str
+) -> None:
+    county.tamper("UPDATE household_case SET code = ? WHERE code = ?", code, CODE)
+    before = set(tmp_path.rglob("*"))
+
+    with pytest.raises(JournalBroken, match="文件名"):
+        run(county, tmp_path / "a" / "out")
+
+    assert set(tmp_path.rglob("*")) - before == set()
 
 
 def test_a_line_cut_in_the_register_costs_one_file(county: County, tmp_path: Path) -> None:

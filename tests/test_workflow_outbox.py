@@ -282,6 +282,25 @@ def test_a_message_that_breaks_its_attempts_is_given_up_and_the_others_go(
     assert len(inbox.letters) == 1
 
 
+@pytest.mark.parametrize("document", ["not json", "[1]", "{}", '{"kind":"alarm"}', "[" * 9000])
+@pytest.mark.parametrize("attempts", [0, TRIES])
+def test_a_message_that_nobody_can_read_is_given_up_with_the_reason_and_the_others_go(
+    database: Database, inbox: Inbox, mail: int, document: str, attempts: int
+) -> None:
+    queue(database, "a", "b")
+    with database.transaction() as connection:
+        mine = tables.MESSAGE.update().where(tables.MESSAGE.c.key == "a")
+        connection.execute(mine.values(document=document, attempts=attempts))
+
+    done = deliver(database, configured(database, mail_config(mail, "wang")))
+
+    assert (done.sent, done.given_up, done.waiting) == (1, 1, 0)
+    given_up = messages(database)["a"]
+    assert given_up.status == "given_up"
+    assert "内容读不出来" in str(given_up.last_error)
+    assert len(inbox.letters) == 1
+
+
 def test_a_robot_gets_twenty_letters_a_minute_whoever_sends_them(database: Database) -> None:
     robot = Robot([said(0)])
     queue(database, *(f"digest:{number:02}" for number in range(50)))

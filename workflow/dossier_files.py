@@ -8,6 +8,7 @@ missing, damaged or says something else by now is made anew.
 import gc
 import hashlib
 import json
+import re
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -150,7 +151,8 @@ def many(
     """Every household of these units (None: all) as files in a folder, with index and register.
 
     Raises UsageFault where the folder holds something else, BadFile where it cannot be written,
-    NotPermitted where the reader may see none of these units.
+    NotPermitted where the reader may see none of these units, JournalBroken for a code that no
+    file can be called by.
     """
     forms = tuple(dict.fromkeys(forms))
     if units is not None and not units:
@@ -161,6 +163,8 @@ def many(
         if units is not None:
             query = query.where(case.unit.in_(units))
         codes = tuple(connection.execute(query).scalars())
+        for code in codes:
+            refuse_name(code)
         plan = register.plan_known_at(connection, clocks.known_at)
         head = Archive(connection, plan, clocks).head
     scope: Json = None if units is None else [*sorted(units)]
@@ -346,6 +350,20 @@ def _sound(path: Path, line: Line) -> bool:
         return hashlib.sha256(path.read_bytes()).hexdigest() == line.sha256
     except OSError:
         return False
+
+
+# A code becomes the name of a file: nothing else than this is ever one.
+_CODE = re.compile(r"[0-9A-Z]{2,12}(-[0-9A-Z]{1,12}){0,2}")
+
+
+def refuse_name(code: str) -> None:
+    """Raises JournalBroken for a unit's or household's code that must not name a file."""
+    if _CODE.fullmatch(code) is None:
+        raise JournalBroken(
+            f"编号 {code!r} 不能作文件名，数据库可能被改动过",
+            place="household_case",
+            remedy="运行 xianli audit verify 查看哪一户",
+        )
 
 
 def place(code: str, form: str) -> str:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from jinja2 import TemplateError
 from sqlalchemy import Connection, Row, Select, func, or_, select, update
 
 from notifications import channels, notices, render
 from notifications.channels import Channel, Letter, NotDelivered, Refused, Unreachable
 from notifications.notices import NoticeKind
+from states.errors import MISSHAPEN
 from states.workdays import local_date
 from workflow import register, tables
 from workflow.db import Database
@@ -300,13 +302,21 @@ def _attempt(
 ) -> Problem | None:
     """Sends a message that was claimed, and records what came of it."""
     channel = desk.channel(row.person)
+    try:
+        letter = desk.letter(row)
+    except (*MISSHAPEN, TemplateError) as fault:
+        # Nobody can put such a letter into words: more attempts, or the folder, would not help.
+        error = (
+            f"信件内容读不出来（{type(fault).__name__}），没有送出；请县清洁取暖办查明是谁写入的"
+        )
+        _record(database, row.key, attempts, status="given_up", next_try_at=None, last_error=error)
+        return Problem(row.key, given_up=True, error=error)
     if attempts > TRIES:
         # Its attempts broke off without a word; what breaks them must not stop the others.
         error = f"试了 {TRIES} 次，每次都中途断掉"
         _record(database, row.key, attempts, status="given_up", next_try_at=None, last_error=error)
-        desk.settings.outbox.send(desk.letter(row), clock())
+        desk.settings.outbox.send(letter, clock())
         return Problem(row.key, given_up=True, error=error)
-    letter = desk.letter(row)
     try:
         if channel.name in desk.down:
             raise desk.down[channel.name]

@@ -8,7 +8,6 @@ died leaves a folder behind that the next one removes. All pages tell of the sam
 
 import json
 import os
-import re
 import secrets
 import shutil
 import sys
@@ -27,7 +26,7 @@ from states.plan import Json, Plan
 from workflow import asof, cases, dashboard, db, dossier_files, register
 from workflow.cases import Clocks, Position
 from workflow.dossier_files import PROCESSES
-from workflow.errors import BadFile, Conflict, JournalBroken, NotPermitted
+from workflow.errors import BadFile, Conflict, NotPermitted
 from workflow.operation import Limits
 
 if sys.platform == "win32":
@@ -38,8 +37,6 @@ else:
 MARKER = ".xianli-site.json"
 LOCK = ".xianli-site.lock"
 LINKS = sys.platform != "win32"
-# A code becomes the name of a file: nothing else than this is ever one.
-_CODE = re.compile(r"[0-9A-Z]{2,12}(-[0-9A-Z]{1,12}){0,2}")
 
 
 @dataclass(slots=True)
@@ -129,7 +126,7 @@ def _fill(
         every = select(case.code).where(case.unit.in_(wanted)).order_by(case.code)
         codes = tuple(connection.execute(every).scalars())
         for code in (*wanted, *codes):
-            _refuse_name(code)
+            dossier_files.refuse_name(code)
         alone = shown[0] if units is not None and len(shown) == 1 else None
         trail = Trail(None if alone else _whole(plan, units))
         job = dossier_files.Job(url, folder, clocks, ("html",), codes, {}, trail, limits)
@@ -171,15 +168,6 @@ def _fill(
 
 def _whole(plan: Plan, units: Sequence[str] | None) -> str:
     return plan.county if units is None else "各单位"
-
-
-def _refuse_name(code: str) -> None:
-    if _CODE.fullmatch(code) is None:
-        raise JournalBroken(
-            f"编号 {code!r} 不能作文件名，数据库可能被改动过",
-            place="household_case",
-            remedy="运行 xianli audit verify 查看哪一户",
-        )
 
 
 def _home(position: Position, told: tuple[str, ...] | None) -> Home:
