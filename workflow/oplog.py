@@ -27,6 +27,8 @@ _FRAMES = 30
 # What waits for the one writer before this one.
 _LOCKS = ("BEGIN IMMEDIATE", "SELECT pg_advisory_xact_lock")
 _WRITES = ("INSERT", "UPDATE", "DELETE")
+# What is told by its seqs.
+_NUMBERED = "journal"
 Fields = Mapping[str, object]
 Seconds = Callable[[], float]
 
@@ -183,7 +185,7 @@ def counting(tally: Tally, seconds: Seconds) -> Iterator[None]:
             return
         held = connection.info.setdefault(pending, _Pending())
         held.rows += max(context.rowcount or 0, 0)
-        if statement.startswith("INSERT INTO journal "):
+        if statement.startswith(f"INSERT INTO {_NUMBERED} "):
             held.seqs += _numbers(statement, parameters if many else [parameters])
 
     def commit(connection: Connection) -> None:
