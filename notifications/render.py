@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError
 from markupsafe import Markup, escape
 
 from notifications import letters, qr
@@ -17,6 +17,8 @@ from notifications.surface import Surface
 from states.workdays import local_minute
 
 DRILL = "演练：本页不作凭证"
+# What putting a document into words ends in that lacks something.
+NotWorded = TemplateError
 LETTER_WIDTH = 150  # columns: the widest table, the bulletin's, in one line a unit
 
 

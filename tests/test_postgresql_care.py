@@ -22,6 +22,7 @@ from county import CODE, TOWN, County
 from older import REVISIONS, older_in_server
 from proofs import witnessed
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import make_url
 
 import cli
 from states.errors import UsageFault
@@ -37,6 +38,7 @@ from workflow import (
     restore,
     scheduler,
     settings,
+    setup,
     upgrade,
 )
 from workflow.backup import Saved
@@ -219,7 +221,7 @@ def test_who_administers_backs_up_and_restores_without_being_superuser(
     before, there = county.every_row(place), db.connect(administrator)
     saved = backup.save(there, tmp_path / "copy.dump", tools)
     there.close()
-    place.sql('ALTER SCHEMA tiny RENAME TO "tiny_old"')
+    place.sql('DROP SCHEMA "tiny" CASCADE')
 
     done = put_back(saved.file, administrator)
 
@@ -558,14 +560,60 @@ def test_a_database_that_was_not_set_up_is_told(place: County, copy: Path, url: 
     assert is_free(url)
 
 
-def test_beside_the_old_one_under_another_name_it_takes_its_place(
-    place: County, copy: Path
+def another_plan(place: County, folder: Path) -> str:
+    """The address of another plan in the same database, whose first officer is Zhang too."""
+    address = make_url(place.url).update_query_dict({"plan": "beside"})
+    url = address.render_as_string(hide_password=False)
+    setup.create(
+        url,
+        county.plan_in(folder, county.plan_text()),
+        drill=True,
+        login="zhang",
+        name="张县办",
+        today=county.FOUNDED,
+        clock=county.noon(county.FOUNDED),
+        password=server.password("zhang"),
+    )
+    return url
+
+
+def test_a_plan_is_put_back_among_others_as_docs_server_md_says(
+    place: County, copy: Path, url: str
 ) -> None:
-    place.sql('ALTER SCHEMA tiny RENAME TO "tiny_old"')
+    """Proved in a new database first; then the damaged schema makes room, and nobody else's."""
+    beside = another_plan(place, copy.parent)
+    kept = rows_in(beside)
+    place.tamper("DELETE FROM household_case WHERE code = ?", TOWN[5])
 
-    done = put_back(copy, place.url)
+    proved = put_back(copy, url, old=place.url)
+    place.sql('DROP SCHEMA "tiny" CASCADE')
+    done = put_back(copy, server.without_plan(place.url))
 
-    assert done.events == end(place)[0]
+    assert (proved.events, proved.lost) == (done.events, 0)
+    assert rows_in(place.url) == rows_in(url)
+    assert rows_in(beside) == kept
+    along = county.open_at(place.url)
+    along.carry_out([county.confirm(TOWN[1])], "wang", LATER)
+    with along.database.reading() as connection:
+        assert audit.verification(connection).findings == ()
+    along.database.close()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_schema_that_was_renamed_keeps_nobody_from_the_other_plans(
+    place: County, copy: Path, again: bool
+) -> None:
+    bare = server.without_plan(place.url)
+    another_plan(place, copy.parent)
+    place.sql('ALTER SCHEMA "tiny" RENAME TO "tiny_before"')
+    if again:
+        # What stands under the old name is not told twice.
+        put_back(copy, bare)
+
+    assert db.plans_of(bare) == (("beside", "tiny") if again else ("beside",))
+    assert db.plans_of(server.as_login(bare, "zhang"))[:1] == ("beside",)
+    if not again:
+        assert db.connect(bare).plan == "beside"
 
 
 def test_registrations_are_not_lost_unsaid(place: County, copy: Path, url: str) -> None:

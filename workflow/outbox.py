@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from jinja2 import TemplateError
 from sqlalchemy import Connection, Row, Select, func, or_, select, update
 
 from notifications import channels, notices, render
@@ -304,7 +303,7 @@ def _attempt(
     channel = desk.channel(row.person)
     try:
         letter = desk.letter(row)
-    except (*MISSHAPEN, TemplateError) as fault:
+    except (*MISSHAPEN, render.NotWorded) as fault:
         # Nobody can put such a letter into words: more attempts, or the folder, would not help.
         error = (
             f"信件内容读不出来（{type(fault).__name__}），没有送出；请县清洁取暖办查明是谁写入的"

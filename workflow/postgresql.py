@@ -128,18 +128,37 @@ def plans(connection: Connection) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The plans in this database: those that the account has to do with, and the others.
 
     Who administers the database has to do with all, an officer with those in whose register he
-    stands.
+    stands. A schema that was renamed or cannot answer keeps nobody from his own.
     """
     mine: list[str] = []
     others: list[str] = []
     for plan in connection.execute(text(_PLANS)).scalars().all():
-        (mine if _concerns(connection, plan) else others).append(plan)
+        (mine if _answers_that_it_concerns(connection, plan) else others).append(plan)
     return tuple(mine), tuple(others)
 
 
+def _answers_that_it_concerns(connection: Connection, plan: str) -> bool:
+    try:
+        with connection.begin_nested():
+            return _concerns(connection, plan)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        return False
+
+
+# The schema in which a plan's function looks names up: another one once the schema was renamed.
+_LOOKS_IN = text("""SELECT
+    btrim(split_part(substr(setting, length('search_path=') + 1), ',', 1), ' "')
+FROM pg_proc, unnest(proconfig) AS setting
+WHERE oid = to_regprocedure(:scope) AND starts_with(setting, 'search_path=')""")
+
+
 def _concerns(connection: Connection, plan: str) -> bool:
-    made = text("SELECT to_regprocedure(:scope) IS NOT NULL")
-    if connection.execute(made, {"scope": f'"{plan}".my_scope()'}).scalar_one():
+    looks_in = connection.execute(_LOOKS_IN, {"scope": f'"{plan}".my_scope()'}).scalar()
+    if looks_in is not None and looks_in != plan:
+        return False
+    if looks_in is not None:
         asked = f"coalesce(\"{plan}\".my_scope(), '') <> '' OR \"{plan}\".administers()"
     else:
         # An earlier version's, or one whose restoring was broken off: the administrator's alone.

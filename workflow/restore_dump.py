@@ -102,8 +102,8 @@ def _clear(place: Database) -> None:
             raise UsageFault(
                 f"这里已有计划 {place.plan} 的数据库（或同名的 schema）",
                 place="--db",
-                remedy="恢复到新库；或请管理员先改名："
-                f'ALTER SCHEMA "{place.plan}" RENAME TO "{place.plan}_old"',
+                remedy="恢复到新库；同一个库里还有别的计划的，先恢复到新库核对，"
+                f'再请管理员 DROP SCHEMA "{place.plan}" CASCADE，恢复到这里；见 docs/server.md',
             )
         connection.exec_driver_sql(f'DROP SCHEMA "{place.plan}" CASCADE')
 
