@@ -28,6 +28,7 @@ import cli
 from states.errors import UsageFault
 from states.vocabulary import Trigger
 from workflow import (
+    access,
     audit,
     backup,
     db,
@@ -824,6 +825,23 @@ def test_rows_that_are_open_to_others_are_a_fault(
 
     assert health is Health.FAULT
     assert told in message
+
+
+@pytest.mark.parametrize("login", ["nightly", "wang", "shen"])
+def test_what_an_account_may_not_see_is_no_damage(
+    place: County, tmp_path: Path, durable: None, login: str
+) -> None:
+    access.set_up(db.server_of(place.url), "nightly", server.password("nightly"))
+    server.let_in(login)
+    theirs = db.connect(server.as_login(place.url, login))
+
+    found = examined(County(place.file, theirs), tmp_path)
+
+    theirs.close()
+    assert {name: c.message for name, c in found.items() if c.health is Health.FAULT} == {}
+    unseen = [check for check in found.values() if check.message.startswith("没有查：")]
+    assert [check.name for check in unseen] == (["integrity"] if login == "nightly" else [])
+    assert all(check.remedy == "用管理员账号运行 db doctor" for check in unseen)
 
 
 def test_a_server_that_goes_away_midway_is_no_damage_to_restore_from(
