@@ -33,6 +33,22 @@ NEIGHBOURS = re.compile(
 MASK = "***"  # a whole value that is not shown, and the hidden end of an address
 
 
+# Letters of one alphabet only: no other alphabet's a passes for the Latin one.
+_LOGIN = re.compile(r"[a-z][a-z0-9._-]*|[\u4e00-\u9fff][\u4e00-\u9fff0-9._-]*")
+# What a server keeps of a role's name.
+_LOGIN_BYTES = 63
+
+
+def is_login(text: str) -> bool:
+    """Whether an officer's login may be called so: small Latin letters, or Chinese characters."""
+    return _LOGIN.fullmatch(text) is not None and len(text.encode()) <= _LOGIN_BYTES
+
+
+def looks(login: str) -> str:
+    """What a login looks like: logins that differ in case or width alone look the same."""
+    return unicodedata.normalize("NFKC", login).casefold()
+
+
 def check_digit(first_17: str) -> str:
     """The 18th character that GB 11643 gives these seventeen digits."""
     total = sum(int(digit) * weight for digit, weight in zip(first_17, WEIGHTS, strict=True))

@@ -5,6 +5,7 @@ import county
 import pytest
 from county import CODE, ONE_DAY, PAPER, County, every_row
 
+from states import identity
 from states.errors import CaseError, StepRefused, UsageFault
 from states.vocabulary import GateKind, Role, State, Trigger
 from workflow import audit, engine, register, setup
@@ -68,10 +69,37 @@ def test_a_registration_that_makes_no_sense_is_refused(
     assert every_row(place) == before
 
 
-@pytest.mark.parametrize("login", ["", "a b", "x" * 65, "a/b", "a\n"])
-def test_a_login_is_a_plain_word(place: County, login: str) -> None:
-    with pytest.raises(UsageFault):
+@pytest.mark.parametrize(
+    "login",
+    [
+        *("", "a b", "x" * 64, "a/b", "a\n", "1a", ".a", "a\u0301"),
+        *("Wei", "w\u0430ng", "w\u00e4ng", "\uff57ei", "王wei", "wei王", "王" * 22),
+    ],
+)
+def test_a_login_is_a_plain_word_of_one_alphabet(place: County, login: str) -> None:
+    with pytest.raises(UsageFault, match="不合要求") as refused:
         add(place, login, Role.AUDITOR)
+
+    assert refused.value.place == "LOGIN"
+    with pytest.raises(UsageFault, match="不合要求"):
+        add(place, "new", Role.AUDITOR, person=login or " ")
+
+
+@pytest.mark.parametrize("login", ["wei", "wei-2.b_c", "x" * 63, "王经办", "王经办2", "王" * 21])
+def test_such_a_login_can_be_had(place: County, login: str) -> None:
+    assert add(place, login, Role.AUDITOR).login == login
+
+
+def test_a_login_that_looks_like_one_of_before_is_not_taken(
+    place: County, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before there was a rule there were capitals."""
+    with monkeypatch.context() as before:
+        before.setattr(identity, "is_login", lambda text: True)
+        add(place, "Wei", Role.AUDITOR)
+
+    with pytest.raises(Conflict, match="看起来一样"):
+        add(place, "wei", Role.AUDITOR)
 
 
 def test_a_login_in_use_is_not_given_away(place: County) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, bindparam, select
 from states import plan as plans
 from states.errors import PlanFault, StepRefused, UsageFault
 from states.facts import Actor, Attached
-from states.identity import holds_personal_number
+from states.identity import holds_personal_number, looks
 from states.plan import Json, Plan
 from states.vocabulary import GateKind, Path, Role
 from states.workdays import Calendar, Holidays, holidays_of, local_date
@@ -432,7 +432,8 @@ def require_whole_view(who: Actor | None) -> None:
 def add_officer(pen: Pen, officer: Officer) -> None:
     """Registers an officer, or takes a disabled login into use again for the same person.
 
-    Raises UsageFault for a role that needs a unit or may not have one, Conflict for a login in use.
+    Raises UsageFault for a role that needs a unit or may not have one, Conflict for a login in use
+    or one that looks like another.
     """
     require_county(pen.actor)
     for place, text in (
@@ -449,6 +450,13 @@ def add_officer(pen: Pen, officer: Officer) -> None:
         )
     if officer.role in (Role.COUNTY_OFFICE, Role.AUDITOR) and officer.unit is not None:
         raise UsageFault(f"{officer.role.label}不属于某个责任单位", place="--unit")
+    for known in pen.connection.execute(select(_OFFICER.c.login)).scalars():
+        if known != officer.login and looks(known) == looks(officer.login):
+            raise Conflict(
+                f"账号“{officer.login}”与已登记的“{known}”看起来一样",
+                place="LOGIN",
+                remedy="换一个账号名",
+            )
     row = pen.connection.execute(select(_OFFICER).where(_OFFICER.c.login == officer.login)).first()
     if row is not None and row.active:
         raise Conflict(f"账号“{officer.login}”已在用", place="LOGIN", remedy="换一个账号名")

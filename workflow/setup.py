@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 
 from sqlalchemy import Connection, select
 
+from states import identity
 from states.errors import UsageFault
 from states.evidence import plain
 from states.plan import Json, Plan
@@ -96,13 +97,16 @@ def _enrol(database: Database, connection: Connection, login: str, password: str
         access.enrol(connection, login, verifier)
 
 
-def _login(login: str) -> str:
-    if not login or not all(c.isalnum() or c in "._-" for c in login) or len(login) > 64:
+def _login(login: str, place: str = "LOGIN") -> str:
+    if not identity.is_login(login):
         raise UsageFault(
-            f"账号“{login}”不合要求", place="LOGIN", remedy="用字母、数字、汉字和 . _ -"
+            f"账号“{login}”不合要求",
+            place=place,
+            remedy="用小写字母开头的小写字母、数字和 . _ -，或全用汉字（后面可加数字和 . _ -）；"
+            "字母和汉字不混用，最长 63 字节",
         )
     if login == register.SYSTEM.login:
-        raise UsageFault(f"“{login}”是程序自用的账号", place="LOGIN", remedy="换一个账号")
+        raise UsageFault(f"“{login}”是程序自用的账号", place=place, remedy="换一个账号")
     return login
 
 
@@ -134,7 +138,7 @@ def add_officer(
         officer = Officer(
             _login(login),
             plain(name, "--name"),
-            _login(person or login),
+            _login(person, "--person") if person else login,
             role,
             codes[0] if codes else None,
             True,
