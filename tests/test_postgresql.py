@@ -514,8 +514,52 @@ def test_a_server_that_does_not_answer_is_waited_for_as_long_as_is_said() -> Non
 
 
 def test_a_database_that_is_not_there_is_told_plainly(place: County) -> None:
-    with pytest.raises(BadFile, match="连不上数据库"):
+    with pytest.raises(BadFile, match="服务器上没有这个库"):
         db.connect(place.url.replace("/x", "/not"))
+
+
+@pytest.mark.parametrize(
+    ("password", "told", "remedy"),
+    [(None, "账号要口令，没有给出", ".pgpass"), ("wrong", "没有这个账号，或口令不对", ".pgpass")],
+)
+def test_a_password_that_is_missing_or_wrong_is_told_with_where_it_belongs(
+    place: County, password: str | None, told: str, remedy: str
+) -> None:
+    server.let_in("wang")
+    address = make_url(place.url).set(username="wang", password=password)
+
+    with pytest.raises(BadFile, match=told) as refused:
+        db.connect(address.render_as_string(hide_password=False))
+
+    assert refused.value.place == "--db"
+    assert remedy in str(refused.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("said", "told", "remedy"),
+    [
+        ('FATAL:  Peer authentication failed for user "zhang"', "操作系统的账号", "pg_ident.conf"),
+        ("SSL error: certificate verify failed", "服务器的证书核对不过", "sslrootcert"),
+        ('server certificate for "a" does not match host name "b"', "核对不过", "主机名"),
+        ("FATAL:  connection requires a valid client certificate", "用证书登录", "sslcert"),
+        ('FATAL:  no pg_hba.conf entry for host "10.1.1.1"', "服务器不接受", "pg_hba.conf"),
+        ("server does not support SSL, but SSL was required", "没有打开加密", "ssl = on"),
+        ('FATAL:  too many connections for role "wang"', "连接数已满", "稍后再试"),
+        ('FATAL:  permission denied for database "x"', "不能进入这个库", "officer add"),
+        ('FATAL:  role "wang" does not exist', "没有这个账号", "officer add"),
+        ("Connection refused", "服务器没有应答", "端口"),
+        ("something new", "原因见后", "网络"),
+    ],
+)
+def test_why_there_is_no_connection_is_told_with_the_remedy(
+    said: str, told: str, remedy: str
+) -> None:
+    failure = db.why_not(f'connection failed: connection to server at "10.0.0.5" failed: {said}\nx')
+
+    assert failure is not None
+    assert told in failure.message
+    assert said in failure.message
+    assert remedy in str(failure.remedy)
 
 
 def test_a_server_that_goes_away_midway_is_told_and_is_no_finding(ready: County) -> None:

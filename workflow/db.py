@@ -181,24 +181,115 @@ _TOLD: tuple[tuple[tuple[str, ...], type[CaseError], str, str], ...] = (
         "检查目录权限和磁盘空间；没有写入任何内容",
     ),
     (
+        ("permission denied for database",),
+        NotPermitted,
+        "这个库还没有准备好，或这个账号不能在里面建库：{told}",
+        "先由服务器管理员运行：xianli --db 地址 db setup；没有写入任何内容",
+    ),
+    (
+        ("is another kind of login",),
+        NotPermitted,
+        "这个账号名在服务器上另有用处（管理员、服务等），不能登记给人：{told}",
+        "换一个账号名；没有写入任何内容",
+    ),
+    (
+        ("permission denied to grant role", "permission denied to create role"),
+        NotPermitted,
+        "这个账号管不了服务器上的角色：{told}",
+        "用服务器的超级用户（如 postgres）运行；没有写入任何内容",
+    ),
+    (
         ("permission denied", "must be owner"),
         NotPermitted,
         "数据库不准这个账号这样做：{told}",
         "换有权的账号；没有写入任何内容",
     ),
     (
-        (
-            "connection",
-            "password authentication",
-            "certificate",
-            "timeout expired",
-            "resolve host",
-        ),
+        ("connection",),
         BadFile,
-        "连不上数据库：{told}",
-        "核对 --db 的地址、账号和网络；没有写入任何内容",
+        "与数据库的连接断了：{told}",
+        "核对网络和服务器后再试；没有写入任何内容",
     ),
 )
+# How what the driver says begins where there is no connection yet.
+_NOT_CONNECTED = ("connection failed", "connection is bad", "connection timeout", "failed to res")
+# Why there is none, and what to do.
+_WHY_NOT: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (
+        ("no password supplied",),
+        "账号要口令，没有给出",
+        "口令写在 ~/.pgpass（Windows 是 %APPDATA%\\postgresql\\pgpass.conf；权限 0600），"
+        "一行：主机:端口:库:账号:口令；或放在环境变量 PGPASSWORD",
+    ),
+    (
+        ("password authentication failed",),
+        "没有这个账号，或口令不对",
+        "核对地址里的账号，和 ~/.pgpass 或 PGPASSWORD 里的口令；"
+        "忘了的请服务器管理员重设（psql 里 \\password 账号）",
+    ),
+    (
+        ("Peer authentication failed",),
+        "在服务器本机上，操作系统的账号须与数据库账号同名",
+        "换成那个操作系统账号运行；或请服务器管理员在 pg_ident.conf 里对应",
+    ),
+    (
+        ("certificate verify failed", "server certificate for", "root certificate", "self-signed"),
+        "服务器的证书核对不过，不能确定它就是那台服务器",
+        "地址里的主机名要与证书上的一样；县里自己的证书机构用 ?sslrootcert=证书文件 指明",
+    ),
+    (
+        ("valid client certificate", "certificate authentication failed", "sslcert", "private key"),
+        "这个账号用证书登录，证书没有给出或不对",
+        "地址里加 ?sslcert=证书&sslkey=私钥（私钥权限 0600）；证书的 CN 须是账号名",
+    ),
+    (
+        ("no pg_hba.conf entry",),
+        "服务器不接受这个账号从这台电脑连这个库，或要求加密",
+        "请服务器管理员核对 pg_hba.conf；见 docs/server.md",
+    ),
+    (
+        ("does not support SSL", "SSL is not enabled"),
+        "服务器没有打开加密（TLS）",
+        "请服务器管理员设 ssl = on 和证书；见 docs/server.md",
+    ),
+    (
+        ("too many connections", "remaining connection slots", "too many clients"),
+        "连接数已满",
+        "关掉这个账号多开的窗口和程序，稍后再试；或请服务器管理员查看",
+    ),
+    (
+        ("permission denied for database",),
+        "这个账号不能进入这个库",
+        "核对地址里的库名和账号；由县清洁取暖办用 xianli officer add 登记",
+    ),
+    (
+        (' database "',),
+        "服务器上没有这个库",
+        "核对地址里的库名；新库由服务器管理员 createdb，再 xianli db setup",
+    ),
+    (
+        (' role "', "not permitted to log in"),
+        "服务器上没有这个账号，或它不能登录",
+        "核对地址里的账号；由县清洁取暖办用 xianli officer add 登记",
+    ),
+    (
+        ("resolve host", "Connection refused", "timeout", "No such file", "unreachable"),
+        "服务器没有应答",
+        "核对 --db 地址里的主机和端口、网络，以及服务器是否开着",
+    ),
+)
+
+
+def why_not(told: str) -> CaseError | None:
+    """Why there is no connection, for people; None where it is about something else."""
+    if not told.startswith(_NOT_CONNECTED):
+        return None
+    line = told.strip().partition("\n")[0].removeprefix("connection failed: ")
+    fitting = (why for words, *why in _WHY_NOT if any(word in told for word in words))
+    message, remedy = next(fitting, ("原因见后", "核对 --db 的地址、账号和网络"))
+    return BadFile(
+        f"连不上数据库：{message}（{line}）", place="--db", remedy=f"{remedy}；没有写入任何内容"
+    )
 
 
 def _failure(told: str, waited: float, *, timed_out: bool) -> CaseError | None:
@@ -208,6 +299,8 @@ def _failure(told: str, waited: float, *, timed_out: bool) -> CaseError | None:
             f"数据库忙：另有人正在写入，等了 {waited} 秒仍未轮到",
             remedy="稍后再试；没有写入任何内容",
         )
+    if (failure := why_not(told)) is not None:
+        return failure
     for words, kind, message, remedy in _TOLD:
         if any(word in told for word in words):
             return kind(message.format(told=told.strip().partition("\n")[0]), remedy=remedy)
