@@ -1812,7 +1812,9 @@ def notify_preview(desk: Desk, key: str | None) -> None:
     database = desk.database()
     units = _visible(desk.reader(database), None)
     if key is None:
-        messages = dispatch.rehearse(database, desk.viewing_instant(database), units)
+        messages = dispatch.rehearse(
+            database, desk.viewing_instant(database), units, who=desk.reader(database)
+        )
     else:
         with database.reading() as connection:
             messages = [dispatch.message(connection, key, units)]
@@ -2900,10 +2902,14 @@ def _units(desk: Desk, database: "Database", unit: str | None) -> list[str] | No
 
 
 def _visible(who: "Actor | None", units: list[str] | None) -> list[str] | None:
-    """The units asked for, within the reader's scope."""
+    """The units asked for, within the reader's scope. Raises NotPermitted beyond it."""
+    from workflow import register
+
     if who is None or who.unit is None:
         return units
-    return [unit for unit in units if unit == who.unit] if units is not None else [who.unit]
+    if units is not None and who.unit not in units:
+        raise register.not_your_unit()
+    return [who.unit]
 
 
 def _clocks(

@@ -524,10 +524,25 @@ def test_check_and_forecast_say_the_same_of_a_unit(place: County, run: Run) -> N
 
 def test_an_officer_of_a_unit_sees_its_own_forecast_only(run: Run) -> None:
     own = answer(run, "--as", "qian", "forecast")
-    other = answer(run, "--as", "qian", "forecast", "--unit", "101")
 
     assert keys(member(own, "by_unit")) == ["102"]
-    assert keys(member(other, "by_unit")) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(("todo",), ("check",), ("forecast",), ("case", "list")),
+        *(("batch", "template", "confirm", "表.xlsx"), ("ledger", "export", "台账.xlsx")),
+    ],
+)
+def test_another_unit_than_ones_own_is_refused_alike_everywhere(
+    run: Run, command: tuple[str, ...]
+) -> None:
+    status, _, err = run("--as", "qian", *command, "--unit", "101")
+
+    assert status == 5
+    assert "不是您的责任单位" in err
+    assert "不写 --unit" in err
 
 
 # `case why … permit` -----------------------------------------------------------------------------

@@ -162,6 +162,18 @@ def test_a_preview_shows_what_would_be_sent_and_then_what_was(
     assert run(place, capsys, "notify", "preview", "digest:2023-10-09:nobody")[0] == 5
 
 
+@pytest.mark.server
+def test_on_a_server_the_round_is_rehearsed_by_who_may_make_it(
+    place: County, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = county.every_row(place)
+
+    for login in ("wang", "shen", "zhang"):
+        status, printed = run(place, capsys, "--as", login, "notify", "preview")
+        assert (status, "函件由定时任务发出" in printed) == (5, True), printed
+    assert county.every_row(place) == before
+
+
 def test_a_digest_reads_well(place: County, capsys: pytest.CaptureFixture[str]) -> None:
     answer(place, capsys, "check", "--notify", today="2023-09-29")
 

@@ -155,7 +155,7 @@ def write_template(
     """
     spreadsheet.refuse_existing(path, force=force)
     if who is not None and any(not who.answers_for(unit) for unit in units or ()):
-        raise NotPermitted("不是您的责任单位", place="--unit")
+        raise register.not_your_unit()
     mine = [who.unit] if who is not None and who.unit is not None else units
     with database.reading() as connection:
         plan = register.plan_in_force(connection)

@@ -15,7 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from states import alarm, rungs
 from states.errors import CaseError
-from states.facts import CaseFacts, Event, fold
+from states.facts import Actor, CaseFacts, Event, fold
 from states.plan import Plan
 from states.vocabulary import Clock, FactKind, Level, Role, State, Trigger
 from states.workdays import local_date
@@ -575,9 +575,22 @@ def round_(database: Database, now: datetime) -> Round:
 
 
 def rehearse(
-    database: Database, now: datetime, units: Sequence[str] | None = None
+    database: Database,
+    now: datetime,
+    units: Sequence[str] | None = None,
+    *,
+    who: Actor | None = None,
 ) -> list[Document]:
-    """The messages that a round would queue now to people of these units; none of it is kept."""
+    """The messages that a round would queue now to people of these units; none of it is kept.
+
+    On a server letters are the service's to issue, and so is the rehearsal: `who` is the officer
+    connected, if it is one. Raises NotPermitted.
+    """
+    if database.shared and who is not None:
+        raise NotPermitted(
+            "服务器上函件由定时任务发出，现在办一轮会发出什么只有它的账号能看",
+            remedy="看已有的消息：xianli notify list，再 xianli notify preview 消息编号",
+        )
     with database.transaction() as connection:
         before = set(connection.execute(select(MESSAGE.c.key)).scalars())
         undone = connection.begin_nested()

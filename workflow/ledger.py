@@ -615,7 +615,7 @@ def export_file(
     Raises NotPermitted, and UsageFault where the file exists, unless `force`.
     """
     if units is not None and any(not who.answers_for(unit) for unit in units):
-        raise NotPermitted("不是您的责任单位", place="--unit")
+        raise register.not_your_unit()
     spreadsheet.refuse_existing(path, force=force)
     with database.reading() as connection:
         plan = register.plan_in_force(connection)

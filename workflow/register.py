@@ -425,8 +425,13 @@ def require_whole_view(who: Actor | None) -> None:
     """
     if who is not None and who.role not in (Role.COUNTY_OFFICE, Role.AUDITOR):
         raise NotPermitted(
-            "审计看的是全县各单位的户，由县清洁取暖办或审计人员进行", remedy="请有权的账号运行"
+            "这条命令看的是全县，由县清洁取暖办或审计人员运行", remedy="请有权的账号运行"
         )
+
+
+def not_your_unit() -> NotPermitted:
+    """The answer to who asks for another unit's than his own."""
+    return NotPermitted("不是您的责任单位", place="--unit", remedy="不写 --unit，即您自己的单位")
 
 
 def add_officer(pen: Pen, officer: Officer) -> None:
