@@ -5,8 +5,8 @@ What the program refuses anyway is tested elsewhere; here somebody has `psql` in
 
 import hashlib
 import json
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import county
@@ -27,12 +27,14 @@ from workflow import (
     checkpoint,
     db,
     dispatch,
+    engine,
     journal,
     register,
     triggers,
     verify,
 )
 from workflow.errors import NotPermitted
+from workflow.instants import instant_text
 
 pytestmark = pytest.mark.server
 
@@ -257,63 +259,102 @@ def test_the_scheduler_works_with_a_login_of_its_own(place: County) -> None:
 # Writing ----------------------------------------------------------------------------------------
 
 
+Document = dict[str, object]
+
+
+def _write(
+    place: County,
+    login: str,
+    stream: str,
+    kind: str,
+    changed: Mapping[str, object],
+    *beside: str,
+    first: str = "",
+    said: Callable[[Document], str] | None = None,
+    hash_: str = "",
+) -> None:
+    """An event by hand with its case's row, right in everything that is not `changed`.
+
+    `said` says its bytes in another way; the statements `first` and `beside` are of the same
+    transaction, before and after it; {seq} is its number.
+    """
+    seq, last = place.sql("SELECT max(seq), max(recorded_at) FROM journal")[0]
+    [(plan,)] = place.sql("SELECT hash FROM plan_revision ORDER BY seq DESC LIMIT 1")
+    ends = place.sql(
+        "SELECT version, hash FROM journal WHERE stream = ? ORDER BY version DESC LIMIT 1", stream
+    )
+    before, previous = ends[0] if ends else (0, None)
+    event: Document = {
+        "schema": 1,
+        "stream": stream,
+        "version": int(str(before)) + 1,
+        "previous": previous,
+        "kind": kind,
+        "from": None,
+        "to": None,
+        "occurred_on": str(county.CONFIRMED),
+        "recorded_at": last,
+        "actor": login,
+        "role": "unit_officer",
+        "reason": None,
+        "evidence": {},
+        "attachments": [],
+        "plan": plan,
+        "personal": None,
+    }
+    event |= changed
+    body = (said or _canonical)(event).encode()
+    columns = {
+        "seq": int(str(seq)) + 1,
+        **{name: event[name] for name in ("stream", "version", "previous", "kind")},
+        "from_state": event["from"],
+        "to_state": event["to"],
+        **{name: event[name] for name in ("occurred_on", "recorded_at", "actor", "role")},
+        "hash": hash_ or hashlib.sha256(body).hexdigest(),
+        "body": body,
+    }
+    row = "UPDATE household_case SET version = %s, head_hash = %s WHERE 'case:' || code = %s"
+    with psycopg.connect(server.plain(server.as_login(place.url, login))) as connection:
+        connection.execute(first.encode())
+        connection.execute(
+            f"INSERT INTO journal ({', '.join(columns)}) "
+            f"VALUES ({', '.join('%s' for _ in columns)})".encode(),
+            list(columns.values()),
+        )
+        connection.execute(row, [event["version"], columns["hash"], stream])
+        for statement in beside:
+            connection.execute(statement.replace("{seq}", str(columns["seq"])).encode())
+
+
+def _canonical(event: Document) -> str:
+    return json.dumps(event, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
 def _insert(
     place: County,
     login: str,
     stream: str,
     kind: str,
     *,
-    actor: str = "",
-    role: str = "unit_officer",
     version: int | None = None,
     source: str = "",
     target: str = "",
     hash_: str = "",
+    actor: str = "",
+    role: str = "unit_officer",
     **evidence: str,
 ) -> None:
-    """An event by hand, right in everything that is not given otherwise."""
-    seq, last = place.sql("SELECT max(seq), max(recorded_at) FROM journal")[0]
-    ends = place.sql(
-        "SELECT version, hash FROM journal WHERE stream = ? ORDER BY version DESC LIMIT 1", stream
-    )
-    before, previous = ends[0] if ends else (0, None)
-    document = {
-        "schema": 1,
-        "stream": stream,
-        "version": version or int(str(before)) + 1,
-        "previous": previous,
-        "kind": kind,
+    """An event by hand with this evidence."""
+    changed: Document = {
         "from": source or None,
         "to": target or None,
-        "occurred_on": str(county.CONFIRMED),
-        "recorded_at": last,
         "actor": actor or login,
         "role": role,
         "evidence": evidence,
     }
-    body = json.dumps(document, sort_keys=True, ensure_ascii=False).encode()
-    values = (
-        int(str(seq)) + 1,
-        stream,
-        document["version"],
-        previous,
-        kind,
-        source or None,
-        target or None,
-        county.CONFIRMED,
-        last,
-        document["actor"],
-        role,
-        hash_ or hashlib.sha256(body).hexdigest(),
-        body,
-    )
-    with psycopg.connect(server.plain(server.as_login(place.url, login))) as connection:
-        connection.execute(
-            "INSERT INTO journal (seq, stream, version, previous, kind, from_state, to_state, "
-            "occurred_on, recorded_at, actor, role, hash, body) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            values,
-        )
+    if version is not None:
+        changed["version"] = version
+    _write(place, login, stream, kind, changed, hash_=hash_)
 
 
 def test_an_event_by_hand_that_is_right_is_an_event_of_its_officer(place: County) -> None:
@@ -363,6 +404,193 @@ def test_an_event_by_hand_that_is_not_its_officers_to_write_is_refused(
         _insert(place, login, given.pop("stream"), given.pop("kind"), version=version, **given)
 
     assert county.every_row(place) == before
+
+
+def test_an_event_changes_its_cases_row_too(place: County) -> None:
+    new = {"evidence": {"unit": "101"}, "to": "household_confirmation"}
+    with pytest.raises(psycopg.errors.RaiseException, match="changes its row too"):
+        _write(place, "wang", "case:101-7777", "registered", new)
+    back = (
+        "UPDATE household_case SET version = 1, head_hash = (SELECT hash FROM journal j "
+        f"WHERE j.stream = 'case:{CODE}' AND j.version = 1) WHERE code = '{CODE}'"
+    )
+    with pytest.raises(psycopg.errors.RaiseException, match="only with its event"):
+        _complain(place, "zhang", {"role": "county_office"}, back)
+
+
+@pytest.mark.parametrize(
+    "recorded_at",
+    [
+        "now",
+        "infinity",
+        "20230522T040000.000000Z",
+        "2023-05-22T04:00:00.000000",
+        "2023-05-22T04:00:00+00",
+        "2023-05-22T24:00:00.000000Z",
+        "2023-05-22T04:00:60.000000Z",
+        "12026-05-22T04:00:00.00000Z",
+        "2023-05-22T04:00:00.0000Z\n",
+    ],
+)
+def test_an_instant_is_written_as_the_journal_writes_it(place: County, recorded_at: str) -> None:
+    with pytest.raises(psycopg.errors.RaiseException, match="not an instant"):
+        _complain(place, "wang", {"recorded_at": recorded_at})
+
+
+def _complain(
+    place: County,
+    login: str,
+    changed: Mapping[str, object],
+    *beside: str,
+    first: str = "",
+    said: Callable[[Document], str] | None = None,
+) -> None:
+    """A complaint of a case of this officer's own by hand."""
+    stream = f"case:{OTHER_UNIT if login == 'qian' else CODE}"
+    told = {"evidence": {"what": "不热"}, **changed}
+    _write(place, login, stream, "complaint", told, *beside, first=first, said=said)
+
+
+def _ahead(seconds: int) -> str:
+    return instant_text(datetime.now(UTC) + timedelta(seconds=seconds))
+
+
+def test_nobody_is_held_up_by_an_instant_to_come(tmp_path: Path) -> None:
+    """What is no further ahead than clocks may differ keeps nobody else from writing."""
+    place = county.fresh(tmp_path, drill=False, shared=True)
+    for seconds in (110, 590, -900):
+        with pytest.raises(psycopg.errors.RaiseException, match="recorded_at is not now"):
+            _complain(place, "wang", {"recorded_at": _ahead(seconds)})
+
+    _complain(place, "wang", {"recorded_at": _ahead(45)})
+
+    order = county.make_order(OTHER_UNIT, FactKind.COMPLAINT, ("what", "不热"))
+    now = datetime.now(UTC)
+    engine.advance(db.connect(server.as_login(place.url, "qian")), order, "qian", now)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"evidence": [1]},
+        {"evidence": None},
+        {"evidence": {"what": 10**400}},
+        {"evidence": {"what": "x" * 300_000}},
+        {"occurred_on": "12026-01-01"},
+        {"occurred_on": "0001-01-01"},
+        {"attachments": {}},
+        {"attachments": ["x"]},
+        {"attachments": [{"name": "x"}]},
+        {"attachments": [{"name": "x", "sha256": "0" * 63}]},
+        {"attachments": [{"name": 1, "sha256": "0" * 64}]},
+        {"attachments": [{"name": "x", "sha256": "0" * 64, "more": 1}]},
+        {"reason": 1},
+        {"plan": "x"},
+        {"plan": None},
+        {"personal": "x"},
+        {"schema": 2},
+        {"more": 1},
+    ],
+    ids=lambda changed: str(changed)[:50],
+)
+def test_what_a_reader_would_stumble_over_is_no_event(
+    place: County, changed: dict[str, object]
+) -> None:
+    with pytest.raises(psycopg.errors.RaiseException, match="not that of an event"):
+        _complain(place, "wang", changed)
+
+
+@pytest.mark.parametrize(
+    ("words", "others"),
+    [
+        ('"不热"', "1e400"),
+        ('"不热"', f"{'[' * 3000}{']' * 3000}"),
+        ('{"actor"', '{"actor":"dou","actor"'),
+        ('"version":2}', '"version":2e0}'),
+        ('"version":2}', '"version":2 }'),
+        ('"reason":null,', ""),
+    ],
+    ids=lambda words: words[:20],
+)
+def test_bytes_that_a_reader_would_stumble_over_are_no_event(
+    place: County, words: str, others: str
+) -> None:
+    with pytest.raises(psycopg.errors.RaiseException, match="not that of an event"):
+        _complain(place, "wang", {}, said=lambda event: _canonical(event).replace(words, others))
+
+
+def test_a_day_is_written_in_one_way_whatever_the_session_says(place: County) -> None:
+    with pytest.raises(psycopg.errors.RaiseException, match="not those of the body"):
+        _complain(
+            place,
+            "wang",
+            {},
+            first="SET datestyle = 'German'",
+            said=lambda event: _canonical(event | {"occurred_on": "10.06.2023"}),
+        )
+
+
+@pytest.mark.parametrize(
+    "number", ["/../../../evil", "0001\n", "<b>", "x", "A1", "", "12345678901"]
+)
+def test_a_code_is_one_as_the_ledger_counts_them(place: County, number: str) -> None:
+    new = {"evidence": {"unit": "101"}, "to": "household_confirmation"}
+    with pytest.raises(psycopg.errors.RaiseException, match="no such case for you"):
+        _write(place, "wang", f"case:101-{number}", "registered", new)
+
+
+# Files ------------------------------------------------------------------------------------------
+
+_FILE = b"%PDF-1.4 a consent form"
+_HASH = hashlib.sha256(_FILE).hexdigest()
+_BRING = (
+    f"INSERT INTO attachment (sha256, size, content) VALUES ('{_HASH}', {len(_FILE)}, "
+    f"'\\x{_FILE.hex()}') ON CONFLICT DO NOTHING"
+)
+_HAS = f"SELECT sha256 FROM attachment WHERE sha256 = '{_HASH}'"
+_ATTACHED = {"attachments": [{"name": "同意书.pdf", "sha256": _HASH}]}
+
+
+def test_a_file_that_one_neither_sees_nor_brings_cannot_be_attached(place: County) -> None:
+    _complain(place, "qian", _ATTACHED, _BRING)
+
+    guessed = "SELECT set_config('xianli.brought', repeat(md5('x'), 4), false)"
+    for first in ("", guessed):
+        with pytest.raises(psycopg.errors.RaiseException, match="no such case for you"):
+            _complain(place, "wang", _ATTACHED, first=first)
+    revealed = {"evidence": {"codes": [], "purpose": "x"}, **_ATTACHED}
+    with pytest.raises(psycopg.errors.RaiseException, match="no such case for you"):
+        _write(place, "wang", "privacy", "revealed", revealed)
+
+    assert raw(place, "wang", _HAS) == []
+
+
+def test_a_file_of_another_unit_can_be_attached_by_who_has_it_too(place: County) -> None:
+    _complain(place, "qian", _ATTACHED, _BRING)
+
+    _complain(place, "wang", _ATTACHED, first=_BRING)
+    _complain(place, "wang", _ATTACHED)
+
+    assert raw(place, "wang", _HAS) == [(_HASH,)]
+
+
+def test_a_file_that_is_only_named_is_not_attached(place: County) -> None:
+    _complain(place, "qian", _ATTACHED, _BRING)
+
+    _complain(place, "wang", {"evidence": {"what": _HASH, "attachments": [{"sha256": _HASH}]}})
+
+    assert raw(place, "wang", _HAS) == []
+
+
+def test_whether_a_file_is_attached_tells_nothing_of_other_words(place: County) -> None:
+    _write(place, "shen", "samples", "sample_drawn",
+           {"role": "auditor", "evidence": {"seed": "一二三"}, **_ATTACHED}, _BRING)  # fmt: skip
+
+    words = ("一二三", '"seed":"', "evidence", "%", "", _HASH[:63], f"{_HASH}\n", _HASH)
+    asked = ", ".join(f"attached_here('{word}')" for word in words)
+    assert raw(place, "wang", f"SELECT {asked}") == [(False,) * len(words)]
+    _write(place, "zhang", "gates", "gate_opened", {"role": "county_office", **_ATTACHED})
+    assert raw(place, "wang", f"SELECT attached_here('{_HASH}')") == [(True,)]
 
 
 def test_who_recorded_the_works_cannot_accept_them_under_another_login(place: County) -> None:

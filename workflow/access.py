@@ -291,14 +291,18 @@ FUNCTIONS: Mapping[str, Function] = {
         " FROM household_key k JOIN household_case c ON c.code = k.case_code"
         " WHERE k.kind = of AND k.value = ANY(wanted) AND my_scope() <> ''",
     ),
-    # Whether a file is attached in the unit, or to what every officer may read.
-    "attached_here": Function(
-        "content text",
+    # Whether an event that this officer may read attaches a file; before an event: an earlier one.
+    "attached_before": Function(
+        "content text, event integer",
         "boolean",
-        "SELECT EXISTS (SELECT 1 FROM journal WHERE my_scope() <> ''"
-        " AND (starts_with(stream, 'case:' || my_scope() || '-') OR stream NOT LIKE 'case:%')"
-        " AND position(convert_to(content, 'UTF8') IN body) > 0)",
+        f"""SELECT content ~ '^[0-9a-f]{{64}}$' AND EXISTS (SELECT 1 FROM journal
+    WHERE (event IS NULL OR seq < event)
+      AND CASE WHEN position(convert_to('"' || content || '"', 'UTF8') IN body) > 0
+        THEN {_JOURNAL} AND (convert_from(body, 'UTF8')::jsonb -> 'attachments')
+            @> jsonb_build_array(jsonb_build_object('sha256', content))
+        ELSE false END)""",
     ),
+    "attached_here": Function("content text", "boolean", "SELECT attached_before(content, NULL)"),
     "enrol": Function(
         "login text, verifier text",
         "boolean",

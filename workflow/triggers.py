@@ -295,17 +295,37 @@ _KNOWN_KINDS = _values(
         for role in roles
     )
 )
-# Between the clock of an officer's computer and the server's, and while a long batch is made.
-_CLOCKS = "interval '10 minutes'"
-_WHO = """DECLARE
-    me record;
-    told jsonb;
-BEGIN
-IF administers() THEN RETURN NEW; END IF;
-SELECT * INTO me FROM officer WHERE login = session_user AND active;"""
+# How far an event's instant may lie behind the server's clock, while a long batch is made, and how
+# far ahead of it: as far as another officer's own clock may lag behind (`journal.CLOCK_SLACK`).
+_LATE, _EARLY = "interval '10 minutes'", "interval '1 minute'"
 _STRANGER = "RAISE EXCEPTION 'xianli: no such case for you, or not this to do'"
 _DRILL = """(SELECT convert_from(body, 'UTF8')::jsonb -> 'evidence' -> 'drill' = 'true'::jsonb
     FROM journal WHERE stream = 'database' AND version = 1)"""
+# What every event's body has, in this order, and nothing else (`journal.Pen`).
+_KEYS = (
+    *("actor", "attachments", "evidence", "from", "kind", "occurred_on", "personal", "plan"),
+    *("previous", "reason", "recorded_at", "role", "schema", "stream", "to", "version"),
+)
+_SHA256 = "'^[0-9a-f]{64}$'"
+_INSTANT = r"'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$'"
+# That the body `it` is one that every reader can read, whatever is wrong with what it says: days
+# and numbers that can be reckoned with, nothing that nests or swells without end.
+_BODY = f"""octet_length(NEW.body) <= CASE WHEN of_case THEN {1 << 18} ELSE {1 << 26} END
+    AND jsonb_typeof(it) = 'object'
+    AND ARRAY(SELECT json_object_keys(said::json)) = ARRAY[{_values(dict.fromkeys(_KEYS))}]
+    AND it -> 'schema' = '1' AND right(said, 11 + length(NEW.version::text)) = '"version":'
+        || NEW.version || '}}' AND jsonb_typeof(told) = 'object'
+    AND jsonb_typeof(it -> 'reason') IN ('string', 'null') AND it ->> 'plan' ~ {_SHA256}
+    AND (it -> 'personal' = 'null' OR it ->> 'personal' ~ {_SHA256})
+    AND NEW.occurred_on BETWEEN '1900-01-01' AND '2199-12-31'
+    AND NOT jsonb_path_exists(it, '$.**{{32}}')
+    AND NOT jsonb_path_exists(told,
+        '$.** ? (@.type() == "number" && (@ > 1000000000000 || @ < -1000000000000))')
+    AND jsonb_typeof(it -> 'attachments') = 'array' AND (it -> 'attachments' = '[]'
+        OR NOT EXISTS (SELECT 1 FROM jsonb_array_elements(it -> 'attachments') one
+            WHERE (one = jsonb_build_object('name', one -> 'name', 'sha256', one -> 'sha256')
+                AND jsonb_typeof(one -> 'name') = 'string'
+                AND one ->> 'sha256' ~ {_SHA256}) IS NOT TRUE))"""
 
 
 def _with_its_event(table: str, stream: str, what: str = "INSERT OR UPDATE") -> _Guard:
@@ -332,10 +352,15 @@ _CASE_STREAM = "'case:' || it.case_code"
 _MOVED = f"{_CASE_STREAM}, 'plan', 'calendar'"
 _EVERY = "INSERT OR DELETE OR UPDATE"
 POSTGRESQL |= {
+    # Before `journal_next` by its name: who may not see a case does not learn how far it has come.
     "journal_identity": _Guard(
         "journal",
         "BEFORE INSERT FOR EACH ROW",
-        f"""{_WHO}
+        f"""DECLARE
+    me record;
+BEGIN
+IF administers() THEN RETURN NEW; END IF;
+SELECT * INTO me FROM officer WHERE login = session_user AND active;
 IF NEW.role = '{Role.SYSTEM}' THEN
     -- A checkpoint says what everybody can compute: who may look at all of it may make one.
     IF NEW.actor <> '{Role.SYSTEM}' OR NOT (me.login IS NULL AND serves()
@@ -350,24 +375,18 @@ IF me.unit IS NOT NULL AND starts_with(NEW.stream, 'case:')
     AND NOT starts_with(NEW.stream, 'case:' || me.unit || '-') THEN
     {_STRANGER};
 END IF;
-told := convert_from(NEW.body, 'UTF8')::jsonb -> 'evidence';
-IF NEW.kind = 'registered' AND (me.unit <> told ->> 'unit'
-    OR NOT starts_with(NEW.stream, 'case:' || (told ->> 'unit') || '-')) THEN
-    {_STRANGER};
-END IF;
-IF NEW.kind = '{FactKind.RESOLVE}' AND me.role = '{Role.UNIT_HEAD}' AND NOT EXISTS (
-    SELECT 1 FROM journal WHERE seq = (told ->> 'id')::integer AND stream = NEW.stream
-        AND kind = '{FactKind.NOTICE}') THEN
-    {_STRANGER};
-END IF;
 IF NEW.kind = '{Trigger.ACCEPT}' AND me.person = (
     SELECT o.person FROM journal j JOIN officer o ON o.login = j.actor
     WHERE j.stream = NEW.stream AND j.kind = '{Trigger.COMPLETE}'
     ORDER BY j.version DESC LIMIT 1) THEN
     RAISE EXCEPTION 'xianli: who recorded the works cannot accept them';
 END IF;
-IF NOT {_DRILL} AND abs(extract(epoch FROM NEW.recorded_at::timestamptz - now()))
-    > extract(epoch FROM {_CLOCKS}) THEN
+IF NEW.recorded_at !~ {_INSTANT} OR to_char(NEW.recorded_at::timestamptz AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') <> NEW.recorded_at THEN
+    RAISE EXCEPTION 'xianli: recorded_at is not an instant as the journal writes it';
+END IF;
+IF NEW.recorded_at::timestamptz NOT BETWEEN now() - {_LATE} AND now() + {_EARLY}
+    AND NOT {_DRILL} THEN
     RAISE EXCEPTION 'xianli: recorded_at is not now';
 END IF;
 RETURN NEW;
@@ -377,23 +396,40 @@ END""",
         "journal",
         "BEFORE INSERT FOR EACH ROW",
         f"""DECLARE
-    told jsonb := convert_from(NEW.body, 'UTF8')::jsonb;
+    said text := convert_from(NEW.body, 'UTF8');
+    it jsonb := said::jsonb;
+    told jsonb := it -> 'evidence';
+    of_case boolean := starts_with(NEW.stream, 'case:');
 BEGIN
 IF NEW.hash <> encode(sha256(NEW.body), 'hex') THEN
     RAISE EXCEPTION 'xianli: the hash is not that of the body';
 END IF;
-IF (told ->> 'stream', (told ->> 'version')::integer, told ->> 'previous', told ->> 'kind',
-    told ->> 'from', told ->> 'to', told ->> 'occurred_on', told ->> 'recorded_at',
-    told ->> 'actor', told ->> 'role') IS DISTINCT FROM (NEW.stream, NEW.version, NEW.previous,
-    NEW.kind, NEW.from_state, NEW.to_state, NEW.occurred_on::text, NEW.recorded_at, NEW.actor,
-    NEW.role) THEN
+IF (it ->> 'stream', (it ->> 'version')::integer, it ->> 'previous', it ->> 'kind',
+    it ->> 'from', it ->> 'to', it ->> 'occurred_on', it ->> 'recorded_at', it ->> 'actor',
+    it ->> 'role') IS DISTINCT FROM (NEW.stream, NEW.version, NEW.previous, NEW.kind,
+    NEW.from_state, NEW.to_state, to_char(NEW.occurred_on, 'YYYY-MM-DD'), NEW.recorded_at,
+    NEW.actor, NEW.role) THEN
     RAISE EXCEPTION 'xianli: the columns are not those of the body';
 END IF;
-IF NOT starts_with(NEW.stream, 'case:') THEN
+-- What a reader would stumble over would stand in the journal for ever.
+IF ({_BODY}) IS NOT TRUE THEN
+    RAISE EXCEPTION 'xianli: the body is not that of an event';
+END IF;
+IF NOT of_case THEN
     IF concat_ws('|', NEW.stream, NEW.kind, NEW.role) NOT IN ({_KNOWN_KINDS}) THEN
         RAISE EXCEPTION 'xianli: no such event for this role';
     END IF;
     RETURN NEW;
+END IF;
+-- As the ledger counts them: a code is the name of files, and its number is counted on.
+IF NEW.kind = 'registered' AND (starts_with(NEW.stream, 'case:' || (told ->> 'unit') || '-')
+    AND NEW.stream ~ '^case:[0-9A-Z]{{2,12}}-[0-9]{{4,9}}$') IS NOT TRUE THEN
+    {_STRANGER};
+END IF;
+IF NEW.kind = '{FactKind.RESOLVE}' AND NEW.role = '{Role.UNIT_HEAD}' AND NOT EXISTS (
+    SELECT 1 FROM journal WHERE seq = (told ->> 'id')::integer AND stream = NEW.stream
+        AND kind = '{FactKind.NOTICE}') THEN
+    {_STRANGER};
 END IF;
 IF concat_ws('|', NEW.kind, coalesce(NEW.from_state, ''), coalesce(NEW.to_state, ''), NEW.role)
     NOT IN ({_KNOWN_EDGES}) THEN
@@ -410,12 +446,55 @@ END IF;
 RETURN NEW;
 END""",
     ),
+    "journal_whole": _Guard(
+        "journal",
+        "AFTER INSERT FOR EACH ROW",
+        """DECLARE
+    file text;
+BEGIN
+IF administers() THEN RETURN NULL; END IF;
+IF starts_with(NEW.stream, 'case:') AND NOT EXISTS (SELECT 1 FROM household_case
+    WHERE code = substr(NEW.stream, 6)
+      AND (version > NEW.version OR version = NEW.version AND head_hash = NEW.hash)) THEN
+    RAISE EXCEPTION 'xianli: an event of a case changes its row too';
+END IF;
+-- Most bring no file: that is seen without reading them once more.
+IF my_scope() = '*' OR starts_with(convert_from(NEW.body, 'UTF8'),
+    '{"actor":' || to_json(NEW.actor) || ',"attachments":[],"') THEN
+    RETURN NULL;
+END IF;
+FOR file IN SELECT one ->> 'sha256'
+    FROM jsonb_array_elements(convert_from(NEW.body, 'UTF8')::jsonb -> 'attachments') one LOOP
+    IF NOT EXISTS (SELECT 1 FROM attachment a WHERE a.sha256 = file
+        AND (a.xmin = pg_current_xact_id()::xid OR strpos(current_setting('xianli.brought', true),
+            encode(sha512(a.content), 'hex')) > 0))
+        AND NOT attached_before(file, NEW.seq) THEN
+        RAISE EXCEPTION 'xianli: no such case for you, or not this to do';
+    END IF;
+END LOOP;
+RETURN NULL;
+END""",
+    ),
+    # Who brings a file that another unit has attached already may attach it too, for he has it:
+    # that is told by a digest that only who has the file can make.
+    "attachment_brought": _Guard(
+        "attachment",
+        "BEFORE INSERT FOR EACH ROW",
+        """BEGIN
+IF my_scope() <> '*' AND EXISTS (SELECT 1 FROM attachment
+    WHERE sha256 = NEW.sha256 AND xmin <> pg_current_xact_id()::xid) THEN
+    PERFORM set_config('xianli.brought', concat_ws(' ', current_setting('xianli.brought', true),
+        encode(sha512(NEW.content), 'hex')), true);
+END IF;
+RETURN NEW;
+END""",
+    ),
     "household_case_moves": _Guard(
         "household_case",
         "BEFORE UPDATE FOR EACH ROW",
         f"""BEGIN
-IF administers() OR my_role() IN ('{Role.COUNTY_OFFICE}', '{Role.SYSTEM}')
-    OR NEW.version > OLD.version THEN RETURN NEW; END IF;
+IF administers() OR NEW.version > OLD.version OR NEW.version = OLD.version
+    AND my_role() IN ('{Role.COUNTY_OFFICE}', '{Role.SYSTEM}') THEN RETURN NEW; END IF;
 RAISE EXCEPTION 'xianli: a case changes only with its event';
 END""",
     ),
