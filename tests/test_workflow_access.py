@@ -33,6 +33,7 @@ from workflow import (
     triggers,
     verify,
 )
+from workflow.attachments import File
 from workflow.errors import NotPermitted
 from workflow.instants import instant_text
 
@@ -870,6 +871,26 @@ def test_a_function_that_tells_before_the_policy_is_found(place: County) -> None
     with place.database.reading() as connection:
         [told] = access_check.faults(connection)
     assert "逐字试探" in told
+
+
+def test_a_unit_finds_its_files_by_its_households_and_no_others(place: County) -> None:
+    mine, theirs = File("a.jpg", b"\xff\xd8 ours"), File("b.jpg", b"\xff\xd8 theirs")
+    for code, file in ((CODE, mine), (OTHER_UNIT, theirs)):
+        place.advance(code, FactKind.COMPLAINT, county.CONFIRMED, ("what", "不热"), files=[file])
+    asked = f"'{{case:{CODE},case:{OTHER_UNIT}}}'"
+
+    def content(login: str, file: File) -> object:
+        [(found,)] = raw(place, login, f"SELECT file({asked}, '{file.attached.sha256}')")
+        return found
+
+    seen = raw(place, "wang", f"SELECT sha256, size, beginning FROM files({asked})")
+    assert seen == [(mine.attached.sha256, len(mine.content), mine.content[:16])]
+    assert content("wang", mine) == mine.content
+    assert content("wang", theirs) is None
+    assert content("shen", theirs) == theirs.content
+    assert raw(place, "wang", "SELECT 1 FROM attachment") == []
+    kept = {str(one) for (one,) in raw(place, "shen", "SELECT sha256 FROM attachment")}
+    assert kept >= {mine.attached.sha256, theirs.attached.sha256}
 
 
 def test_a_large_object_and_a_notification_reach_no_row(place: County) -> None:

@@ -284,6 +284,20 @@ FUNCTIONS: Mapping[str, Function] = {
         f" WHERE stream = ANY(ARRAY(SELECT one FROM unnest(of) one WHERE {_named('one')}))"
         f" AND {_JOURNAL}",
     ),
+    # The kept files of some streams' events: hash, size and first bytes; and one of them whole.
+    "files": Function(
+        "of text[]",
+        "TABLE (sha256 text, size integer, beginning bytea)",
+        "SELECT DISTINCT a.sha256, a.size, substr(a.content, 1, 16) FROM events(of) e"
+        " CROSS JOIN jsonb_array_elements(convert_from(e.body, 'UTF8')::jsonb -> 'attachments') one"
+        " JOIN attachment a ON a.sha256 = one ->> 'sha256'",
+    ),
+    "file": Function(
+        "of text[], wanted text",
+        "bytea",
+        "SELECT content FROM attachment"
+        " WHERE sha256 = (SELECT sha256 FROM files(of) WHERE sha256 = wanted)",
+    ),
     "holders": Function(
         "of text, wanted text[]",
         "TABLE (value text, case_code text)",
@@ -372,7 +386,8 @@ POLICIES: Mapping[str, Mapping[str, str]] = {
     "household_key": dict.fromkeys((_READ, _ADD, _REMOVE), _MINE),
     "personal": dict.fromkeys((_READ, _ADD, _CHANGE), _MINE),
     "attachment": {
-        _READ: f"{_WHOLE} OR attached_here(sha256)",
+        # Whose the files of a unit are, its events say (`files`): not a row by itself.
+        _READ: _WHOLE,
         _ADD: f"{_MEMBER} AND sha256 = encode(sha256(content), 'hex') AND size = length(content)",
     },
     "deadline": dict.fromkeys((_READ, _ADD, _CHANGE, _REMOVE), _BY_UNIT),

@@ -1,12 +1,12 @@
 """Attached files: read from the officer's disk, kept by SHA-256 beside the journal."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select, text
 
 from states import identity
 from states.errors import StepRefused, UsageFault
@@ -16,6 +16,7 @@ from workflow.errors import BadFile
 
 LARGEST = 20 * 1024 * 1024
 _TABLE = tables.ATTACHMENT
+_MAGIC = 16  # bytes by which a file's kind is told
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,45 @@ def _keeping() -> bulk.Rows:
     return bulk.Rows(insert(_TABLE).on_conflict_do_nothing())
 
 
-def stored(connection: Connection, hashes: Iterable[str]) -> set[str]:
-    """Those of the contents that are kept already."""
+def kept(
+    connection: Connection, codes: Sequence[str], hashes: Iterable[str]
+) -> Iterator[tuple[str, int, bytes]]:
+    """Hash, size and first bytes of those files of these cases that are kept."""
     wanted = list(dict.fromkeys(hashes))
+    if connection.dialect.name == "postgresql":
+        rows = connection.execute(_FILES, {"streams": [f"case:{code}" for code in codes]})
+        yield from (tuple(row) for row in rows if row.sha256 in set(wanted))
+        return
+    beginning = func.substr(_TABLE.c.content, 1, _MAGIC)
+    for start in range(0, len(wanted), 500):
+        query = select(_TABLE.c.sha256, _TABLE.c.size, beginning).where(
+            _TABLE.c.sha256.in_(wanted[start : start + 500])
+        )
+        yield from (tuple(row) for row in connection.execute(query))
+
+
+def content(connection: Connection, codes: Sequence[str], sha256: str) -> bytes:
+    """What is in a kept file of these cases."""
+    if connection.dialect.name == "postgresql":
+        asked = {"streams": [f"case:{code}" for code in codes], "sha256": sha256}
+        found = connection.execute(_FILE, asked).scalar_one()
+    else:
+        query = select(_TABLE.c.content).where(_TABLE.c.sha256 == sha256)
+        found = connection.execute(query).scalar_one()
+    return bytes(found)
+
+
+# On a server a file is shown by the case that it is attached to: by its hash alone nobody of a unit
+# finds one.
+_FILES = text("SELECT sha256, size, beginning FROM files(:streams)")
+_FILE = text("SELECT file(:streams, :sha256)")
+
+
+def stored(connection: Connection, hashes: Iterable[str]) -> set[str]:
+    """Those of the contents that are kept already; on a server all of them may be."""
+    wanted = list(dict.fromkeys(hashes))
+    if connection.dialect.name == "postgresql":
+        return set(wanted)
     found: set[str] = set()
     for start in range(0, len(wanted), 500):
         query = select(_TABLE.c.sha256).where(_TABLE.c.sha256.in_(wanted[start : start + 500]))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from notifications import dossier, thumbnails
 from notifications.dossier import Household, Stored
@@ -13,12 +13,20 @@ from states.facts import CaseFacts, Event, fold
 from states.identity import PersonalData
 from states.plan import Plan
 from states.vocabulary import GateKind, State, Trigger
-from workflow import cases, certificate, checkpoint, journal, page_head, register, tables
+from workflow import (
+    attachments,
+    cases,
+    certificate,
+    checkpoint,
+    journal,
+    page_head,
+    register,
+    tables,
+)
 from workflow.cases import Clocks
 from workflow.overdue import Around, nothing_in_hand
 
 _JOURNAL = tables.JOURNAL
-_ATTACHMENT = tables.ATTACHMENT
 _CATALOGUE = tables.CATALOGUE
 _BATCH = 50  # cases whose events and pictures are held at a time
 # By their first bytes, never by their names.
@@ -170,19 +178,15 @@ class Archive:
     def _files(self, found: Sequence[tuple[CaseFacts, tuple[Event, ...]]]) -> dict[str, Stored]:
         """The kept attachments of these cases; of images a small picture too."""
         hashes = sorted({a.sha256 for _, events in found for e in events for a in e.attachments})
-        column = _ATTACHMENT.c
-        stored: dict[str, Stored] = {}
-        for start in range(0, len(hashes), 500):
-            part = hashes[start : start + 500]
-            query = select(column.sha256, column.size, func.substr(column.content, 1, 16))
-            for sha256, size, first in self.connection.execute(
-                query.where(column.sha256.in_(part))
-            ):
-                stored[sha256] = Stored(size, _kind(bytes(first)))
+        codes = [facts.code for facts, _ in found]
+        stored = {
+            sha256: Stored(size, _kind(bytes(first)))
+            for sha256, size, first in attachments.kept(self.connection, codes, hashes)
+        }
         for sha256, one in stored.items():
             if one.kind == "image":
-                content = select(column.content).where(column.sha256 == sha256)
-                picture = thumbnails.thumbnail(self.connection.execute(content).scalar_one())
+                content = attachments.content(self.connection, codes, sha256)
+                picture = thumbnails.thumbnail(content)
                 stored[sha256] = replace(
                     one, picture=picture, fault=None if picture else NO_PICTURE
                 )
