@@ -126,6 +126,8 @@ class Desk:
         self._serials = _Serials(connection)
         self._twins: dict[str, tuple[str, ...]] = {}
         self._files: dict[str, File] = {}
+        self._asked: dict[tuple[str, str], receipts.Recorded] = {}
+        self._answered: list[tuple[Asked, receipts.Kept]] = []
         self._chains_checked = False
         self._closed = office.closed
         self._gates: dict[tuple[str, str, GateKind], date] = {}
@@ -147,6 +149,8 @@ class Desk:
         held = [order.code for order in orders if order.kind in _ABOUT_A_DEVICE]
         self._serials.read(serials, held)
         self._read_gates([order.code for order in orders if order.kind is Trigger.COMPLETE])
+        keyed = [_asked(order, self.actor.login) for order in orders if order.key]
+        self._asked.update(receipts.on_record(self.connection, keyed))
         looking = [order.code for order in orders if order.kind is Trigger.CONFIRM]
         self._twins.update(cases.twins(self.connection, looking))
 
@@ -168,6 +172,8 @@ class Desk:
             _PERMIT.write(self.connection, self._permissions)
             self._permissions = []
         self.pen.write()
+        receipts.keep_all(self.connection, self._answered)
+        self._answered = []
         self._serials.write()
         if not self._touched:
             return
@@ -364,7 +370,9 @@ class Desk:
         self._apply(event)
         self._keep_keys(order, question)
         if order.key:
-            receipts.keep(self.connection, _asked(order, self.actor.login), event.seq)
+            asked, kept = _asked(order, self.actor.login), receipts.Kept(event.seq, None)
+            self._answered.append((asked, kept))
+            self._asked[asked.login, asked.key] = receipts.Recorded(asked.request, kept)
         return self._receipt(event, self._facts[order.code], question.facts)
 
     def _check_for_permission(self, code: str) -> None:
@@ -465,7 +473,7 @@ class Desk:
         if order.key is None:
             return None
         self._allowed(order)
-        kept = receipts.find(self.connection, _asked(order, self.actor.login))
+        kept = receipts.answer(_asked(order, self.actor.login), self._asked)
         if kept is None:
             return None
         events = [

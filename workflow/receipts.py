@@ -5,14 +5,14 @@ with what it answers for, so that after a crash there are both or neither.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from states.plan import Json
-from workflow import journal, register, tables
+from workflow import bulk, journal, register, tables
 from workflow.db import Database
 from workflow.errors import Conflict
 
@@ -20,6 +20,7 @@ _RECEIPT = tables.RECEIPT
 # Whose the keys are that stand for what is said, whoever says it; no officer has this login.
 EVERYBODY = register.SYSTEM.login
 Document = dict[str, Json]
+_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,17 @@ class Kept:
     answer: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is on record for a key, and for which request."""
+
+    request: str
+    kept: Kept
+
+
+_Name = tuple[str, str]  # whose the key is, and the key
+
+
 def asked(login: str | None, key: str | None, request: Mapping[str, Json]) -> Asked | None:
     """The command as one under a key; None without a key."""
     if not key:
@@ -54,32 +66,70 @@ def find(connection: Connection, asked: Asked) -> Kept | None:
 
     Raises Conflict where the officer used it for another request.
     """
-    query = select(_RECEIPT).where(_RECEIPT.c.login == asked.login, _RECEIPT.c.key == asked.key)
-    row = connection.execute(query).first()
-    if row is None:
+    return answer(asked, on_record(connection, [asked]))
+
+
+def on_record(connection: Connection, asked: Iterable[Asked]) -> dict[_Name, Recorded]:
+    """What is on record for these keys, by owner and key; the new ones are left out."""
+    names = {(one.login, one.key) for one in asked}
+    found: dict[_Name, Recorded] = {}
+    for login in sorted({login for login, _ in names}):
+        keys = sorted(key for owner, key in names if owner == login)
+        for start in range(0, len(keys), _BATCH):
+            part = {"login": login, "keys": keys[start : start + _BATCH]}
+            for key, request, seq, told in connection.execute(_RECORDED, part):
+                found[login, key] = Recorded(request, Kept(seq, told))
+    return found
+
+
+def answer(asked: Asked, recorded: Mapping[_Name, Recorded]) -> Kept | None:
+    """What `find` answers, of what was read with `on_record`."""
+    known = recorded.get((asked.login, asked.key))
+    if known is None:
         return None
-    if row.request != asked.request:
+    if known.request != asked.request:
         raise Conflict(
             f"幂等键“{asked.key}”已用于另一条命令",
             place="--key",
             remedy="换一个键",
             code="key_reused",
         )
-    return Kept(row.seq, row.answer)
+    return known.kept
 
 
 def keep(connection: Connection, asked: Asked, seq: int, answer: str | None = None) -> None:
     """Puts a key on record, in the transaction that writes what it stands for."""
-    values = {"login": asked.login, "key": asked.key, "request": asked.request}
-    connection.execute(insert(_RECEIPT).values(**values, seq=seq, answer=answer))
+    keep_all(connection, [(asked, Kept(seq, answer))])
+
+
+def keep_all(connection: Connection, kept: Iterable[tuple[Asked, Kept]]) -> None:
+    """Puts several keys on record."""
+    rows = [
+        {
+            "login": asked.login,
+            "key": asked.key,
+            "request": asked.request,
+            "seq": one.seq,
+            "answer": one.answer,
+        }
+        for asked, one in kept
+    ]
+    if rows:
+        _KEEP.write(connection, rows)
+
+
+_KEEP = bulk.Rows(insert(_RECEIPT))
+_RECORDED = select(_RECEIPT.c.key, _RECEIPT.c.request, _RECEIPT.c.seq, _RECEIPT.c.answer).where(
+    _RECEIPT.c.login == bindparam("login"), _RECEIPT.c.key.in_(bindparam("keys", expanding=True))
+)
 
 
 def used(connection: Connection, login: str, keys: Sequence[str]) -> Mapping[str, int]:
     """Those of the keys that were used before, with the event that they led to."""
     found: dict[str, int] = {}
-    for start in range(0, len(keys), 500):
+    for start in range(0, len(keys), _BATCH):
         query = select(_RECEIPT.c.key, _RECEIPT.c.seq).where(
-            _RECEIPT.c.login == login, _RECEIPT.c.key.in_(keys[start : start + 500])
+            _RECEIPT.c.login == login, _RECEIPT.c.key.in_(keys[start : start + _BATCH])
         )
         found.update((row.key, row.seq) for row in connection.execute(query))
     return found
