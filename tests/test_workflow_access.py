@@ -548,7 +548,7 @@ _BRING = (
     f"INSERT INTO attachment (sha256, size, content) VALUES ('{_HASH}', {len(_FILE)}, "
     f"'\\x{_FILE.hex()}') ON CONFLICT DO NOTHING"
 )
-_HAS = f"SELECT sha256 FROM attachment WHERE sha256 = '{_HASH}'"
+_HAS = f"SELECT sha256 FROM files(ARRAY(SELECT stream FROM journal)) WHERE sha256 = '{_HASH}'"
 _ATTACHED = {"attachments": [{"name": "同意书.pdf", "sha256": _HASH}]}
 
 
@@ -588,10 +588,10 @@ def test_whether_a_file_is_attached_tells_nothing_of_other_words(place: County) 
            {"role": "auditor", "evidence": {"seed": "一二三"}, **_ATTACHED}, _BRING)  # fmt: skip
 
     words = ("一二三", '"seed":"', "evidence", "%", "", _HASH[:63], f"{_HASH}\n", _HASH)
-    asked = ", ".join(f"attached_here('{word}')" for word in words)
+    asked = ", ".join(f"attached_before('{word}', 1000000)" for word in words)
     assert raw(place, "wang", f"SELECT {asked}") == [(False,) * len(words)]
     _write(place, "zhang", "gates", "gate_opened", {"role": "county_office", **_ATTACHED})
-    assert raw(place, "wang", f"SELECT attached_here('{_HASH}')") == [(True,)]
+    assert raw(place, "wang", f"SELECT attached_before('{_HASH}', 1000000)") == [(True,)]
 
 
 def test_who_recorded_the_works_cannot_accept_them_under_another_login(place: County) -> None:

@@ -310,13 +310,12 @@ FUNCTIONS: Mapping[str, Function] = {
         "content text, event integer",
         "boolean",
         f"""SELECT content ~ '^[0-9a-f]{{64}}$' AND EXISTS (SELECT 1 FROM journal
-    WHERE (event IS NULL OR seq < event)
+    WHERE seq < event
       AND CASE WHEN position(convert_to('"' || content || '"', 'UTF8') IN body) > 0
         THEN {_JOURNAL} AND (convert_from(body, 'UTF8')::jsonb -> 'attachments')
             @> jsonb_build_array(jsonb_build_object('sha256', content))
         ELSE false END)""",
     ),
-    "attached_here": Function("content text", "boolean", "SELECT attached_before(content, NULL)"),
     "enrol": Function(
         "login text, verifier text",
         "boolean",
