@@ -720,7 +720,14 @@ PASSWORD_FILE = click.option(
 )
 
 
-def _new_password(desk: Desk, login: str, file: Path | None) -> str | None:
+NEW_PASSWORD_FILE = click.option(
+    "--password-file", type=FILE, help="新口令写在这个文件的第一行；不写则在终端上输入"
+)
+
+
+def _new_password(
+    desk: Desk, login: str, file: Path | None, *, may_be_none: bool = True
+) -> str | None:
     """The password of a new login on a server; None for none, and where there is no server."""
     from workflow import access, db
 
@@ -731,12 +738,16 @@ def _new_password(desk: Desk, login: str, file: Path | None) -> str | None:
     if file is not None:
         return access.password_in(file)
     if not sys.stdin.isatty():
+        if may_be_none:
+            told = f"没有给出 {login} 的口令，新账号只能用证书或 peer 登录；要设用 --password-file"
+            click.echo(told, err=True)
         return None
+    words = f"{login} 连接数据库的口令"
     return (
         str(
             click.prompt(
-                f"{login} 连接数据库的口令（留空即不设）",
-                default="",
+                f"{words}（留空即不设）" if may_be_none else words,
+                default="" if may_be_none else None,
                 show_default=False,
                 hide_input=True,
                 confirmation_prompt="再输一遍",
@@ -1057,7 +1068,7 @@ def officer_list(desk: Desk) -> None:
 
 
 @officer.command("password")
-@PASSWORD_FILE
+@NEW_PASSWORD_FILE
 @pass_desk
 def officer_password(desk: Desk, password_file: Path | None) -> None:
     """改自己连接数据库的口令（只在服务器上）；口令不以明文传送。"""
@@ -1065,7 +1076,7 @@ def officer_password(desk: Desk, password_file: Path | None) -> None:
 
     login = access.change_password(
         desk.database(signs=False),
-        lambda login: _new_password(desk, login, password_file),
+        lambda login: _new_password(desk, login, password_file, may_be_none=False),
     )
     desk.answer({"login": login}, lambda screen: f"已改 {login} 的口令")
 
@@ -1177,7 +1188,11 @@ def ledger() -> None:
 
 @ledger.command("import")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=INPUT)
-@click.option("--dry-run", is_flag=True, help="只检查，不写入；有问题时在旁边写一份标注副本")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="不写入数据库；有问题或按惯例读入的，在台账旁边写一份标注副本 名称-核对.xlsx",
+)
 @click.option("--marked", type=FILE, help="标注副本写到哪里（与 --dry-run 同用，只有一份台账时）")
 @FORCE
 @KEY
@@ -1988,7 +2003,13 @@ def db_setup(desk: Desk, service: str | None, password_file: Path | None) -> Non
     password = _new_password(desk, service, password_file) if service else None
     left = access.set_up(db.server_of(desk.url), service, password)
     document: dict[str, Json] = {"service": service, "left_open": [*left]}
-    told = "\n".join(("角色已建好，数据库只对先立的人员开放", *left, "下一步：xianli init"))
+    told = "\n".join(
+        (
+            "角色已建好，数据库只对先立的人员开放",
+            *left,
+            "下一步：xianli init 建一个计划的库；放回备份用 db restore，搬家用 db copy",
+        )
+    )
     desk.answer(document, lambda screen: told)
 
 

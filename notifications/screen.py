@@ -819,10 +819,18 @@ class Screen(Daily, Audit):
         """`db copy`."""
         rows = found["rows"]
         assert isinstance(rows, Mapping)
-        return (
+        told = (
             f"已抄到新库：日志 {found['events']} 条，各表共 {sum(rows.values())} 行，"
             f"逐表核对一致，核验结果一致\n末条哈希 {found['head']}"
         )
+        logins = found["logins"]
+        assert isinstance(logins, list)
+        if logins:
+            told += (
+                f"\n在服务器上新建了 {len(logins)} 个账号，还没有口令：{clean('、'.join(logins))}"
+                "\n下一步：请服务器管理员逐个设口令（psql 里 \\password 账号），或配证书"
+            )
+        return told
 
     def restored(self, found: Answer) -> str:
         """`db restore`."""

@@ -21,8 +21,9 @@ from county import CODE, CODES, PERMITTED, TOWN, County
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 
+import cli
 from states.errors import CaseError, StepRefused, UsageFault
-from states.vocabulary import FactKind, State, Trigger
+from states.vocabulary import FactKind, Role, State, Trigger
 from workflow import (
     audit,
     db,
@@ -425,6 +426,41 @@ def test_a_county_moves_to_the_server_and_back(ready: County, tmp_path: Path) ->
     assert county.every_row(county.open_at(there)) == county.every_row(ready)
     assert verified(county.open_at(file)).findings == ()
     county.open_at(there).advance(CODE, FactKind.COMPLAINT, PERMITTED, ("what", "不热"))
+
+
+def test_a_login_that_gets_no_password_is_told(
+    place: County, capsys: pytest.CaptureFixture[str]
+) -> None:
+    login, now = f"ohne{os.getpid()}", ["--today", LATER.isoformat()]
+    add = ["officer", "add", login, "--name", "新人", "--role", "auditor"]
+
+    status = cli.run([*county.acting(place, "zhang"), *now, *add])
+
+    assert status == 0
+    assert f"没有给出 {login} 的口令" in capsys.readouterr().err
+    with psycopg.connect(server.address()) as connection:
+        connection.execute(f"DROP ROLE {login}".encode())
+
+
+def test_the_logins_that_moving_makes_are_told_for_they_have_no_password(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, login = county.fresh(tmp_path, shared=False), f"neu{os.getpid()}"
+    now = county.noon(LATER)
+    setup.add_officer(
+        file.database, login, "新人", Role.AUDITOR, None, None, actor="zhang", now=now
+    )
+    there = server.new()
+
+    status = cli.run(["--db", file.url, "db", "copy", there])
+
+    told = capsys.readouterr().out
+    assert status == 0
+    assert login in told.partition("还没有口令")[2]
+    assert "zhang" not in told.partition("还没有口令")[2], "his login was there before"
+    server.drop(there)
+    with psycopg.connect(server.address()) as connection:
+        connection.execute(f"DROP ROLE {login}".encode())
 
 
 def test_the_server_knows_how_large_what_moved_in_is(ready: County) -> None:

@@ -43,7 +43,7 @@ from workflow import (
     upgrade,
 )
 from workflow.backup import Saved
-from workflow.errors import BadFile, Conflict, JournalBroken
+from workflow.errors import BadFile, Conflict, JournalBroken, NotPermitted
 from workflow.health import Check, Health
 from workflow.note import Receipt
 from workflow.operation import BINARIES, Server
@@ -561,10 +561,30 @@ def test_a_database_that_was_not_set_up_is_told(place: County, copy: Path, url: 
     assert is_free(url)
 
 
+def test_a_database_that_nobody_set_up_is_told_before_a_plan_is_made(
+    administrator: str, tmp_path: Path
+) -> None:
+    bare = server.without_plan(administrator)
+    name = make_url(bare).database
+    with psycopg.connect(server.address()) as connection:
+        connection.execute(f"REVOKE ALL ON DATABASE {name} FROM xianli_owner".encode())
+    made = make_url(bare).update_query_dict({"plan": "neu"}).render_as_string(hide_password=False)
+
+    with pytest.raises(NotPermitted, match="还没有准备好") as refused:
+        make_plan(made, tmp_path)
+
+    assert "db setup" in (refused.value.remedy or "")
+
+
 def another_plan(place: County, folder: Path) -> str:
     """The address of another plan in the same database, whose first officer is Zhang too."""
     address = make_url(place.url).update_query_dict({"plan": "beside"})
     url = address.render_as_string(hide_password=False)
+    make_plan(url, folder)
+    return url
+
+
+def make_plan(url: str, folder: Path) -> None:
     setup.create(
         url,
         county.plan_in(folder, county.plan_text()),
@@ -575,7 +595,6 @@ def another_plan(place: County, folder: Path) -> str:
         clock=county.noon(county.FOUNDED),
         password=server.password("zhang"),
     )
-    return url
 
 
 def test_a_plan_is_put_back_among_others_as_docs_server_md_says(

@@ -185,7 +185,7 @@ def as_owner(connection: Connection) -> None:
         raise NotPermitted(
             "建库、备份、升级、恢复由数据库管理员办理",
             place="--db",
-            remedy=f"用管理员账号，或请他 GRANT {OWNER} TO 您的账号",
+            remedy="用管理员的账号运行；只管备份的只读账号见 docs/server.md",
         )
     _do(connection, f"SET LOCAL ROLE {OWNER}")
 

@@ -44,7 +44,12 @@ def upgraded(done: Upgraded) -> Document:
 def moved_house(found: MovedHouse) -> Document:
     """`db copy`."""
     rows: dict[str, Json] = {**found.rows}
-    return {"events": found.events, "head": found.head, "rows": rows}
+    return {
+        "events": found.events,
+        "head": found.head,
+        "rows": rows,
+        "logins": [*found.logins],
+    }
 
 
 def restored(done: Restored) -> Document:

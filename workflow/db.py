@@ -181,7 +181,7 @@ _TOLD: tuple[tuple[tuple[str, ...], type[CaseError], str, str], ...] = (
         "检查目录权限和磁盘空间；没有写入任何内容",
     ),
     (
-        ("permission denied for database",),
+        ("permission denied for database", "temporary tables in database"),
         NotPermitted,
         "这个库还没有准备好，或这个账号不能在里面建库：{told}",
         "先由服务器管理员运行：xianli --db 地址 db setup；没有写入任何内容",

@@ -220,7 +220,7 @@ def _backups(database: Database, settings: Settings, now: datetime) -> Check:
     ours = sorted(name for name in listed if backup.stem_of(name) == stem)
     there = [name for name in ours if (folder / name).exists()]
     if not there:
-        told = f"{folder} 里没有备份"
+        told = f"{folder.resolve()} 里没有服务或升级作的备份（手工备份到别处的，这里看不到）"
         return Check("backups", Health.WARNING, told, "xianli scheduler run，或 xianli db backup")
     newest = folder / there[-1]
     told = f"最新的备份 {newest.name}"

@@ -285,6 +285,12 @@ HEADER_WITHIN = 40  # rows from the top, titles and notes to the filler-in inclu
 HEADER_DEPTH = 3
 
 
+def _is_guide(sheet: Sheet) -> bool:
+    """Whether it is our own page of advice: nobody needs to be told that it holds no household."""
+    lines = [cell.value for row in sorted(sheet.rows) for cell in sheet.rows[row].values()]
+    return sheet.name == GUIDE and lines == [GUIDE, *_ADVICE]
+
+
 def _find_header(sheet: Sheet) -> _Header | None:
     """The rows that name most of the ledger's fields; None where no rows name enough of them."""
     best: _Header | None = None
@@ -417,7 +423,7 @@ class _Reading:
             header = (whole or found).get(index)
             if header is not None:
                 self._read_sheet(sheet, header)
-            elif sheet.rows and found:
+            elif sheet.rows and found and not _is_guide(sheet):
                 name = sheet.name or ""
                 self.normalisations.append(
                     Normalisation(sheet.name, None, "sheet_ignored", name, "")
@@ -940,24 +946,26 @@ def _find_unit(text: str, plan: Plan) -> Unit | None:
 # --- writing --------------------------------------------------------------------------------------
 
 SPARE_ROWS = 1_000
+# The page of the empty ledger that says how to fill it in: its heading, its lines.
+GUIDE = "填表说明"
+_ADVICE = (
+    "每户一行；集体户填单位名称和统一社会信用代码，不填身份证号。",
+    "“编号”留空，由系统编给；已登记的户用 ledger export 导出后修改，保留编号和版本。",
+    "责任单位、村、户主姓名、户别、区域、取暖方式必填；居民户还须填身份证号。",
+    "身份证号、联系电话、用电户号按文本填写；面积只填数字，单位为平方米。",
+    "原取暖设施填 火炕、暖炉、土锅炉、其他 或 无，多项用顿号隔开。",
+    "不要合并单元格，不要使用公式；“计划类别”空着即为计划内。",
+)
 
 
 def write_template(path: pathlib.Path, plan: Plan) -> None:
     """Write an empty ledger to fill in, with drop-downs and a page that says how."""
     columns = _columns_out(plan, [name for name in HEADINGS if name != "version"])
-    advice = [
-        "每户一行；集体户填单位名称和统一社会信用代码，不填身份证号。",
-        "“编号”留空，由系统编给；已登记的户用 ledger export 导出后修改，保留编号和版本。",
-        "责任单位、村、户主姓名、户别、区域、取暖方式必填；居民户还须填身份证号。",
-        "身份证号、联系电话、用电户号按文本填写；面积只填数字，单位为平方米。",
-        "原取暖设施填 火炕、暖炉、土锅炉、其他 或 无，多项用顿号隔开。",
-        "不要合并单元格，不要使用公式；“计划类别”空着即为计划内。",
-    ]
     spreadsheet.write_workbook(
         path,
         [
             SheetOut("台账", columns, spare_rows=SPARE_ROWS),
-            SheetOut("填表说明", (ColumnOut("填表说明"),), [[line] for line in advice]),
+            SheetOut(GUIDE, (ColumnOut(GUIDE),), [[line] for line in _ADVICE]),
         ],
     )
 
@@ -987,7 +995,7 @@ def write_marked(
     ignored = {note.sheet for note in notes if note.code == "sheet_ignored"}
     marked = []
     for sheet in book.sheets:
-        if sheet.name in ignored or not sheet.rows:
+        if sheet.name in ignored or not sheet.rows or _is_guide(sheet):
             continue
         marks: dict[tuple[int, int], Mark] = {}
         problems: dict[int, list[str]] = {}

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Table, insert, select
 
@@ -27,11 +27,15 @@ _ROWS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What was copied: rows by table, and the hash of the last event on both sides."""
+    """What was copied: rows by table, and the hash of the last event on both sides.
+
+    `logins` were made on the server for officers, and have no password yet.
+    """
 
     rows: dict[str, int]
     events: int
     head: str | None
+    logins: tuple[str, ...] = ()
 
 
 def copy(source: Database, target_url: str, progress: Progress) -> Moved:
@@ -60,11 +64,12 @@ def copy(source: Database, target_url: str, progress: Progress) -> Moved:
             access.install(writing)
         else:
             triggers.create(writing)
+        made = []
         if target.shared:
             for officer in register.officers(writing):
-                if officer.active:
-                    access.enrol(writing, officer.login, None)
-        return _compared(reading, writing, tables)
+                if officer.active and access.enrol(writing, officer.login, None):
+                    made.append(officer.login)
+        return replace(_compared(reading, writing, tables), logins=tuple(sorted(made)))
 
 
 def _compared(reading: Connection, writing: Connection, tables: Sequence[Table]) -> Moved:
