@@ -738,7 +738,7 @@ def _new_password(
     if file is not None:
         return access.password_in(file)
     if not sys.stdin.isatty():
-        if may_be_none:
+        if may_be_none and not desk.as_json:
             told = f"没有给出 {login} 的口令，新账号只能用证书或 peer 登录；要设用 --password-file"
             click.echo(told, err=True)
         return None
