@@ -594,6 +594,175 @@ def test_whether_a_file_is_attached_tells_nothing_of_other_words(place: County) 
     assert raw(place, "wang", f"SELECT attached_before('{_HASH}', 1000000)") == [(True,)]
 
 
+# Letters, keys, personal data, seasons ----------------------------------------------------------
+
+_COLD = {"code": CODE, "why": "停热"}
+_ALARM = {"kind": "alarm", "households": [_COLD]}
+
+
+def _ring(document: object, code: str = CODE) -> tuple[str, str]:
+    """What puts an alarm of a case with a flag of its own into the outbox."""
+    flag = (
+        "INSERT INTO flag (case_code, deadline, rung, unit, due_on, status, raised_on, raised_at, "
+        f"why) VALUES ('{code}', 'heat:x', 'gravest', '101', '2023-06-10', 'raised', '2023-06-10', "
+        "'', '停热')"
+    )
+    told = json.dumps(document, ensure_ascii=False)
+    message = (
+        "INSERT INTO message (key, kind, person, subject, urgent, document, created_at, status, "
+        f"attempts) VALUES ('alarm:{code}:x:qian', 'alarm', 'qian', 'x', true, '{told}', '', "
+        "'queued', 0)"
+    )
+    return flag, message
+
+
+def test_an_alarm_is_of_a_household_that_was_just_told_of(place: County) -> None:
+    flag, message = _ring(_ALARM)
+    with pytest.raises(psycopg.errors.RaiseException, match="only with an event"):
+        raw(place, "wang", message)
+    for document in (
+        {**_ALARM, "kind": "supervise"},
+        {**_ALARM, "households": []},
+        {**_ALARM, "households": [{"code": CODES[1], "why": "停热"}]},
+        {**_ALARM, "households": [{"code": CODE, "why": "另有通知"}]},
+        {**_ALARM, "households": [_COLD, _COLD]},
+    ):
+        with pytest.raises(psycopg.errors.RaiseException, match="only with an event"):
+            _complain(place, "wang", {}, *_ring(document))
+    with pytest.raises(psycopg.errors.RaiseException, match="only with an event"):
+        _complain(place, "wang", {}, *_ring(_ALARM, CODES[1]))
+
+    _complain(place, "wang", {}, flag, message)
+
+
+def _keep(login: str, seq: str) -> str:
+    return f"INSERT INTO receipt (login, key, request, seq) VALUES ('{login}', 'x', 'x', {seq})"
+
+
+def test_a_key_stands_for_an_event_of_its_officer(place: County) -> None:
+    last = "(SELECT seq FROM journal_end())"
+    with pytest.raises(psycopg.errors.RaiseException, match="only with an event"):
+        raw(place, "wang", _keep("system", last))
+    with pytest.raises(psycopg.errors.RaiseException, match="only with an event"):
+        raw(place, "wang", _keep("wang", "1"))
+    with pytest.raises(psycopg.errors.RaiseException, match="only with an event"):
+        _complain(place, "wang", {}, _keep("system", "{seq} - 1"))
+
+    raw(place, "wang", _keep("wang", last))
+    _complain(place, "wang", {}, _keep("system", "{seq}"))
+
+
+def test_a_unit_answers_its_own_letters_only(place: County) -> None:
+    county.carry(place, [CODE, OTHER_UNIT], State.CONSTRUCTION)
+    dispatch.sweep(place.database, journal.noon(county.PERMITTED))
+    letters = {unit: number for number, unit in place.sql("SELECT number, unit FROM letter")}
+
+    for login, number in (("wang", letters["102"]), ("wang", "无此号"), ("zhang", "无此号")):
+        role = "unit_officer" if login == "wang" else "county_office"
+        answered = {"evidence": {"number": number}, "role": role}
+        with pytest.raises(psycopg.errors.RaiseException, match="no such case for you"):
+            _write(place, login, "letters", "letter_answered", answered)
+    answered = {"evidence": {"number": letters["101"]}}
+    reply = "UPDATE letter SET replied_on = '2024-04-02' WHERE number = '{}'"
+    _write(place, "wang", "letters", "letter_answered", answered, reply.format(letters["101"]))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"UPDATE personal SET phone = '1' WHERE case_code = '{CODE}'",
+        f"UPDATE personal SET version = 9 WHERE case_code = '{CODE}'",
+        f"DELETE FROM household_key WHERE case_code = '{CODE}'",
+    ],
+)
+def test_to_look_at_personal_data_changes_none_of_it(place: County, statement: str) -> None:
+    told = {"evidence": {"codes": [CODE], "purpose": "x"}}
+    with pytest.raises(psycopg.errors.RaiseException, match="only with an event"):
+        _write(place, "wang", "privacy", "revealed", told, statement)
+    erased = {"evidence": {"code": CODES[1], "versions": [1]}, "role": "county_office"}
+    with pytest.raises(psycopg.errors.RaiseException, match="only with an event"):
+        _write(place, "zhang", "privacy", "erased", erased, statement)
+
+
+def test_what_is_erased_is_blank_and_what_was_told_stays(place: County) -> None:
+    event = {"evidence": {"code": CODE, "versions": [1]}, "role": "county_office"}
+    words = ("name", "id_number", "credit_code", "phone", "meter", "address", "remarks", "salt")
+    blank = ", ".join(f"{word} = ''" for word in words)
+    of = f"WHERE case_code = '{CODE}'"
+    for change in (
+        "phone = '1'",
+        f"{blank}, digest = 'x'",
+        blank.replace("name = ''", "name = '李'"),
+    ):
+        with pytest.raises(psycopg.errors.RaiseException, match="only with an event"):
+            _write(place, "zhang", "privacy", "erased", event, f"UPDATE personal SET {change} {of}")
+    with pytest.raises(psycopg.errors.RaiseException, match="only with an event"):
+        _complain(place, "wang", {}, f"UPDATE personal SET {blank} {of}")
+
+    _write(place, "zhang", "privacy", "erased", event, f"UPDATE personal SET {blank} {of}")
+
+
+def _permission(place: County, changed: Mapping[str, object]) -> str:
+    """The row of a lawful permission of CODE but for what is changed, as a statement."""
+    query = "SELECT seq FROM journal WHERE stream = ? AND kind = ?"
+    [(accepted,)] = place.sql(query, f"case:{CODE}", "accept")
+    [(ready,)] = place.sql(query, f"case:{CODE}", "complete")
+    [(plan,)] = place.sql("SELECT hash FROM plan_revision")
+    row = {
+        "seq": 10_000,
+        "case_code": CODE,
+        "source_state": "stable_season",
+        "permitted_on": county.PERMITTED,
+        "permitted_by": "zhang",
+        "acceptance_seq": accepted,
+        "accepted_on": county.ACCEPTED,
+        "accepted_by": "zhao",
+        "readiness_seq": ready,
+        "ready_on": county.COMPLETED,
+        "season_first_day": county.FIRST_DAY,
+        "season_last_day": county.LAST_DAY,
+        "plan": plan,
+        **changed,
+    }
+    values = ", ".join(f"'{value}'" for value in row.values())
+    return f"INSERT INTO permission ({', '.join(row)}) VALUES ({values})"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"season_first_day": "2023-11-24", "season_last_day": "2023-11-25"},
+        {"season_first_day": "2023-11-02"},
+        {"season_first_day": "2023-10-31"},
+        {"season_last_day": "2024-03-30"},
+        {"season_last_day": "2024-04-01"},
+        {"season_last_day": "2025-03-31", "permitted_on": "2025-04-01"},
+    ],
+)
+def test_a_permission_rests_on_a_season_of_the_plan(
+    place: County, changed: dict[str, object]
+) -> None:
+    county.carry(place, [CODE], State.STABLE_SEASON)
+    with pytest.raises(psycopg.errors.RaiseException, match="no such season in the plan"):
+        raw(place, "zhang", _permission(place, changed))
+
+    # It has all its facts; what it lacks is its event.
+    with pytest.raises(psycopg.errors.RaiseException, match="only with an event"):
+        raw(place, "zhang", _permission(place, {}))
+
+
+@pytest.mark.parametrize("verified", [False, True])
+def test_a_season_that_nobody_verified_permits_in_a_drill_only(
+    tmp_path: Path, verified: bool
+) -> None:
+    place = county.fresh(tmp_path, drill=False, verified=verified, shared=True)
+    county.carry(place, [CODE], State.STABLE_SEASON)
+
+    told = "only with an event" if verified else "nobody has verified the season"
+    with pytest.raises(psycopg.errors.RaiseException, match=told):
+        raw(place, "zhang", _permission(place, {}))
+
+
 def test_who_recorded_the_works_cannot_accept_them_under_another_login(place: County) -> None:
     county.carry(place, [CODE], State.ACCEPTANCE)
 

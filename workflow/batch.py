@@ -206,7 +206,8 @@ def _waiting(
             lines.append(line)
             continue
         facts = fold(position.code, events[position.code])
-        assert facts is not None
+        if facts is None:
+            raise journal.broken(f"case:{position.code}", events[position.code][-1].seq)
         if kind is Trigger.ACCEPT:
             lines.append(replace(line, given=_acceptance(facts, plan)))
         else:
@@ -401,10 +402,9 @@ class _HandedIn:
 
     def _refused(self, row: SheetRow, refusal: Refusal) -> Refused:
         error = refusal.error
-        if error.code == "key_reused":
-            facts = self._desk.facts(row.code)
-            assert facts is not None
-            step = facts.events.get(self._known.get(self._keys[id(row)], 0))
+        facts = self._desk.facts(row.code)
+        step = facts and facts.events.get(self._known.get(self._keys[id(row)], 0))
+        if error.code == "key_reused" and facts and step:
             moved = Moved(facts.version, facts.state, step)
             return Refused(row, 4, (_conflict_reason(row, moved),), moved)
         if error.reasons:

@@ -480,8 +480,8 @@ class Desk:
             event for event in self._facts[order.code].events.values() if event.seq <= kept.seq
         ]
         facts, before = fold(order.code, events), fold(order.code, events[:-1])
-        assert facts is not None
-        assert before is not None
+        if facts is None or before is None or events[-1].seq != kept.seq:
+            raise receipts.reused(str(order.key))
         return self._receipt(events[-1], facts, before, repeated=True)
 
 

@@ -88,13 +88,15 @@ def answer(asked: Asked, recorded: Mapping[_Name, Recorded]) -> Kept | None:
     if known is None:
         return None
     if known.request != asked.request:
-        raise Conflict(
-            f"幂等键“{asked.key}”已用于另一条命令",
-            place="--key",
-            remedy="换一个键",
-            code="key_reused",
-        )
+        raise reused(asked.key)
     return known.kept
+
+
+def reused(key: str) -> Conflict:
+    """The error for a key that stands for something else than what is asked."""
+    return Conflict(
+        f"幂等键“{key}”已用于另一条命令", place="--key", remedy="换一个键", code="key_reused"
+    )
 
 
 def keep(connection: Connection, asked: Asked, seq: int, answer: str | None = None) -> None:
@@ -146,7 +148,7 @@ def answered(database: Database, asked: Asked | None) -> Document | None:
         if asked.login != EVERYBODY:
             register.actor(connection, asked.login)
         kept = find(connection, asked)
-    return None if kept is None else _again(kept)
+    return None if kept is None else _again(asked.key, kept)
 
 
 def once(
@@ -176,13 +178,18 @@ def once(
                     seq, _ = journal.last_entry(connection)
                     keep(connection, asked, seq, json.dumps(answer, ensure_ascii=False))
     except _Overtaken as overtaken:
-        return _again(overtaken.kept)
+        return _again(asked.key, overtaken.kept)
     return answer
 
 
-def _again(kept: Kept) -> Document:
-    answer = json.loads(kept.answer or "{}")
-    assert isinstance(answer, dict)
+def _again(key: str, kept: Kept) -> Document:
+    """What was answered. Raises Conflict where that is not to be read: it is no answer of ours."""
+    try:
+        answer = json.loads(kept.answer or "{}")
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise reused(key)
     return {**answer, "repeated": True}
 
 

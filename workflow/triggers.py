@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, inspect, text
 
 from states import lifecycle
-from states.vocabulary import FactKind, Role, State, Trigger
+from states.vocabulary import Clock, FactKind, Level, Role, State, Trigger
 
 _LATEST_STATE = """(SELECT to_state FROM journal WHERE stream = 'case:' || NEW.code
         AND to_state IS NOT NULL ORDER BY version DESC LIMIT 1)"""
@@ -328,18 +328,27 @@ _BODY = f"""octet_length(NEW.body) <= CASE WHEN of_case THEN {1 << 18} ELSE {1 <
                 AND one ->> 'sha256' ~ {_SHA256}) IS NOT TRUE))"""
 
 
-def _with_its_event(table: str, stream: str, what: str = "INSERT OR UPDATE") -> _Guard:
-    """At the end of the transaction: a row changes only beside an event that its officer wrote."""
+# An event of who is connected, written in this transaction. What is written in a savepoint bears
+# the savepoint's number and is no such event: it is refused, which errs on the safe side.
+_OWN_EVENT = "actor = session_user AND xmin = pg_current_xact_id()::xid"
+
+
+def _with_its_event(
+    table: str, event: str, what: str = "INSERT OR UPDATE", unless: str = "false"
+) -> _Guard:
+    """At the end of the transaction: a row `it` changes only beside such an event of its officer.
+
+    `event` is what the event must be; where `unless` holds, none need be.
+    """
     return _Guard(
         table,
         f"AFTER {what} FOR EACH ROW",
         f"""DECLARE
     it record;
 BEGIN
-IF administers() OR my_role() = '{Role.SYSTEM}' THEN RETURN NULL; END IF;
 IF TG_OP = 'DELETE' THEN it := OLD; ELSE it := NEW; END IF;
-IF NOT EXISTS (SELECT 1 FROM journal WHERE stream IN ({stream}) AND actor = session_user
-    AND xmin = pg_current_xact_id()::xid) THEN
+IF administers() OR my_role() = '{Role.SYSTEM}' OR {unless} THEN RETURN NULL; END IF;
+IF NOT EXISTS (SELECT 1 FROM journal WHERE ({event}) AND {_OWN_EVENT}) THEN
     RAISE EXCEPTION 'xianli: this changes only with an event of the journal';
 END IF;
 RETURN NULL;
@@ -347,9 +356,18 @@ END""",
     )
 
 
-_CASE_STREAM = "'case:' || it.case_code"
+_OF_CASE = "stream = 'case:' || it.case_code"
 # A plan, a calendar that is revised moves the clocks of every case.
-_MOVED = f"{_CASE_STREAM}, 'plan', 'calendar'"
+_REVISED = "stream IN ('plan', 'calendar')"
+_MOVED = f"{_OF_CASE} OR {_REVISED}"
+_ERASED = """stream = 'privacy' AND kind = 'erased'
+    AND convert_from(body, 'UTF8')::jsonb #>> '{evidence,code}' = it.case_code"""
+# What was told is erased, never told otherwise.
+_BLANKED = f"""TG_OP = 'INSERT' AND {_OF_CASE} OR TG_OP = 'UPDATE' AND {_ERASED}
+    AND convert_from(body, 'UTF8')::jsonb #> '{{evidence,versions}}' @> to_jsonb(it.version)
+    AND (it.case_code, it.version, it.digest) = (OLD.case_code, OLD.version, OLD.digest)
+    AND concat(it.name, it.id_number, it.credit_code, it.phone, it.meter, it.address, it.remarks,
+        it.salt) = ''"""
 _EVERY = "INSERT OR DELETE OR UPDATE"
 POSTGRESQL |= {
     # Before `journal_next` by its name: who may not see a case does not learn how far it has come.
@@ -416,6 +434,10 @@ IF ({_BODY}) IS NOT TRUE THEN
     RAISE EXCEPTION 'xianli: the body is not that of an event';
 END IF;
 IF NOT of_case THEN
+    IF NEW.kind = 'letter_answered' AND NOT EXISTS (SELECT 1 FROM letter
+        WHERE number = told ->> 'number' AND my_scope() IN ('*', unit)) THEN
+        {_STRANGER};
+    END IF;
     IF concat_ws('|', NEW.stream, NEW.kind, NEW.role) NOT IN ({_KNOWN_KINDS}) THEN
         RAISE EXCEPTION 'xianli: no such event for this role';
     END IF;
@@ -499,7 +521,7 @@ RAISE EXCEPTION 'xianli: a case changes only with its event';
 END""",
     ),
     "household_case_event": _with_its_event(
-        "household_case", "'case:' || it.code, 'plan', 'calendar'"
+        "household_case", f"stream = 'case:' || it.code OR {_REVISED}"
     ),
     "permission_persons": _Guard(
         "permission",
@@ -516,18 +538,82 @@ END IF;
 RETURN NEW;
 END""",
     ),
-    "permission_event": _with_its_event("permission", _CASE_STREAM, "INSERT"),
-    "household_key_event": _with_its_event("household_key", f"{_CASE_STREAM}, 'privacy'", _EVERY),
-    "personal_event": _with_its_event("personal", f"{_CASE_STREAM}, 'privacy'"),
+    # The plan's own seasons, one after the other and as many as it requires, whatever the row says.
+    "permission_season": _Guard(
+        "permission",
+        "BEFORE INSERT FOR EACH ROW",
+        f"""DECLARE
+    plan record;
+    home record;
+    served record;
+BEGIN
+IF administers() THEN RETURN NEW; END IF;
+SELECT hash, document::jsonb AS told INTO plan FROM plan_revision ORDER BY seq DESC LIMIT 1;
+IF NEW.plan IS DISTINCT FROM plan.hash THEN
+    RAISE EXCEPTION 'xianli: the plan is not the one in force';
+END IF;
+IF NEW.season_first_day IS NULL THEN
+    SELECT plan.told #> '{{rules,exempt_paths,verified}}' = 'true' AS verified INTO served;
+ELSE
+    SELECT area, path INTO home FROM household_case WHERE code = NEW.case_code;
+    SELECT count(*) AS number, min(one ->> 'first_day') AS first, max(one ->> 'last_day') AS last,
+        max(left(one ->> 'label', 4)::integer) - min(left(one ->> 'label', 4)::integer) AS years,
+        bool_and(one -> 'verified' = 'true')
+            AND plan.told #> '{{rules,required_seasons,verified}}' = 'true' AS verified
+    INTO served FROM jsonb_array_elements(plan.told -> 'seasons') one
+    WHERE one -> 'areas' @> to_jsonb(home.area) AND one -> 'paths' @> to_jsonb(home.path)
+        AND one ->> 'first_day' >= to_char(NEW.season_first_day, 'YYYY-MM-DD')
+        AND one ->> 'last_day' <= to_char(NEW.season_last_day, 'YYYY-MM-DD');
+    IF (served.first = to_char(NEW.season_first_day, 'YYYY-MM-DD')
+        AND served.last = to_char(NEW.season_last_day, 'YYYY-MM-DD')
+        AND to_jsonb(served.number) = plan.told #> '{{rules,required_seasons,value}}'
+        AND served.years = served.number - 1) IS NOT TRUE THEN
+        RAISE EXCEPTION 'xianli: no such season in the plan';
+    END IF;
+END IF;
+IF served.verified IS NOT TRUE AND NOT {_DRILL} THEN
+    RAISE EXCEPTION 'xianli: nobody has verified the season';
+END IF;
+RETURN NEW;
+END""",
+    ),
+    "permission_event": _with_its_event("permission", _OF_CASE, "INSERT"),
+    "household_key_event": _with_its_event("household_key", f"{_OF_CASE} OR {_ERASED}", _EVERY),
+    "personal_event": _with_its_event("personal", _BLANKED),
     "deadline_event": _with_its_event("deadline", _MOVED, _EVERY),
     "flag_event": _with_its_event("flag", _MOVED),
     "notice_event": _with_its_event("notice", _MOVED),
-    "officer_event": _with_its_event("officer", "'officers'"),
-    "officer_key_event": _with_its_event("officer_key", "'officers'"),
-    "gate_event": _with_its_event("gate", "'gates'"),
-    "catalogue_event": _with_its_event("catalogue", "'catalogue'"),
-    "plan_revision_event": _with_its_event("plan_revision", "'plan'"),
-    "letter_event": _with_its_event("letter", "'letters'"),
+    "officer_event": _with_its_event("officer", "stream = 'officers'"),
+    "officer_key_event": _with_its_event("officer_key", "stream = 'officers'"),
+    "gate_event": _with_its_event("gate", "stream = 'gates'"),
+    "catalogue_event": _with_its_event("catalogue", "stream = 'catalogue'"),
+    "plan_revision_event": _with_its_event("plan_revision", "stream = 'plan'"),
+    "letter_event": _with_its_event(
+        "letter",
+        "stream = 'letters' AND convert_from(body, 'UTF8')::jsonb #>> '{evidence,number}'"
+        " = it.number",
+    ),
+    # Who runs the outbox queues any letter; another the alarm of what he has just recorded.
+    "message_event": _with_its_event(
+        "message",
+        f"""EXISTS (SELECT 1 FROM flag f
+    WHERE stream = 'case:' || f.case_code AND f.rung = '{Level.GRAVEST}'
+      AND it.key = concat('alarm:', f.case_code, substr(f.deadline, {len(Clock.HEAT) + 1}), ':',
+          it.person)
+      AND it.document::jsonb ->> 'kind' = it.kind
+      AND jsonb_array_length(it.document::jsonb -> 'households') = 1
+      AND it.document::jsonb -> 'households' -> 0
+          @> jsonb_build_object('code', f.case_code, 'why', f.why))""",
+        "INSERT",
+        unless=f"my_role() = '{Role.COUNTY_OFFICE}'",
+    ),
+    # An officer's own key may stand for a command that wrote nothing, and so for the last event.
+    "receipt_event": _with_its_event(
+        "receipt",
+        "seq = it.seq",
+        "INSERT",
+        unless="it.login = session_user AND it.seq = (SELECT max(seq) FROM journal)",
+    ),
 }
 _THERE = """SELECT t.tgname AS name, c.relname AS relation, p.prosrc AS body,
     pg_get_triggerdef(t.oid, true) AS statement, t.tgenabled AS enabled,
