@@ -8,17 +8,20 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import LiteralString
 
 import county
 import psycopg
 import pytest
 import server
 from county import CODE, CODES, OTHER_UNIT, County
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ProgrammingError
 
 import cli
 from states.errors import UsageFault
-from states.vocabulary import FactKind, State
+from states.vocabulary import FactKind, Role, State
 from workflow import (
     access,
     access_check,
@@ -30,6 +33,7 @@ from workflow import (
     engine,
     journal,
     register,
+    setup,
     triggers,
     verify,
 )
@@ -1090,6 +1094,79 @@ def test_an_officer_who_is_registered_gets_a_login(
 
     assert raw(place, "new-wang", "SELECT my_role(), my_scope()") == [("unit_officer", "101")]
     place.sql('DROP ROLE "new-wang"')
+
+
+def test_a_login_has_not_all_the_servers_connections(place: County) -> None:
+    place.sql('DROP ROLE IF EXISTS "limited"')
+    setup.add_officer(
+        place.acting("zhang"), "limited", "限", Role.AUDITOR, None, None, actor="zhang",
+        now=journal.noon(county.CONFIRMED), password="x",
+    )  # fmt: skip
+
+    assert place.sql("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'limited'") == [(10,)]
+    place.sql('DROP ROLE "limited"')
+
+
+def test_who_is_disabled_has_no_rights_left_on_the_server(place: County) -> None:
+    """All in one transaction that is taken back: groups are the whole server's."""
+    member: LiteralString = "SELECT pg_has_role('wang', 'xianli_officer', 'MEMBER')"
+    others: LiteralString = (
+        "DO $$ DECLARE it text; BEGIN FOR it IN SELECT datname FROM pg_database "
+        "WHERE datname <> current_database() AND datallowconn LOOP "
+        "EXECUTE format('REVOKE ALL ON DATABASE %I FROM xianli_officer', it); END LOOP; END $$"
+    )
+    active: LiteralString = "UPDATE officer SET active = %s WHERE login = 'wang'"
+    with psycopg.connect(server.plain(place.url)) as connection:
+
+        def ask(statement: LiteralString) -> object:
+            row = connection.execute(statement).fetchone()
+            return row and row[0]
+
+        with pytest.raises(psycopg.errors.RaiseException, match="no disabled officer"):
+            ask("SELECT withdraw('wang')")
+        connection.rollback()
+        connection.execute(active, [False])
+        connection.execute(others)
+        connection.execute("CREATE SCHEMA other")
+        connection.execute("CREATE TABLE other.officer AS SELECT 'wang' AS login, true AS active")
+        connection.execute("GRANT USAGE ON SCHEMA other TO xianli_registrar")
+        connection.execute("GRANT SELECT ON other.officer TO xianli_registrar")
+        assert (ask("SELECT withdraw('wang')"), ask(member)) == (False, True)
+        connection.execute("UPDATE other.officer SET active = false")
+        assert (ask("SELECT withdraw('wang')"), ask(member)) == (True, False)
+        connection.execute(active, [True])
+        assert (ask("SELECT enrol('wang', NULL)"), ask(member)) == (False, True)
+        connection.rollback()
+
+
+def test_disabled_here_he_may_be_an_officer_in_another_database(place: County) -> None:
+    setup.disable_officer(
+        place.acting("zhang"), "wang", actor="zhang", now=journal.noon(county.CONFIRMED)
+    )
+
+    # The tests' server has other databases.
+    assert place.sql("SELECT pg_has_role('wang', 'xianli_officer', 'MEMBER')") == [(1,)]
+    assert raw(place, "wang", "SELECT my_scope()") == [("",)]
+
+
+@pytest.mark.parametrize(
+    "login", ["public", "none", "user", "current_user", "session_user", "pg_wang", "xianli_owner"]
+)
+def test_words_of_the_servers_are_no_logins(place: County, login: str) -> None:
+    with pytest.raises(UsageFault, match="自用的名字"):
+        setup.add_officer(
+            place.acting("zhang"), login, "某", Role.AUDITOR, None, None, actor="zhang",
+            now=journal.noon(county.CONFIRMED),
+        )  # fmt: skip
+    with pytest.raises(UsageFault, match="自用的名字"):
+        access.set_up(db.server_of(place.url), login, None)
+
+
+def test_an_error_of_the_database_tells_none_of_what_was_given(place: County) -> None:
+    with pytest.raises(ProgrammingError) as refused, place.database.reading() as connection:
+        connection.execute(text("SELECT :it FROM nowhere"), {"it": "机密"})
+
+    assert "机密" not in str(refused.value)
 
 
 def test_an_officer_changes_his_own_password(

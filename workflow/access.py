@@ -28,7 +28,10 @@ from workflow.models import metadata
 OWNER, ENGINE, REGISTRAR = "xianli_owner", "xianli_engine", "xianli_registrar"
 OFFICER, AUDITOR, SERVICE = "xianli_officer", "xianli_auditor", "xianli_service"
 PERSONAL = "xianli_personal"
-_RESERVED = re.compile("xianli_|pg_")
+# What no login may be called: ours, and words that mean something else to a server.
+_RESERVED = re.compile("(xianli|pg)_.*|public|none|user|(current|session|system)_(user|role)")
+# More sessions than an officer's programs open at once; without an end one login takes all.
+_CONNECTIONS = 10
 _GROUPS = (OFFICER, AUDITOR, SERVICE)
 _READERS = ", ".join(_GROUPS)
 # The server from which on a role may be given without being handed on (CREATEROLE, version 16).
@@ -85,15 +88,21 @@ def setup(connection: Connection, service: str | None, verifier: str | None) -> 
 
 def set_up(database: Database, service: str | None, password: str | None) -> tuple[str, ...]:
     """Does what `setup` does in one transaction, with the service's password."""
-    if service is not None and _RESERVED.match(service):
-        raise UsageFault(
-            f"“{service}”是先立或 PostgreSQL 自用的名字", place="--service", remedy="换一个账号"
-        )
+    if service is not None:
+        refuse_reserved(service, "--service")
     verifier = verifier_of(service, password) if service and password else None
     with database.transaction() as connection:
         left = setup(connection, service, verifier)
     database.close()
     return left
+
+
+def refuse_reserved(login: str, place: str) -> None:
+    """Raises UsageFault for a login that a server, or this program on it, keeps for itself."""
+    if _RESERVED.fullmatch(login):
+        raise UsageFault(
+            f"“{login}”是先立或 PostgreSQL 自用的名字", place=place, remedy="换一个账号"
+        )
 
 
 def password_in(file: Path) -> str:
@@ -338,12 +347,44 @@ IF verifier IS NOT NULL AND verifier !~ '^SCRAM-SHA-256\\$[0-9]+:' THEN
     RAISE EXCEPTION 'permission denied: no password in the clear';
 END IF;
 IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = login) THEN
-    EXECUTE format('CREATE ROLE %I LOGIN PASSWORD %L', login, verifier);
+    EXECUTE format('CREATE ROLE %I LOGIN CONNECTION LIMIT {_CONNECTIONS} PASSWORD %L',
+        login, verifier);
     made := true;
 END IF;
 EXECUTE format('GRANT %I, {PERSONAL} TO %I',
     CASE registered WHEN '{Role.AUDITOR}' THEN '{AUDITOR}' ELSE '{OFFICER}' END, login);
 RETURN made;
+END""",
+        language="plpgsql",
+        owner=REGISTRAR,
+        volatility="VOLATILE",
+    ),
+    # Groups are the whole server's: who may be an officer elsewhere stays what he is.
+    "withdraw": Function(
+        "login text",
+        "boolean",
+        f"""DECLARE
+    register text;
+    elsewhere boolean := EXISTS (SELECT 1 FROM pg_database, aclexplode(datacl) given
+        WHERE datname <> current_database() AND given.grantee = '{OFFICER}'::regrole);
+BEGIN
+IF NOT administers() AND my_role() <> '{Role.COUNTY_OFFICE}' THEN
+    RAISE EXCEPTION 'permission denied: logins are the county office''s';
+END IF;
+IF (SELECT o.active FROM officer o WHERE o.login = withdraw.login) IS NOT FALSE THEN
+    RAISE EXCEPTION 'permission denied: % is no disabled officer', login;
+END IF;
+FOR register IN SELECT c.oid::regclass FROM pg_class c WHERE c.relname = 'officer'
+    AND c.relkind = 'r' AND c.relnamespace <> current_schema()::regnamespace
+    AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') LOOP
+    EXECUTE format('SELECT $1 OR EXISTS (SELECT 1 FROM %s WHERE login = $2 AND active)', register)
+    INTO elsewhere USING elsewhere, login;
+END LOOP;
+IF elsewhere OR NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = login) THEN
+    RETURN false;
+END IF;
+EXECUTE format('REVOKE {OFFICER}, {AUDITOR}, {PERSONAL} FROM %I', login);
+RETURN true;
 END""",
         language="plpgsql",
         owner=REGISTRAR,
@@ -507,3 +548,12 @@ def enrol(connection: Connection, login: str, verifier: str | None) -> bool:
     """
     call = text("SELECT enrol(:login, :verifier)")
     return bool(connection.execute(call, {"login": login, "verifier": verifier}).scalar_one())
+
+
+def withdraw(connection: Connection, login: str) -> bool:
+    """Takes a disabled officer's rights on the server away; answers whether he has none left.
+
+    `enrol` gives them again. Where he may be an officer elsewhere on the server they stay: then the
+    plan alone is closed to him.
+    """
+    return bool(connection.execute(text("SELECT withdraw(:login)"), {"login": login}).scalar_one())

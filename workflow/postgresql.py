@@ -65,6 +65,8 @@ def engine_of(url: URL, plan: str | None, limits: Limits) -> Engine:
             pool_size=limits.pool,
             max_overflow=0,
             pool_pre_ping=True,
+            # No error is to tell a household's data or a login's password.
+            hide_parameters=True,
             connect_args={
                 "connect_timeout": limits.connect_seconds,
                 "application_name": "xianli",

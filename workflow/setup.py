@@ -107,6 +107,8 @@ def _login(login: str, place: str = "LOGIN") -> str:
         )
     if login == register.SYSTEM.login:
         raise UsageFault(f"“{login}”是程序自用的账号", place=place, remedy="换一个账号")
+    # On a file too: it may move to a server.
+    access.refuse_reserved(login, place)
     return login
 
 
@@ -149,9 +151,11 @@ def add_officer(
 
 
 def disable_officer(database: Database, login: str, *, actor: str, now: datetime) -> None:
-    """Takes a login out of use."""
+    """Takes a login out of use, on a server its rights there as well (`access.withdraw`)."""
     with _pen(database, actor, now) as (pen, _):
         register.disable_officer(pen, login)
+        if database.shared:
+            access.withdraw(pen.connection, login)
 
 
 def add_key(
