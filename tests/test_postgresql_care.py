@@ -29,6 +29,7 @@ from states.errors import UsageFault
 from states.vocabulary import Trigger
 from workflow import (
     access,
+    access_check,
     audit,
     backup,
     db,
@@ -374,6 +375,30 @@ def test_a_database_of_this_version_is_left_alone(
     assert done == upgrade.Upgraded(db.HEAD, db.HEAD, None, 0)
     assert county.every_row(grown) == before
     assert not (tmp_path / "backups").exists()
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "DROP FUNCTION receipt_event CASCADE",
+        "DROP FUNCTION withdraw",
+        "DROP POLICY gate_select ON gate",
+    ],
+)
+def test_the_guards_of_an_earlier_program_are_made_anew(
+    tmp_path: Path, tools: Server, left: str
+) -> None:
+    place = county.fresh(tmp_path, shared=True)
+    before = county.every_row(place)
+    place.sql(left)
+
+    done = upgrade.upgrade(place.url, tmp_path / "backups", NOW, tools)
+
+    assert done.copy is not None
+    assert county.every_row(place) == before
+    with place.database.reading() as connection:
+        assert upgrade.schema_faults(connection) == []
+        assert access_check.faults(connection) == []
 
 
 def test_without_its_backup_an_upgrade_does_nothing(

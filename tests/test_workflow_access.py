@@ -470,8 +470,9 @@ def test_nobody_is_held_up_by_an_instant_to_come(tmp_path: Path) -> None:
     _complain(place, "wang", {"recorded_at": _ahead(45)})
 
     order = county.make_order(OTHER_UNIT, FactKind.COMPLAINT, ("what", "不热"))
-    now = datetime.now(UTC)
-    engine.advance(db.connect(server.as_login(place.url, "qian")), order, "qian", now)
+    qian = db.connect(server.as_login(place.url, "qian"))
+    engine.advance(qian, order, "qian", datetime.now(UTC))
+    qian.close()
 
 
 @pytest.mark.parametrize(

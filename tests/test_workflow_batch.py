@@ -626,6 +626,21 @@ def test_a_sheet_handed_in_twice_is_the_same_as_once(place: County) -> None:
     assert every_row(place) == before
 
 
+@pytest.mark.parametrize("seq", ["1", "(SELECT seq FROM journal WHERE stream = 'case:102-0001')"])
+def test_a_key_that_stands_for_no_event_of_the_household_is_refused(
+    place: County, seq: str
+) -> None:
+    file = confirmed(place, TOWN)
+    apply(place, file)
+    place.tamper(f"UPDATE receipt SET seq = {seq} WHERE login = 'system'")
+
+    again = apply(place, file)
+
+    assert {reason.guard for one in again.refused for reason in one.reasons} == {"key_reused"}
+    assert len(again.refused) == 6
+    assert not again.written
+
+
 def test_a_sheet_saved_again_by_another_program_writes_nothing_new(place: County) -> None:
     file = confirmed(place, TOWN)
     apply(place, file)

@@ -36,16 +36,23 @@ def upgrade(url: str, folder: Path, now: datetime, server: Server | None = None)
     """Brings the database at this URL to `db.HEAD`, in one transaction, after a copy to `folder`.
 
     Killed at any moment it is the old one or the new one, and the journal's bytes stay as they are.
-    `server` says how a server is used. Raises BadFile when the copy cannot be written,
-    JournalBroken when what came out is not what it should be; then nothing was changed.
+    On a server whose guards or policies are not this program's they are made anew, though the
+    tables are of this version. `server` says how a server is used. Raises BadFile when the copy
+    cannot be written, JournalBroken when what came out is not what it should be; then nothing was
+    changed.
     """
     held = server or Server()
     database = db.connect(url, older=True, limits=held.limits)
     before = version(database)
-    if before == db.HEAD:
+    if before == db.HEAD and not (database.shared and _has_faults(database)):
         return Upgraded(before, before, None, 0)
     copy = backup.save_beside(database, folder, f"{before}-before-upgrade", now, held)
     return Upgraded(before, db.HEAD, copy, bring_up(database))
+
+
+def _has_faults(database: Database) -> bool:
+    with database.reading() as connection:
+        return bool(schema_faults(connection) or access_check.faults(connection))
 
 
 def bring_up(database: Database) -> int:
