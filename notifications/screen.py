@@ -809,8 +809,11 @@ class Screen(Daily, Audit):
         """`db upgrade`."""
         if not found["upgraded"]:
             return f"数据库已是本程序的版本（{found['after']}），没有改动"
+        done = f"已从版本 {found['before']} 升级到 {found['after']}"
+        if found["before"] == found["after"]:
+            done = f"表已是本程序的版本（{found['after']}），保护触发器和行级策略已重新建立"
         return (
-            f"已从版本 {found['before']} 升级到 {found['after']}；日志一个字节未变\n"
+            f"{done}；日志一个字节未变\n"
             f"升级前的备份：{clean(found['backup'])}\n"
             f"重新算过期限的户：{found['clocks']} 户。建议运行 xianli audit verify"
         )
