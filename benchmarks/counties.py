@@ -110,7 +110,7 @@ def officers(plan: Plan) -> Iterator[tuple[str, Role, str | None]]:
 
 def officer(unit: str) -> str:
     """The login of a unit's officer."""
-    return f"jb-{unit}"
+    return f"jb-{unit.lower()}"
 
 
 def village(number: int) -> str:

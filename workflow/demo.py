@@ -814,7 +814,7 @@ def _by_guard(refused: Sequence[Refusal]) -> list[Json]:
 
 
 def _officer(unit: Unit) -> str:
-    return f"jb-{unit.code}"
+    return f"jb-{unit.code.lower()}"
 
 
 def _one_like(household: Household) -> Task:
