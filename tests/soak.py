@@ -32,7 +32,7 @@ import forms
 import server
 from county import County
 from older import older, older_in_server
-from sqlalchemy import Connection, bindparam, event, update
+from sqlalchemy import Connection, bindparam, event, literal_column, update
 from sqlalchemy.engine.interfaces import DBAPICursor, ExecutionContext
 
 from states.errors import CaseError
@@ -112,7 +112,7 @@ def _switch_off(database: Database) -> None:
     """Takes the version check and the writers' lock away, in this process."""
     engine._UPDATE = bulk.Rows(
         update(cases.CASE)
-        .where(cases.CASE.c.code == bindparam("of"), bindparam("was") >= 0)
+        .where(cases.CASE.c.code == bindparam("of"), bindparam("was") >= literal_column("0"))
         .values({name: bindparam(name) for name in engine._PROJECTED})
     )
 

@@ -368,13 +368,10 @@ def test_the_schedule_has_every_unit_step_and_month(busy: County, say: Say) -> N
 def test_the_schedule_shows_the_readers_units_only(busy: County, say: Say) -> None:
     mine = say.json(busy, "plan", "schedule", who="qian")
     asked = say.json(busy, "plan", "schedule", "--unit", "热力局")
-    others = say.json(busy, "plan", "schedule", "--unit", "101", who="qian")
+    others = say.json(busy, "plan", "schedule", "--unit", "101", who="qian", status=5)
 
-    assert [list(cast(Document, one["by_unit"])) for one in (mine, asked, others)] == [
-        ["102"],
-        ["RLJ"],
-        [],
-    ]
+    assert [list(cast(Document, one["by_unit"])) for one in (mine, asked)] == [["102"], ["RLJ"]]
+    assert cast(Document, others["error"])["place"] == "--unit"
 
 
 def test_the_schedule_is_no_outlook(busy: County, say: Say) -> None:

@@ -558,6 +558,9 @@ def test_the_keys_of_an_older_database_stay_with_who_used_them(
     else:
         url = str(older(place, tmp_path / "old.db", "0003"))
     old = County(Path(url), db.connect(url, older=True))
+    # The guards of then knew nothing of receipts.
+    if old.database.shared:
+        old.sql("ALTER TABLE receipt DISABLE TRIGGER USER")
     old.sql("INSERT INTO receipt VALUES ('batch:1', 'r', ?)", seq)
 
     upgrade.bring_up(old.database)
