@@ -133,7 +133,8 @@ def seconds(took: float) -> str:
     """A duration as people read it."""
     for unit, factor in (("s", 1.0), ("ms", 1e3)):
         if took * factor >= 1:
-            return f"{took * factor:.3g} {unit}"
+            told = took * factor
+            return f"{told:,.0f} {unit}" if told >= 1000 else f"{told:.3g} {unit}"
     return f"{took * 1e6:.3g} µs"
 
 
