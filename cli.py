@@ -2928,7 +2928,7 @@ def _visible(who: "Actor | None", units: list[str] | None) -> list[str] | None:
 
     if who is None or who.unit is None:
         return units
-    if units is not None and who.unit not in units:
+    if units is not None and set(units) != {who.unit}:
         raise register.not_your_unit()
     return [who.unit]
 

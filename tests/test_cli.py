@@ -528,6 +528,7 @@ def test_an_officer_of_a_unit_sees_its_own_forecast_only(run: Run) -> None:
     assert keys(member(own, "by_unit")) == ["102"]
 
 
+@pytest.mark.parametrize("asked", [("101",), ("102", "101")], ids="+".join)
 @pytest.mark.parametrize(
     "command",
     [
@@ -536,9 +537,10 @@ def test_an_officer_of_a_unit_sees_its_own_forecast_only(run: Run) -> None:
     ],
 )
 def test_another_unit_than_ones_own_is_refused_alike_everywhere(
-    run: Run, command: tuple[str, ...]
+    run: Run, command: tuple[str, ...], asked: tuple[str, ...]
 ) -> None:
-    status, _, err = run("--as", "qian", *command, "--unit", "101")
+    units = [word for unit in asked for word in ("--unit", unit)]
+    status, _, err = run("--as", "qian", *command, *units)
 
     assert status == 5
     assert "不是您的责任单位" in err
