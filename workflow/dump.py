@@ -103,20 +103,14 @@ def contents(connection: Connection, file: Path, server: Server) -> Contents:
     Raises UsageFault where pg_restore is not there, BadFile for what is no whole dump of ours.
     """
     guards = (line for line in listed(connection, file, server) if "TRIGGER" in kind_of(line))
-    rows: dict[str, int] = {}
-    version, schema, seq, head = "", "", 0, None
     with _piped(connection, server, "pg_restore", "--data-only", "--file=-", str(file)) as pipe:
-        for within, name, columns, lines in _copies(pipe):
-            rows[name] = 0
-            place = {column: number for number, column in enumerate(columns)}
-            for line in lines:
-                rows[name] += 1
-                if name == VERSIONS:
-                    schema, version = within, line.decode()
-                if name == "journal":
-                    values = line.split(b"\t")
-                    if int(values[place["seq"]]) > seq:
-                        seq, head = int(values[place["seq"]]), values[place["hash"]].decode()
+        try:
+            version, schema, rows, seq, head = _counted(pipe)
+        except (ValueError, LookupError) as error:
+            # Packed bytes that were changed are unpacked into something before zlib finds it.
+            raise BadFile(
+                "备份不完好：里面的行读不通", place=str(file), remedy="换一份备份，或重新备份"
+            ) from error
     if "journal" not in rows or not version:
         raise BadFile("这份文件不是先立的备份", place=str(file), remedy="核对文件名")
     names = frozenset(line.split(" ")[-2] for line in guards)
@@ -125,8 +119,9 @@ def contents(connection: Connection, file: Path, server: Server) -> Contents:
 
 def listed(connection: Connection, file: Path, server: Server) -> list[str]:
     """The lines of a dump's list, one for each thing in it."""
-    told = _run(connection, server, "pg_restore", "--list", str(file)).decode()
-    return [line for line in told.splitlines() if line[:1].isdigit()]
+    told = _run(connection, server, "pg_restore", "--list", str(file))
+    lines = told.decode(errors="replace").splitlines()
+    return [line for line in lines if line[:1].isdigit()]
 
 
 def kind_of(line: str) -> str:
@@ -154,6 +149,27 @@ def play(connection: Connection, file: Path, choice: Path, server: Server) -> No
         f"--dbname=dbname='{name}'",
         str(file),
     )
+
+
+def _counted(pipe: IO[bytes]) -> tuple[str, str, dict[str, int], int, str | None]:
+    """The version, its schema, rows by table and the journal's end, off a script of all rows.
+
+    Raises ValueError or LookupError for rows that are no rows of ours.
+    """
+    rows: dict[str, int] = {}
+    version, schema, seq, head = "", "", 0, None
+    for within, name, columns, lines in _copies(pipe):
+        rows[name] = 0
+        place = {column: number for number, column in enumerate(columns)}
+        for line in lines:
+            rows[name] += 1
+            if name == VERSIONS:
+                schema, version = within, line.decode()
+            if name == "journal":
+                values = line.split(b"\t")
+                if int(values[place["seq"]]) > seq:
+                    seq, head = int(values[place["seq"]]), values[place["hash"]].decode()
+    return version, schema, rows, seq, head
 
 
 def _copies(
