@@ -246,7 +246,7 @@ def test_a_dump_that_is_cut_is_found(place: County, tmp_path: Path, tools: Serve
 def test_a_dump_whose_rows_were_changed_anywhere_is_found(
     place: County, tmp_path: Path, tools: Server
 ) -> None:
-    """A few bytes of the packed rows give rows of too few columns, letters for numbers, no UTF-8."""
+    """Packed bytes that changed give rows of too few columns, letters for numbers, no UTF-8."""
     file = backup.save(place.database, tmp_path / "copy.dump", tools).file
     whole = file.read_bytes()
     rng = random.Random(28)
