@@ -26,6 +26,7 @@ import postgres
 import steps
 from by_hand import Changes, PostgresqlHand
 from counties import Case
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from states.errors import CaseError
@@ -52,8 +53,7 @@ class Seen:
     errors: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(Struct, frozen=True):
     """One officer: his unit, and the households that are his to advance."""
 
     number: int

@@ -8,12 +8,13 @@ household through its five steps, with the facts of the winter that the permissi
 import re
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from functools import cache
 from importlib import resources
 from pathlib import Path as FilePath
 
+from msgspec import Struct
+from msgspec.structs import asdict
 from sqlalchemy import insert
 
 from states import evidence as keys
@@ -168,8 +169,7 @@ def household(unit: Unit, task: Task, number: int) -> LedgerRow:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """A registered household, as far as its orders depend on it."""
 
     code: str
@@ -241,7 +241,7 @@ def known_by(code: str, personal: PersonalData) -> list[dict[str, object]]:
 
 def paper(code: str, personal: PersonalData) -> dict[str, object]:
     """The row of its personal data, with the salted digest that its first event commits to."""
-    data = {entry.name: getattr(personal, entry.name) for entry in fields(PersonalData)}
+    data = asdict(personal)
     salt = secrets.token_hex(16)
     digest = journal.digest(journal.canonical({"salt": salt, **data}))
     return {"case_code": code, "version": 1, **data, "salt": salt, "digest": digest}
@@ -250,8 +250,7 @@ def paper(code: str, personal: PersonalData) -> dict[str, object]:
 # A household's life --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """One step (or fact) that every household takes: its kind, its day, and who does it."""
 
     kind: Trigger | FactKind

@@ -14,10 +14,10 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 import seasons
+from msgspec import Struct
 from seasons import Did
 
 from states.plan import Plan
@@ -45,8 +45,7 @@ AFTER = {
 DID = (Did.CONFIRM, Did.SELECT, Did.COMPLETE, Did.ACCEPT)
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """What was said of one unit on one day, and what came of it; None is never within the year."""
 
     seed: int
@@ -155,8 +154,7 @@ def brier_accepted(cases: Sequence[Case]) -> float:
     return sum((c.said.p_acceptance - _by(c.accepted_on, end)) ** 2 for c in cases) / len(cases)
 
 
-@dataclass(frozen=True, slots=True)
-class Warnings:
+class Warnings(Struct, frozen=True):
     """Two weeks ahead: how many of those that miss were named, and how many wrongly.
 
     `making` are units unfinished that day which make it, `through` those finished before.

@@ -8,13 +8,13 @@ on a machine that others use too. A slope of 1 is a cost that grows as the size 
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import floor, log10
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 import measure
 from measure import FLOOR, OURS, ROOT, Figure, Took
+from msgspec import Struct
 
 MEASURED = Path(__file__).with_name("measured.jsonl")
 PAGE, PLOT = ROOT / "docs" / "scale.md", ROOT / "docs" / "scale.svg"
@@ -32,8 +32,7 @@ _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 760, 460, 70, 210, 24, 48
 _BEGINS, _ENDS = "<!-- {} begins -->\n", "<!-- {} ends -->\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(Struct, frozen=True):
     """What somebody's work took at each size, in order."""
 
     workload: str
@@ -205,8 +204,7 @@ def measured(figures: Sequence[Figure]) -> str:
     return "\n".join(lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Goal:
+class Goal(Struct, frozen=True):
     """What a figure is to reach; `kind` says what of it counts."""
 
     told: str

@@ -22,6 +22,8 @@ from pathlib import Path
 from statistics import median
 from typing import ParamSpec, TypeVar
 
+from msgspec import Struct
+
 ROOT = Path(__file__).parent.parent
 MIB = 1024 * 1024
 OURS, FLOOR = "xianli", "floor"
@@ -30,8 +32,7 @@ Asked = ParamSpec("Asked")
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, slots=True)
-class Took:
+class Took(Struct, frozen=True):
     """Seconds of one piece of work, by the wall's clock and by the processor's."""
 
     wall: float
@@ -63,8 +64,7 @@ class Clock:
         return Took(sum(one.wall for one in self.took), sum(one.cpu for one in self.took))
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """One workload at one size: what each took, beside the floor of the same run.
 
     `took` has `OURS`, and where there is one `FLOOR`; the peers go by their names, and `missing`

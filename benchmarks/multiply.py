@@ -10,10 +10,10 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import counties
+from msgspec import Struct
 
 from states.plan import Plan
 from workflow import journal
@@ -24,8 +24,7 @@ UNTOUCHED = ("flag", "notice", "message", "letter", "receipt")
 _HELD = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
+class _Columns(Struct, frozen=True):
     """The columns of a table, and where some of them stand."""
 
     table: str

@@ -10,13 +10,13 @@ share, or running clocks to keep: they do and write less than we do. All work on
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
 from measure import Clock, Took
+from msgspec import Struct
 
 from states import evidence as keys
 from states.vocabulary import State, Trigger
@@ -38,8 +38,7 @@ CHUNK = 5_000
 MOST = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(Struct, frozen=True):
     """A step or a fact: what an order of ours says."""
 
     code: str

@@ -12,7 +12,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import commands
@@ -24,10 +23,10 @@ import steps
 import sweeping
 import verifying
 from measure import Figure
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """How large, how often, and where."""
 
     folder: Path

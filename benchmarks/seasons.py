@@ -19,6 +19,8 @@ from datetime import date, timedelta
 from enum import StrEnum
 from random import Random
 
+from msgspec import Struct
+
 FIRST_DAY = date(2023, 4, 10)
 LAST_DAY = date(2024, 2, 29)
 WORKS_END = date(2023, 9, 30)
@@ -50,8 +52,7 @@ class Did(StrEnum):
     CLOSE = "close"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What happened, on which day, and the day on which it was entered."""
 
     did: Did
@@ -140,8 +141,7 @@ class Contractor:
     dry: list[tuple[date, date]]
 
 
-@dataclass(frozen=True, slots=True)
-class Season:
+class Season(Struct, frozen=True):
     """One county's season."""
 
     seed: int

@@ -30,6 +30,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import Struct
+
 from states.errors import CaseError
 from states.plan import Json
 
@@ -61,8 +63,7 @@ class Unreachable(NotDelivered):
     """The channel itself does not work now, for this letter or any other."""
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(Struct, frozen=True):
     """What goes out to one person.
 
     `identity` is a hash in hex, the same at every try; `name` is fit for a file; `day` the county's
@@ -97,8 +98,7 @@ class Channel(Protocol):
     def send(self, letter: Letter, now: datetime) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(Struct, frozen=True):
     """Files to print or hand on: a folder per day, a name per letter; twice is the same as once."""
 
     path: Path

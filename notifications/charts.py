@@ -6,15 +6,15 @@ who does not see it; what it shows is in a table beside it too.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
+
+from msgspec import Struct
 
 from states.vocabulary import State, Trigger
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """A drawing's size, the room around its plot, and whether there is room for more words."""
 
     width: int
@@ -32,8 +32,7 @@ _RIGHT, _BOTTOM = 10, 22
 Places = Callable[[date], float]
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(Struct, frozen=True):
     """A text of a drawing; `anchor` is SVG's, `tone` a class of the page's colours."""
 
     x: float
@@ -43,8 +42,7 @@ class Words:
     tone: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A straight line of a drawing."""
 
     x1: float
@@ -54,8 +52,7 @@ class Line:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class CurveChart:
+class CurveChart(Struct, frozen=True):
     """An S-curve: points as SVG writes them, empty where there is nothing to draw.
 
     `now` is the point reached, None when the day asked for lies outside.
@@ -227,8 +224,7 @@ def width(text: str, font: int) -> float:
 # --- bars -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """A bar in a table: its length and the mark of the whole, of 100; beyond the mark is more."""
 
     length: float
@@ -248,8 +244,7 @@ _TOP, _LANE = 26, 24
 _FIRST_X = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(Struct, frozen=True):
     """A state with the households in it."""
 
     x: float
@@ -260,16 +255,14 @@ class Box:
     count: str
 
 
-@dataclass(frozen=True, slots=True)
-class Arrow:
+class Arrow(Struct, frozen=True):
     """A way from state to state, as an SVG path; `kind` is forward, back or leave."""
 
     path: str
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class FlowChart:
+class FlowChart(Struct, frozen=True):
     """The states in a row, the steps forward between them, those back and out beneath."""
 
     width: float

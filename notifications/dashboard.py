@@ -4,8 +4,9 @@ Everything is counted elsewhere; here stand the words and the geometry only.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+
+from msgspec import Struct
 
 from notifications import charts, figures, render
 from notifications.pages import Head
@@ -47,8 +48,7 @@ LACKING = {
 MOST_LISTED = 30  # alarms and open matters by name; the rest are counted
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(Struct, frozen=True):
     """A household without both heats."""
 
     code: str
@@ -56,8 +56,7 @@ class Alarm:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class OpenMatter:
+class OpenMatter(Struct, frozen=True):
     """A violation, complaint or finding that nobody has answered."""
 
     kind: FactKind
@@ -68,8 +67,7 @@ class OpenMatter:
     days: int
 
 
-@dataclass(frozen=True, slots=True)
-class Milestone:
+class Milestone(Struct, frozen=True):
     """The end of a phase: `workdays` are left up to its last working day, None once it is over.
 
     `to_go` are the households that still have its work before them.
@@ -84,8 +82,7 @@ class Milestone:
     to_go: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(Struct, frozen=True):
     """How many households have a step behind them, day by day, beside the plan and the forecast.
 
     `planned` and `actual` are (day, households); `actual` changes on these days and stays between.
@@ -102,8 +99,7 @@ class Curve:
     band: tuple[tuple[date, int, int, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class Outlook(Struct, frozen=True):
     """What the forecast says of a unit that has something left to build."""
 
     chance: float
@@ -115,8 +111,7 @@ class Outlook:
     warned: bool
 
 
-@dataclass(frozen=True, slots=True)
-class UnitLine:
+class UnitLine(Struct, frozen=True):
     """A unit's figures, or those of all units of the page together.
 
     `cases` leave closed ones out; `rungs` counts the households by the highest rung they have
@@ -138,8 +133,7 @@ class UnitLine:
     outlook: Outlook | None
 
 
-@dataclass(frozen=True, slots=True)
-class AnnexLine:
+class AnnexLine(Struct, frozen=True):
     """A figure of the annex and the households that are not closed beside it, by 计划类别.
 
     `task` is None for households of a kind that the annex does not give the unit. `completed` and
@@ -158,8 +152,7 @@ class AnnexLine:
     accepted: int
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Struct, frozen=True):
     """How often a step led from one state to another."""
 
     trigger: Trigger
@@ -168,8 +161,7 @@ class Edge:
     times: int
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Struct, frozen=True):
     """How households went from state to state: in each now, and each step how often."""
 
     registered: int
@@ -178,8 +170,7 @@ class Flow:
     causes: Mapping[CloseCause, int]
 
 
-@dataclass(frozen=True, slots=True)
-class SeasonSpan:
+class SeasonSpan(Struct, frozen=True):
     """A season of the plan whose dates are known."""
 
     label: str
@@ -188,8 +179,7 @@ class SeasonSpan:
     verified: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Season:
+class Season(Struct, frozen=True):
     """Who can be permitted when, of the households in 稳定运行一季.
 
     `earliest` counts them by the first day on which they could be; `never` by why there is no such
@@ -206,8 +196,7 @@ class Season:
     spans: tuple[SeasonSpan, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """What was checked of the journal when the page was made, and what somebody outside has seen.
 
     `broken` is the first event at which chain, hash or number do not hold; None when all do.
@@ -232,8 +221,7 @@ class Proof:
     everything: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Board:
+class Board(Struct, frozen=True):
     """Everything the dashboard shows. `whole` says that it is of all units."""
 
     as_of: date

@@ -5,9 +5,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
+
+from msgspec import Struct
 
 from notifications import render
 from notifications.charts import Arrow, Box, Words, path
@@ -16,8 +17,7 @@ from states.question import Guard
 from states.vocabulary import FactKind, Role, State, Trigger
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(Struct, frozen=True):
     """What the households did: where they are, how often each step was taken, who waits too long.
 
     `overdue` are the households of a state whose deadline is past: they wait for the step onward.
@@ -92,8 +92,7 @@ _BOX, _GAP, _HIGH, _LEFT, _LINE = 112, 104, 52, 88, 15
 _LOOP = 62  # above the boxes: the way back into the same state
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Struct, frozen=True):
     """The drawing's values: boxes, arrows and words of `notifications.charts`, laid out by hand."""
 
     width: float

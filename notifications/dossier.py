@@ -6,8 +6,9 @@
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
+
+from msgspec import Struct
 
 from notifications import qr, render, timeline
 from notifications.pages import Head
@@ -55,8 +56,7 @@ _ELSEWHERE = (Trigger.REJECT, Trigger.CHANGE_PATH)  # told in sections of their 
 # --- what is gathered -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """An attached file that is kept: its size, what it is, a small picture of it if it is one.
 
     `kind` is a key of `ICONS`; `fault` says why there is no picture of an image.
@@ -68,8 +68,7 @@ class Stored:
     fault: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Household:
+class Household(Struct, frozen=True, kw_only=True):
     """All that is known of a household on the clocks asked for.
 
     `events` are those that count, in the order of the journal; `personal` is fit to be shown;
@@ -97,16 +96,14 @@ class Household:
 # --- what is shown --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Pairs:
+class Pairs(Struct, frozen=True):
     """Names and what they stand for."""
 
     rows: tuple[tuple[str, str], ...]
     heading: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(Struct, frozen=True):
     """A table; `shares` are the widths of its columns, `hashes` stand under the rows' last cell."""
 
     columns: tuple[str, ...]
@@ -116,16 +113,14 @@ class Grid:
     hashes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """A sentence; `tone` is `good`, `grave`, `soft` or nothing."""
 
     text: str
     tone: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Paper:
+class Paper(Struct, frozen=True):
     """An attached file: its name, hash, where it belongs, and its picture or icon."""
 
     name: str
@@ -142,8 +137,7 @@ class Paper:
         return f"data:image/jpeg;base64,{base64.b64encode(self.picture or b'').decode()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Papers:
+class Papers(Struct, frozen=True):
     """The attached files."""
 
     papers: tuple[Paper, ...]
@@ -152,8 +146,7 @@ class Papers:
 Block = Pairs | Grid | Note | Papers | Timeline
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """A numbered part of the file."""
 
     number: str
@@ -161,8 +154,7 @@ class Section:
     blocks: tuple[Block, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """一户一档 of one household: what stands at its head, then its sections."""
 
     code: str
@@ -222,7 +214,13 @@ def page(file: File, head: Head, nav: Sequence[tuple[str, str]] = ()) -> str:
 
     `nav` are links to neighbouring pages, as (text, address), for a site that the page is part of.
     """
-    kinds = {Pairs: "pairs", Grid: "grid", Note: "note", Papers: "papers", Timeline: "timeline"}
+    kinds: Mapping[type[object], str] = {
+        Pairs: "pairs",
+        Grid: "grid",
+        Note: "note",
+        Papers: "papers",
+        Timeline: "timeline",
+    }
     return render.page(
         "dossier.html.j2",
         head,

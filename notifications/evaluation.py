@@ -5,9 +5,10 @@ raster of a chart would need a library for nothing else, and tables can be copie
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from statistics import median
+
+from msgspec import Struct
 
 from notifications import figures, render, word
 from notifications.dashboard import LACKING, AnnexLine, Proof
@@ -44,8 +45,7 @@ _WORDY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class UnitFigures:
+class UnitFigures(Struct, frozen=True):
     """A unit's figures and marks."""
 
     code: str
@@ -55,8 +55,7 @@ class UnitFigures:
     scores: tuple[Score, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HouseholdLine:
+class HouseholdLine(Struct, frozen=True):
     """A household of which something is wrong or wanting.
 
     `guards` are those of `permit` that refuse, `lacking` what its file should hold and does not.
@@ -71,8 +70,7 @@ class HouseholdLine:
     lacking: tuple[Paper, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A parameter that nobody has verified, with its source."""
 
     name: str
@@ -80,8 +78,7 @@ class Parameter:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(Struct, frozen=True):
     """Everything the report says.
 
     `known` says whether the season's dates are known for every area and path, `ended` whether the

@@ -5,8 +5,9 @@ that of GB/T 9704-2012: 版头, 标题, 主送, 正文, 附件说明, 署名, �
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from notifications import figures, notices
 from notifications.notices import (
@@ -53,16 +54,14 @@ ALARM_DEMANDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Struct, frozen=True):
     """A heading of the first level, with its `一、`."""
 
     text: str
     block: str = "heading"
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
+class Paragraph(Struct, frozen=True):
     """A paragraph; `grave` ones are set off."""
 
     text: str
@@ -70,8 +69,7 @@ class Paragraph:
     block: str = "paragraph"
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column: `width` is its share of the line, numbers are set in the middle."""
 
     heading: str
@@ -79,16 +77,14 @@ class Column:
     left: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A row; with a single cell it is a band across the table, `strong` ones are sums."""
 
     cells: tuple[str, ...]
     strong: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """A table whose header is repeated on every page."""
 
     columns: tuple[Column, ...]
@@ -100,8 +96,7 @@ class Table:
 Block = Heading | Paragraph | Table
 
 
-@dataclass(frozen=True, slots=True)
-class Annex:
+class Annex(Struct, frozen=True):
     """What begins on a page of its own; `wide` lies across, `code` is for who reads the slip."""
 
     label: str
@@ -111,8 +106,7 @@ class Annex:
     code: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(Struct, frozen=True):
     """A worded letter. `mark` and `caution` are empty unless it is a drill or rests on doubt.
 
     Without a `masthead` it is a plain sheet, not an official document. `title_lines` is the title

@@ -1,6 +1,6 @@
 """What a letter says, as plain documents: the one place that knows their fields.
 
-A notice is built as one of the dataclasses here, kept and sent on as the plain document of
+A notice is built as one of the records here, kept and sent on as the plain document of
 `document` (text, whole numbers, lists and dicts; dates as `2023-09-15`, identifiers of the
 vocabulary), and read back by `read`. No document has a place for a household's name, ID, phone,
 address or meter, and none is made or read that holds an ID or mobile number in any text.
@@ -9,10 +9,12 @@ address or meter, and none is made or read that holds an ID or mobile number in 
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
 from types import NoneType, UnionType
 from typing import ClassVar, TypeVar, get_args, get_origin, get_type_hints
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 from states import evidence, identity
 from states.errors import CaseError
@@ -21,7 +23,7 @@ from states.vocabulary import Level, Path, Role, State, Word
 
 Plain = Json
 Document = Mapping[str, Plain]
-One = TypeVar("One")
+One = TypeVar("One", bound=Struct)
 
 DIGEST_ROWS = 20  # of one section: a page of a digest, the rest is for `xianli todo`
 
@@ -48,8 +50,7 @@ class Heap(Word):
     NEWS = "news", "新情况"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DigestRow:
+class DigestRow(Struct, frozen=True, kw_only=True):
     """A matter that waits for this person; how many days are left follows from `due_on`.
 
     A `state` that cannot be read is None, here as elsewhere: one bad case stops no letter.
@@ -64,8 +65,7 @@ class DigestRow:
     next_step: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class Section(Struct, frozen=True, kw_only=True):
     """One heap of a digest; `more` counts what was left off, `within` days is for 将到期."""
 
     heap: Heap
@@ -74,8 +74,7 @@ class Section:
     within: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Digest:
+class Digest(Struct, frozen=True, kw_only=True):
     """每日提要: one person's matters of the day, the gravest first."""
 
     kind: ClassVar = (NoticeKind.DIGEST,)
@@ -88,8 +87,7 @@ class Digest:
     sections: tuple[Section, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matter:
+class Matter(Struct, frozen=True, kw_only=True):
     """A deadline that a household is past; the days it is over follow from `due_on`.
 
     `matter` is what was to be done by then: the phase, or an objection, complaint or violation.
@@ -103,8 +101,7 @@ class Matter:
     due_on: date
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Supervision:
+class Supervision(Struct, frozen=True, kw_only=True):
     """催办单 or 督办通知 to one unit, with the slip that comes back and closes the matters.
 
     `clauses` are the places of the plan document, such as `五、实施步骤（二）`; `reason` is the
@@ -136,8 +133,7 @@ class Supervision:
     copies: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(Struct, frozen=True, kw_only=True):
     """A unit's line in the 通报: households, None where nobody counted.
 
     `accepted` counts every household in 稳定运行一季 or 允许拆除, over the plan too; `chance` is
@@ -168,8 +164,7 @@ class Standing:
     by_state: tuple[int, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class Point(Struct, frozen=True, kw_only=True):
     """How many households should be past the works at the end of a day, and how many were.
 
     `actual` is None for a day that is yet to come.
@@ -180,8 +175,7 @@ class Point:
     actual: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bulletin:
+class Bulletin(Struct, frozen=True, kw_only=True):
     """通报: where every unit stands, townships and departments apart; sums are made when printed.
 
     `since` is the first day of the period that `period_done` counts. `course` is week by week;
@@ -209,8 +203,7 @@ class Bulletin:
     scope: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cold:
+class Cold(Struct, frozen=True, kw_only=True):
     """A household without both heats, and why."""
 
     code: str
@@ -221,8 +214,7 @@ class Cold:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
+class Alarm(Struct, frozen=True, kw_only=True):
     """紧急报告: households without both heats. `recipients` are all it went to, by office."""
 
     kind: ClassVar = (NoticeKind.ALARM,)
@@ -261,9 +253,9 @@ def document(notice: Notice) -> dict[str, Plain]:
     nobody can see.
     """
     plain: dict[str, Plain] = {"kind": str(kind_of(notice))}
-    for field in fields(notice):
-        if field.name != "form":
-            plain[field.name] = _plain(getattr(notice, field.name))
+    for name in notice.__struct_fields__:
+        if name != "form":
+            plain[name] = _plain(getattr(notice, name))
     _refuse_personal(plain)
     return plain
 
@@ -336,7 +328,7 @@ def _code(sign: str, year: str, serial: str) -> str:
     return f"HZ-{sign}-{year}-{serial}-{'0123456789X'[check]}"
 
 
-# Between dataclasses and plain values -------------------------------------------------------
+# Between records and plain values -----------------------------------------------------------
 
 
 def _plain(value: object) -> Plain:
@@ -349,15 +341,15 @@ def _plain(value: object) -> Plain:
             return value
         case tuple():
             return [_plain(one) for one in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
     raise TypeError(f"{value!r} has no place in a document")
 
 
 def _built(of: type[One], given: Mapping[str, Plain]) -> One:
     hints = {name: hint for name, hint in get_type_hints(of).items() if name != "kind"}
     # A notice that was queued before a figure was counted has none of it.
-    late = {one.name for one in fields(of) if one.default is None}  # type: ignore[arg-type]
+    late = {one.name for one in fields(of) if one.default is None}
     if odd := (hints.keys() ^ given.keys()) - (late - given.keys()):
         raise KeyError(f"{of.__name__}: {', '.join(sorted(odd))}")
     return of(**{name: _value(hints[name], value) for name, value in given.items()})
@@ -371,7 +363,7 @@ def _value(hint: object, given: Plain) -> object:
     if get_origin(hint) is tuple and isinstance(given, list):
         return tuple(_value(get_args(hint)[0], one) for one in given)
     if isinstance(hint, type):
-        if is_dataclass(hint) and isinstance(given, dict):
+        if issubclass(hint, Struct) and isinstance(given, dict):
             return _built(hint, given)
         if isinstance(given, str) and issubclass(hint, Word):
             return hint(given)

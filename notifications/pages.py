@@ -1,12 +1,12 @@
 """What stands at the head and foot of every page that people look at, as plain values."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+
+class Head(Struct, frozen=True, kw_only=True):
     """A page's title, the clocks it was drawn on, and what its figures cannot be trusted for.
 
     `as_of` is the day of the figures; `known_at` the instant (aware) of what the ledger said, None

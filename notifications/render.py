@@ -4,10 +4,10 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError
 from markupsafe import Markup, escape
+from msgspec.structs import asdict
 
 from notifications import letters, qr
 from notifications.notices import Document

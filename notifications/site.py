@@ -6,8 +6,9 @@ behind a server, and are made of codes only.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from notifications import dashboard, render
 from notifications.dashboard import Board
@@ -22,8 +23,7 @@ SCRIPT = "site.js"
 NO_VILLAGE = "（未填村名）"
 
 
-@dataclass(frozen=True, slots=True)
-class Trail:
+class Trail(Struct, frozen=True):
     """The way from the first page to a household's; `county` is None in a unit's own site."""
 
     county: str | None
@@ -35,8 +35,7 @@ class Trail:
         return ((f"{self.county}看板", f"../{INDEX}"), (unit_name, f"../{unit}/{INDEX}"))
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(Struct, frozen=True):
     """A line of a unit's list; `page` is None where the household could not be read."""
 
     code: str
@@ -53,8 +52,7 @@ class Home:
     page: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class UnitPage:
+class UnitPage(Struct, frozen=True):
     """A unit of the site: where its page stands, seen from the first page, and its households."""
 
     code: str

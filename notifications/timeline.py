@@ -5,8 +5,9 @@ means, and none of them computes a place.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
+
+from msgspec import Struct
 
 WIDTH = 690  # fits A4 between the margins, and is read sideways on a phone
 LEFT = 56  # the names of the lanes
@@ -14,8 +15,7 @@ ROOM = 12  # of a Chinese character, in the drawing's unit
 _MARK = 17  # two marks nearer than this would cover each other
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Struct, frozen=True):
     """Days from the first to the last, both included; `tone` names its colour."""
 
     first: date
@@ -24,8 +24,7 @@ class Stretch:
     tone: str
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """Something that happened on a day, in few words; `tone` names its colour."""
 
     on: date
@@ -33,8 +32,7 @@ class Moment:
     tone: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """A stretch with its place; `label` is empty where it would not fit, `told` never is."""
 
     x: float
@@ -44,8 +42,7 @@ class Bar:
     tone: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A moment with its place: a number in a lane of its own, explained beneath the drawing."""
 
     x: float
@@ -56,8 +53,7 @@ class Mark:
     tone: str
 
 
-@dataclass(frozen=True, slots=True)
-class Dot:
+class Dot(Struct, frozen=True):
     """A visit: where, how warm, and whether that was warm enough."""
 
     x: float
@@ -65,8 +61,7 @@ class Dot:
     warm: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(Struct, frozen=True):
     """The whole drawing; `ticks` are the months' beginnings with their names."""
 
     first: date

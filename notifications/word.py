@@ -9,7 +9,6 @@ figures of the standard; they are stated here, not hidden in a binary template n
 import io
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
 import docx
@@ -27,6 +26,7 @@ from docx.shared import Length, Mm, Pt, RGBColor
 from docx.table import Table as WordTable
 from docx.table import _Cell
 from docx.text.paragraph import Paragraph as WordParagraph
+from msgspec import Struct
 
 from notifications import letters
 from notifications.letters import Annex, Block, Heading, Letter, Paragraph, Table
@@ -99,8 +99,7 @@ HEAVY = f'<w:rFonts w:eastAsia="{HEAD}"/><w:b/>'
 MONO = '<w:rFonts w:ascii="Consolas" w:hAnsi="Consolas" w:cs="Consolas"/>'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
+class Sheet(Struct, frozen=True, kw_only=True):
     """A4 pages with a running foot; `body` is WordprocessingML.
 
     A picture stands in the body as `r:embed="{name}"`, and in `pictures` by its name. `mark` is set

@@ -1,7 +1,8 @@
 """The gravest alarm: an old facility gone and no working heat, in winter (design, section 3)."""
 
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from states import season
 from states.facts import GONE, SEALING, CaseFacts
@@ -9,8 +10,7 @@ from states.plan import Plan
 from states.workdays import ONE_DAY
 
 
-@dataclass(frozen=True, slots=True)
-class Gravest:
+class Gravest(Struct, frozen=True):
     """A household without both heats: why, and which spell without heat it is.
 
     `spell` stays the same as long as the spell lasts within one winter, so that it is told once.

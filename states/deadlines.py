@@ -6,8 +6,9 @@ answer.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
+
+from msgspec import Struct
 
 from states.facts import CaseFacts, Event, Matter
 from states.plan import Plan
@@ -28,8 +29,7 @@ NO_DEADLINE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(Struct, frozen=True):
     """The state's own deadline: `due_on` with extensions and pauses, `plan_due_on` without.
 
     `due_on` is None where none runs, and `due_reason` then says why. `of` is what it is of, and
@@ -43,8 +43,7 @@ class Due:
     seq: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(Struct, frozen=True):
     """One running clock of a case."""
 
     of: Clock

@@ -5,14 +5,14 @@ section 8).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from states.vocabulary import Role
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """Why a step is refused: the guard and its clause, what is missing, who can put it right.
 
     `earliest` is the first day this guard could pass; None with `earliest_reason` when it never can

@@ -6,8 +6,9 @@ rules that hold everywhere else. Where nothing can be counted there are no marks
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
 from itertools import chain
+
+from msgspec import Struct, field
 
 from states import guards_permit, season
 from states.deadlines import DONE
@@ -45,8 +46,7 @@ _LINE = tuple(state for state in State if state is not State.CLOSED)
 JUDGED = (Stability.STABLE, Stability.UNSTABLE, Stability.UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True)
-class Winter:
+class Winter(Struct, frozen=True):
     """What a season says of one household.
 
     `guards` are those that refuse, `lacking` the gaps among them. `outage_days` and what follows
@@ -148,8 +148,7 @@ def _accepted(facts: CaseFacts, plan: Plan) -> Iterator[Paper]:
 # --- what is counted ------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """The figures of a unit, or of all: they add up line by line.
 
     `steps` and `late_steps` count every time a step was taken, `waiting_late` households that
@@ -210,18 +209,17 @@ def together(tallies: Sequence[Tally]) -> Tally:
     """All of them as one."""
     total = Tally()
     for tally in tallies:
-        for one in fields(Tally):
-            was, more = getattr(total, one.name), getattr(tally, one.name)
+        for name in Tally.__struct_fields__:
+            was, more = getattr(total, name), getattr(tally, name)
             if isinstance(was, dict) and not isinstance(was, Counter):
                 for key, days in more.items():
                     was.setdefault(key, []).extend(days)
             else:
-                setattr(total, one.name, was + more)
+                setattr(total, name, was + more)
     return total
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(Struct, frozen=True):
     """An indicator and its marks; `value` and `points` are None where it cannot be told, `why`."""
 
     indicator: Indicator

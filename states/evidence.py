@@ -9,10 +9,11 @@ import re
 import types
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
 from datetime import date
 from functools import cache
 from typing import ClassVar, NamedTuple, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from msgspec import Struct
 
 from states.errors import UsageFault
 from states.plan import Json
@@ -38,8 +39,7 @@ from states.vocabulary import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FacilityClaim:
+class FacilityClaim(Struct, frozen=True):
     """An old facility as listed at 确户: `kang:in_use`, or `none`."""
 
     form: ClassVar[str] = "种类:状态（如 kang:in_use）或 none"
@@ -62,8 +62,7 @@ class FacilityClaim:
         return f"{self.facility}:{self.status}" if self.status else str(self.facility)
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """An old facility as the acceptor found it: there with a photo, or gone with an event's id."""
 
     form: ClassVar[str] = (
@@ -101,8 +100,7 @@ class Sighting:
         return f"{self.facility}:{self.seen}:{self.photo or self.event}"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedItem:
+class CheckedItem(Struct, frozen=True):
     """A check item of the acceptance and its answer: `通电试运行正常:pass`."""
 
     form: ClassVar[str] = "项目名:pass 或 项目名:fail"
@@ -122,8 +120,7 @@ class CheckedItem:
         return f"{self.name}:{self.result}"
 
 
-@dataclass(frozen=True, slots=True)
-class NamedDocument:
+class NamedDocument(Struct, frozen=True):
     """A dossier item and the attached file that holds it: `验收单:ysd.pdf`."""
 
     form: ClassVar[str] = "材料名:附件文件名"
@@ -145,19 +142,20 @@ class NamedDocument:
 
 AnyWord = TypeVar("AnyWord", bound=Word)
 
-# Marks a text that names a thing (a serial, a model): long numbers in it are not personal data.
-IDENTIFIER = {"identifier": True}
 
+class Evidence(Struct, frozen=True, kw_only=True):
+    """The key that anything coming late may carry: the name of one of the attached files.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """The key that anything coming late may carry: the name of one of the attached files."""
+    `identifiers` are the keys whose text names a thing (a serial, a model): long numbers in it are
+    not personal data.
+    """
+
+    identifiers: ClassVar[frozenset[str]] = frozenset()
 
     late_document: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confirm(Evidence):
+class Confirm(Evidence, frozen=True, kw_only=True):
     """确户完成."""
 
     visit_on: date | None = None
@@ -169,39 +167,39 @@ class Confirm(Evidence):
     unfit_document: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Select(Evidence):
+class Select(Evidence, frozen=True, kw_only=True):
     """选型完成."""
 
-    model: str | None = field(default=None, metadata=IDENTIFIER)
-    connection_point: str | None = field(default=None, metadata=IDENTIFIER)
+    identifiers: ClassVar = frozenset({"model", "connection_point"})
+
+    model: str | None = None
+    connection_point: str | None = None
     selection_on: date | None = None
     selection_by: Signatory | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Complete(Evidence):
+class Complete(Evidence, frozen=True, kw_only=True):
     """施工完成."""
+
+    identifiers: ClassVar = frozenset({"serial"})
 
     started_on: date | None = None
     installed_on: date | None = None
     ready_on: date | None = None
     contractor: str | None = None
-    serial: str | None = field(default=None, metadata=IDENTIFIER)
+    serial: str | None = None
     training_on: date | None = None
     grid_document: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutRight(Evidence):
+class PutRight(Evidence, frozen=True, kw_only=True):
     """验收不合格, 抽查推翻, 换机: what was found, and by when it has to be put right."""
 
     findings: str | None = None
     put_right_by: date | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accept(Evidence):
+class Accept(Evidence, frozen=True, kw_only=True):
     """验收合格."""
 
     item: tuple[CheckedItem, ...] = ()
@@ -210,13 +208,11 @@ class Accept(Evidence):
     document: tuple[NamedDocument, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permit(Evidence):
+class Permit(Evidence, frozen=True, kw_only=True):
     """允许拆除: everything it rests on is in the journal already."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangePath(Evidence):
+class ChangePath(Evidence, frozen=True, kw_only=True):
     """换径: the new path, and all of 确户 that is its own."""
 
     path: Path | None = None
@@ -226,45 +222,44 @@ class ChangePath(Evidence):
     put_right_by: date | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revoke(Evidence):
+class Revoke(Evidence, frozen=True, kw_only=True):
     """撤销许可."""
 
     cause: RevokeCause | None = None
     findings: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendBack(Evidence):
+class SendBack(Evidence, frozen=True, kw_only=True):
     """退回: the reason is given with --reason."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Close(Evidence):
+class Close(Evidence, frozen=True, kw_only=True):
     """退出."""
+
+    identifiers: ClassVar = frozenset({"replaced_by"})
 
     cause: CloseCause | None = None
     requested_by: str | None = None
     document: str | None = None
-    replaced_by: str | None = field(default=None, metadata=IDENTIFIER)
+    replaced_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reinstate(Evidence):
+class Reinstate(Evidence, frozen=True, kw_only=True):
     """恢复: the reason is given with --reason."""
 
     quota: Quota | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Works(Evidence):
+class Works(Evidence, frozen=True, kw_only=True):
     """施工情况, as it happens."""
+
+    identifiers: ClassVar = frozenset({"serial"})
 
     started_on: date | None = None
     installed_on: date | None = None
     ready_on: date | None = None
     first_heat_on: date | None = None
-    serial: str | None = field(default=None, metadata=IDENTIFIER)
+    serial: str | None = None
 
     def days(self) -> tuple[date, ...]:
         """The days it tells of."""
@@ -272,8 +267,7 @@ class Works(Evidence):
         return tuple(day for day in told if day)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice(Evidence):
+class Notice(Evidence, frozen=True, kw_only=True):
     """公示, and objections to it."""
 
     from_: date | None = None
@@ -281,8 +275,7 @@ class Notice(Evidence):
     objection: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OldFacility(Evidence):
+class OldFacility(Evidence, frozen=True, kw_only=True):
     """What became of an old facility."""
 
     facility: Facility | None = None
@@ -290,37 +283,34 @@ class OldFacility(Evidence):
     by: RemovedBy | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault(Evidence):
+class Fault(Evidence, frozen=True, kw_only=True):
     """故障."""
 
     what: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repair(Evidence):
+class Repair(Evidence, frozen=True, kw_only=True):
     """修复 of the fault with this id."""
 
     fault: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visit(Evidence):
+class Visit(Evidence, frozen=True, kw_only=True):
     """入户测温, in degrees Celsius indoors."""
 
     temperature: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signature(Evidence):
+class Signature(Evidence, frozen=True, kw_only=True):
     """The household's signature after a season."""
 
-    season: str | None = field(default=None, metadata=IDENTIFIER)
+    identifiers: ClassVar = frozenset({"season"})
+
+    season: str | None = None
     by: Signatory | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Violation(Evidence):
+class Violation(Evidence, frozen=True, kw_only=True):
     """封火炕, 拆暖炉, 没收煤炭, other. `by` says who: a role, a unit or a login."""
 
     type: ViolationType | None = None
@@ -328,51 +318,44 @@ class Violation(Evidence):
     what: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Complaint(Evidence):
+class Complaint(Evidence, frozen=True, kw_only=True):
     """投诉."""
 
     what: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding(Evidence):
+class Finding(Evidence, frozen=True, kw_only=True):
     """审计发现."""
 
     what: str | None = None
     severity: Severity | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause(Evidence):
+class Pause(Evidence, frozen=True, kw_only=True):
     """暂停."""
 
     cause: PauseCause | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resume(Evidence):
+class Resume(Evidence, frozen=True, kw_only=True):
     """恢复施工."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extension(Evidence):
+class Extension(Evidence, frozen=True, kw_only=True):
     """延期."""
 
     due_on: date | None = None
     requested_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolve(Evidence):
+class Resolve(Evidence, frozen=True, kw_only=True):
     """销号 of the violation, complaint, finding or objection with this id."""
 
     id: int | None = None
     outcome: Outcome | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correct(Evidence):
+class Correct(Evidence, frozen=True, kw_only=True):
     """更正 of the fact with this id; `values` are its right values, under the fact's own keys."""
 
     id: int | None = None
@@ -494,8 +477,7 @@ CORRECTABLE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """One evidence key: its name, the Python type of one value, whether it may be repeated."""
 
     name: str
@@ -529,12 +511,12 @@ def keys(kind: Trigger | FactKind) -> Mapping[str, Key]:
     model = MODELS[kind]
     hints = get_type_hints(model)
     found = {}
-    for entry in fields(model):
-        if model is Correct and entry.name == "values":
+    for attribute in model.__struct_fields__:
+        if model is Correct and attribute == "values":
             continue
-        value, repeated = _value_type(hints[entry.name])
-        name = entry.name.rstrip("_")
-        found[name] = Key(name, entry.name, value, repeated, "identifier" in entry.metadata)
+        value, repeated = _value_type(hints[attribute])
+        name = attribute.rstrip("_")
+        found[name] = Key(name, attribute, value, repeated, attribute in model.identifiers)
     return found
 
 
@@ -668,7 +650,7 @@ def to_json(evidence: Evidence) -> dict[str, Json]:
 
 
 class _Entry(NamedTuple):
-    """A field of an evidence class: what `fields` says of it, asked once."""
+    """A field of an evidence class: its name, and whether it names a thing."""
 
     name: str
     attribute: str
@@ -677,8 +659,8 @@ class _Entry(NamedTuple):
 
 _ENTRIES: Mapping[type[Evidence], tuple[_Entry, ...]] = {
     model: tuple(
-        _Entry(entry.name.rstrip("_"), entry.name, "identifier" in entry.metadata)
-        for entry in fields(model)
+        _Entry(attribute.rstrip("_"), attribute, attribute in model.identifiers)
+        for attribute in model.__struct_fields__
     )
     for model in MODELS.values()
 }

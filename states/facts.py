@@ -7,8 +7,10 @@ done by not passing those events.
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from states.errors import MISSHAPEN, unreadable
 from states.plan import Json
@@ -60,8 +62,7 @@ _TRIGGERS = {str(trigger): trigger for trigger in Trigger}
 _FACTS = {str(kind): kind for kind in FactKind}
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(Struct, frozen=True):
     """Who acts. `person` is the same for all logins of one person; `unit` limits the scope."""
 
     login: str
@@ -75,16 +76,14 @@ class Actor:
         return self.unit is None or self.unit == unit
 
 
-@dataclass(frozen=True, slots=True)
-class Attached:
+class Attached(Struct, frozen=True):
     """An attached file, by its name and the SHA-256 of its content."""
 
     name: str
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One entry of the journal, as docs/journal.md describes it, and the person behind it."""
 
     seq: int
@@ -133,8 +132,7 @@ class Event:
         return tuple(str(value) for value in values) if isinstance(values, list) else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Milestone:
+class Milestone(Struct, frozen=True):
     """An acceptance or a readiness: when it was, when it was recorded, whether late with paper."""
 
     seq: int
@@ -144,8 +142,7 @@ class Milestone:
     documented: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FacilityRecord:
+class FacilityRecord(Struct, frozen=True):
     """A word on an old facility: from the confirmation, a fact, or the acceptor."""
 
     seq: int
@@ -155,8 +152,7 @@ class FacilityRecord:
     by: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class FaultRecord:
+class FaultRecord(Struct, frozen=True):
     """故障; `repaired_on` is None while it is open."""
 
     seq: int
@@ -165,8 +161,7 @@ class FaultRecord:
     repaired_on: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class VisitRecord:
+class VisitRecord(Struct, frozen=True):
     """入户测温."""
 
     seq: int
@@ -174,8 +169,7 @@ class VisitRecord:
     temperature: float
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureRecord:
+class SignatureRecord(Struct, frozen=True):
     """The household's signature for a season."""
 
     seq: int
@@ -184,8 +178,7 @@ class SignatureRecord:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class Matter:
+class Matter(Struct, frozen=True):
     """A violation, complaint, finding or objection (`NOTICE`), and how it was answered."""
 
     seq: int
@@ -213,8 +206,7 @@ class Matter:
         return self.kind in (FactKind.VIOLATION, FactKind.COMPLAINT)
 
 
-@dataclass(frozen=True, slots=True)
-class PauseRecord:
+class PauseRecord(Struct, frozen=True):
     """暂停; `resumed_on` is None while it lasts."""
 
     seq: int
@@ -223,8 +215,7 @@ class PauseRecord:
     resumed_on: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExtensionRecord:
+class ExtensionRecord(Struct, frozen=True):
     """延期 of the deadline that ran when it was recorded."""
 
     seq: int
@@ -233,8 +224,7 @@ class ExtensionRecord:
     put_right: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
+class Permission(Struct, frozen=True):
     """A permission, in force from `day` until the day before `ended_on`."""
 
     seq: int
@@ -242,8 +232,7 @@ class Permission:
     ended_on: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Works:
+class Works(Struct, frozen=True):
     """The works on the device now being or been installed, as far as recorded."""
 
     started_on: date | None = None
@@ -252,8 +241,7 @@ class Works:
     serial: str | None = None
 
 
-@dataclass
-class CaseFacts:
+class CaseFacts(Struct):
     """All that is known of one case; built by `fold` and `then`, and only read by all others.
 
     What happens later makes new lists: facts that are known already are never changed by it.

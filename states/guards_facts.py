@@ -5,7 +5,8 @@ event that is named), never at whether the act was allowed.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from states import deadlines, season
 from states import evidence as keys

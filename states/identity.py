@@ -7,9 +7,10 @@ renamed and merged, and people keep the number of the county they were born in.
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from datetime import date
 from functools import lru_cache
+
+from msgspec import Struct
 
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)  # GB 11643-1999, table B.1
 CHECK_CHARACTERS = "10X98765432"  # by the weighted sum modulo 11
@@ -152,8 +153,7 @@ def holds_personal_number(text: str) -> bool:
     return any(map(_is_personal, _numbers(text)))
 
 
-@dataclass(frozen=True, slots=True)
-class PersonalData:
+class PersonalData(Struct, frozen=True):
     """What is known of the person behind a household; empty where nothing is.
 
     Stands in its own table and never in the journal (design, section 5).
@@ -184,7 +184,7 @@ class PersonalData:
         return tuple(name for name in _PERSONAL if getattr(self, name))
 
 
-_PERSONAL = tuple(sorted(field.name for field in fields(PersonalData)))
+_PERSONAL = tuple(sorted(PersonalData.__struct_fields__))
 
 
 def _keep(text: str, first: int, last: int) -> str:

@@ -5,7 +5,8 @@ and clause; the evidence it takes is in `states.evidence`. There is no row for f
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from states import guards, guards_acceptance, guards_facts, guards_permit
 from states.facts import Actor, CaseFacts
@@ -28,8 +29,7 @@ ACCEPTORS = (Role.ACCEPTOR,)
 FIELD = (*UNIT, Role.COUNTY_OFFICE)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One trigger of the lifecycle."""
 
     trigger: Trigger
@@ -39,8 +39,7 @@ class Step:
     guards: tuple[Guard, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One kind of fact beside the line: it is taken in any state and moves nothing."""
 
     kind: FactKind

@@ -6,10 +6,11 @@ and a refusal always carries every reason.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 
+from msgspec import Struct
+from msgspec.structs import replace
 from transitions import Machine
 
 from states import evidence as keys
@@ -21,8 +22,7 @@ from states.vocabulary import FactKind, State, Trigger
 from states.workdays import local_minute
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Struct, frozen=True):
     """A step that the rules allow: nothing has happened yet."""
 
     trigger: Trigger
@@ -30,8 +30,7 @@ class Move:
     target: State
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What `case why` says of one trigger; `earliest` as in design section 3."""
 
     trigger: Trigger
@@ -45,8 +44,7 @@ class Answer:
         return not self.reasons
 
 
-@dataclass(frozen=True, slots=True)
-class _AllPass:
+class _AllPass(Struct, frozen=True):
     """The condition of a transition: that every one of these guards passes."""
 
     guards: tuple[Guard, ...]
@@ -97,8 +95,7 @@ def decide(trigger: Trigger, question: Question, machine: Machine = _MACHINE) ->
     raise _refusal(trigger, question.facts, reasons or (_wrong_state(trigger, question),))
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
+class _Way(Struct, frozen=True):
     """What the machine knows of a kind of step from one state."""
 
     target: State

@@ -11,11 +11,11 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, time
 from functools import cached_property
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
+from msgspec import Struct
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -287,8 +287,7 @@ class _Document(_Part):
     evaluation: tuple[Indicator, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Season:
+class Season(Struct, frozen=True):
     """采暖季 of one area and path; both end days belong to it, and both are None while unknown."""
 
     label: str
@@ -305,8 +304,7 @@ class Season:
         return int(self.label[:4])
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptanceList:
+class AcceptanceList(Struct, frozen=True):
     """What the plan asks of an acceptance for one path, kind and area."""
 
     path: Path

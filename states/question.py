@@ -1,9 +1,10 @@
 """The question a guard answers, and the few ways in which most guards answer it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from states import evidence as keys
 from states.errors import Reason
@@ -27,8 +28,7 @@ DESIGN_IDENTITY = "设计 5"
 SEPARATION = "设计 3（职责分离）"
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What a guard must know of other things than the case: read by the memory, passed in.
 
     `gate_opened_on` is that of the case's village for its path, `models` the catalogue's models by
@@ -46,8 +46,7 @@ class Surroundings:
     successor: State | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """May this be done with the case: who asks, when, with what in hand.
 
     `today` is the county's date of recording, `on` the day it is said to have happened. `actor` is

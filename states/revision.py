@@ -5,15 +5,15 @@ never loosen what removals rest on. Whether a change strands a case is asked of 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from states.plan import PHASES, Indicator, Phase, Plan, Season
 from states.vocabulary import Area, GateKind, Path
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One difference between two plans, as people read it.
 
     `refused` says why it can never be; `second` that another county officer has to confirm it.

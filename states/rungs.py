@@ -1,15 +1,15 @@
 """The rungs of an alarm: 提醒, 黄, 橙, 红, and who is told on each. Their days are the plan's."""
 
-from dataclasses import dataclass
 from datetime import date, timedelta
+
+from msgspec import Struct
 
 from states.plan import Plan
 from states.vocabulary import Clock, Level, Role
 from states.workdays import ONE_DAY
 
 
-@dataclass(frozen=True, slots=True)
-class Rung:
+class Rung(Struct, frozen=True):
     """One rung of a deadline's ladder.
 
     `days` are calendar days before the deadline on a reminder, working days after it otherwise.
@@ -29,8 +29,7 @@ class Rung:
         return f"到期前 {self.days} 天提醒" if self.level is Level.REMIND else self.level.label
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """Where a deadline stands on its ladder on a day: the rungs reached, and when the next comes.
 
     The last of `reached` is the one to tell of; those before it are superseded.

@@ -8,9 +8,11 @@ and machine, then a real event, folded). At every place the rules are compared w
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from functools import cache
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from states import evidence as keys
 from states import lifecycle, machine, safety_oracle, season
@@ -32,8 +34,7 @@ _CODE = "01-0001"
 _AROUND = Surroundings(models=dict.fromkeys(Path, frozenset({"M-1"})))
 
 
-@dataclass(frozen=True, slots=True)
-class Stride:
+class Stride(Struct, frozen=True):
     """One act on the way to a fault: who did what, of which day, recorded when."""
 
     trigger: str
@@ -44,8 +45,7 @@ class Stride:
     evidence: Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True)
-class Walked:
+class Walked(Struct, frozen=True):
     """What was walked of one world: places, acts tried there, lawful permissions granted."""
 
     name: str
@@ -54,8 +54,7 @@ class Walked:
     permissions: int
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """What the walk found; without a fault the way is empty and `broken` holds nothing.
 
     `broken` are the lines of the property that the last act of the way offends against.
@@ -86,8 +85,7 @@ class Proof:
         return sum(world.permissions for world in self.worlds)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Where a case has come to on a day of its world."""
 
     world: World
@@ -220,8 +218,7 @@ class _Walk:
                     raise _Fault((Line.WAY,), (*place.events, done))
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
+class _Done(Struct, frozen=True):
     """What the rules let pass: the evidence as the journal keeps it, and the move."""
 
     evidence: Mapping[str, Json]

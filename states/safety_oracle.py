@@ -6,8 +6,9 @@ nothing in the program.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, timedelta, timezone
+
+from msgspec.structs import replace
 
 from states.facts import Actor, Event
 from states.plan import Json, Plan

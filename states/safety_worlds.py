@@ -5,9 +5,11 @@ be reached. Each world has the lifecycle together with one kind of evidence in e
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cached_property
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from states import lifecycle, plan
 from states.facts import Actor, CaseFacts
@@ -37,8 +39,7 @@ def day(number: int) -> date:
 Pairs = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(Struct, frozen=True):
     """Something somebody tries: `on` is the day it is said to be of, `files` what is attached.
 
     A `kind` of `amended` is a line of the ledger importer, with `ledger` as what it writes.
@@ -56,8 +57,7 @@ class Act:
 Acts = Callable[[CaseFacts, date], Iterator[Act]]
 
 
-@dataclass(frozen=True)
-class World:
+class World(Struct, frozen=True, dict=True):
     """A plan, its days from first to last, and what may be tried with a case on each of them.
 
     With `by_others` everybody tries for the permission, and as of other days; `permits` says if a

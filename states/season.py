@@ -6,10 +6,11 @@ the evidence is *unknown*, and unknown is not stable.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
 from itertools import pairwise
+
+from msgspec import Struct
 
 from states.facts import CaseFacts, Milestone, VisitRecord
 from states.plan import Plan, Season
@@ -20,8 +21,7 @@ _YEAR = timedelta(days=366)
 NO_LATER_SEASON = "计划未给出再下一个采暖季的起止日期"
 
 
-@dataclass(frozen=True, slots=True)
-class Dated:
+class Dated(Struct, frozen=True):
     """A season whose dates are known; both end days belong to it."""
 
     label: str
@@ -31,8 +31,7 @@ class Dated:
     start_year: int
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """The required seasons that a permission rests on, or is waiting for.
 
     `ended` says whether the last of them is over; `clock_start` is the day from which running

@@ -6,11 +6,11 @@ such a deadline is 暂定.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from functools import cache
 
 import chinese_calendar
+from msgspec import Struct
 
 from states.errors import PlanFault
 
@@ -31,8 +31,7 @@ def local_minute(instant: datetime) -> str:
     return f"{instant.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
 
 
-@dataclass(frozen=True, slots=True)
-class Holidays:
+class Holidays(Struct, frozen=True):
     """One year's holidays as a county entered them, with the notice they come from.
 
     `off` are weekdays on which offices rest, `working` weekend days on which they work.
@@ -44,8 +43,7 @@ class Holidays:
     working: frozenset[date]
 
 
-@dataclass(frozen=True, slots=True)
-class Calendar:
+class Calendar(Struct, frozen=True):
     """The working days a county counts by; its own entries come before the shipped data."""
 
     years: tuple[Holidays, ...] = ()

@@ -12,11 +12,11 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -27,8 +27,7 @@ A4_WIDTH = 695  # the page less its margins of 13 mm, at 96 dots an inch
 _MOST_TABS = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(Struct, frozen=True):
     """How a page is looked at."""
 
     name: str
@@ -49,8 +48,7 @@ SIGHTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Printed:
+class Printed(Struct, frozen=True):
     """A page as the browser's own print makes it."""
 
     pdf: bytes

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path as FilePath
+
+from msgspec.structs import replace
 
 from states import evidence as keys
 from states import facts as folding

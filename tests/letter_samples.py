@@ -1,7 +1,8 @@
 """A notice of every kind, at the size a test asks for."""
 
-from dataclasses import replace
 from datetime import date, timedelta
+
+from msgspec.structs import replace
 
 from notifications import figures, notices
 from notifications.notices import (

@@ -10,13 +10,14 @@ import json
 import sys
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path as FilePath
 from random import Random
 
 import county
 from county import PAPER, County
+from msgspec.structs import replace
 
 from states.errors import CaseError
 from states.vocabulary import FactKind, State, Trigger

@@ -1,7 +1,6 @@
 """The bulletin's page in a real browser: on a phone, a desk and paper, by day and by night."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import county
 import pytest
 from browser import SIGHTS, Browser, Sight
 from county import County
+from msgspec.structs import replace
 from recount import wander
 
 from states.vocabulary import State

@@ -1,17 +1,18 @@
 """The ways out, against real servers on loopback: what they take, refuse, break off and babble."""
 
 import base64
+import dataclasses
 import hashlib
 import hmac
 import socket
 import threading
 import urllib.parse
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from postoffice import (
     CERTIFICATE,
     MORNING,
@@ -55,7 +56,7 @@ LETTER = Letter(
 
 def smtp(port: int, **other: object) -> Smtp:
     sound = Smtp("127.0.0.1", port, Security.NONE, "qjb@example.gov.cn", "县清洁取暖办", timeout=5)
-    return replace(sound, **other)  # type: ignore[arg-type]
+    return dataclasses.replace(sound, **other)  # type: ignore[arg-type]
 
 
 def sending(channel: channels.Channel, letter: Letter = LETTER) -> NotDelivered:
@@ -297,11 +298,11 @@ def test_who_has_no_address_cannot_be_mailed() -> None:
 
 def dingtalk(url: str, **other: object) -> DingTalk:
     whole = DingTalk("dingtalk.county", f"{url}?access_token={TOKEN}", SECRET, timeout=5)
-    return replace(whole, **other)  # type: ignore[arg-type]
+    return dataclasses.replace(whole, **other)  # type: ignore[arg-type]
 
 
 def wecom(url: str, **other: object) -> WeCom:
-    return replace(WeCom("wecom.town", f"{url}?key={TOKEN}", timeout=5), **other)  # type: ignore[arg-type]
+    return dataclasses.replace(WeCom("wecom.town", f"{url}?key={TOKEN}", timeout=5), **other)  # type: ignore[arg-type]
 
 
 def test_dingtalk_is_asked_with_a_signature_of_the_time() -> None:

@@ -1,10 +1,10 @@
 """The dashboard's words and drawings: exact, never clamped, never a misleading rate."""
 
 import re
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from notifications import charts, dashboard
 from notifications.dashboard import (

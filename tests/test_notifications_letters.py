@@ -1,8 +1,8 @@
-from dataclasses import replace
 from datetime import date
 
 import letter_samples as samples
 import pytest
+from msgspec.structs import replace
 
 from notifications import letters, notices
 from notifications.letters import Letter, Paragraph, Table

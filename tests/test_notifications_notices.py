@@ -1,11 +1,11 @@
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 
 import letter_samples as samples
 import pytest
+from msgspec.structs import replace
 
 from notifications import figures, letters, notices, render, word
 from notifications.notices import Document, Heap, Notice, NoticeKind
@@ -49,7 +49,7 @@ def test_every_kind_has_a_sample() -> None:
 
 
 def test_a_probability_that_is_not_text_is_no_document() -> None:
-    row = replace(samples.bulletin().townships[0], chance=0.5)  # type: ignore[arg-type]
+    row = replace(samples.bulletin().townships[0], chance=0.5)
 
     with pytest.raises(TypeError):
         notices.document(replace(samples.bulletin(), townships=(row,)))

@@ -1,10 +1,10 @@
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import letter_samples as samples
 import pytest
 from jinja2 import UndefinedError
+from msgspec.structs import replace
 
 from notifications import letters, notices, render
 from notifications.notices import Notice, NoticeKind

@@ -4,7 +4,6 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import docx
@@ -14,6 +13,7 @@ from docx.document import Document as WordFile
 from docx.oxml.ns import qn
 from docx.oxml.xmlchemy import BaseOxmlElement
 from docx.shared import Mm
+from msgspec.structs import replace
 
 from notifications import letters, notices, word
 from notifications.notices import Notice, NoticeKind

@@ -8,11 +8,11 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from datetime import date
 from types import FunctionType, ModuleType
 
 import pytest
+from msgspec.structs import replace
 
 from states import (
     facts,

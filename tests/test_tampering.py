@@ -25,6 +25,7 @@ import county
 import keys
 import pytest
 from county import CODE, ONE_DAY, PAPER, PERMITTED, County, every_row
+from msgspec import Struct
 
 from states.plan import Json
 from states.vocabulary import FactKind
@@ -50,8 +51,7 @@ Found = set[tuple[str, str | None, int | None]]  # code, stream, seq
 # Two counties ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """A county as it stands at the end, as it stood at the first receipt, and what is outside."""
 
     file: Path

@@ -1,6 +1,5 @@
 """Published bulletins: numbered without a gap, frozen, and held against later corrections."""
 
-from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from county import (
     fresh,
     noon,
 )
+from msgspec.structs import replace
 from python_calamine import CalamineWorkbook
 
 from notifications import bulletin_page, figures, letters, notices, word

@@ -1,10 +1,10 @@
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import county
 import pytest
 from county import CODE, ONE_DAY, PAPER, PERMITTED, County, every_row
+from msgspec.structs import replace
 
 from states import plan as plans
 from states.errors import StepRefused

@@ -1,6 +1,5 @@
 """The forecast: what it counts, what it says at the edges, and how it did in seasons gone by."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import forecast as backtest
 import pytest
 import seasons
 from county import CODE, ONE_DAY, County
+from msgspec.structs import replace
 
 from states.plan import Plan
 from states.vocabulary import FactKind, Quota, State, Trigger

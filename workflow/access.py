@@ -13,9 +13,9 @@ logins belong to, and `xianli_personal` may read the columns with personal data.
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from sqlalchemy import Connection, text
 
 from states.errors import UsageFault
@@ -239,8 +239,7 @@ def _named(stream: str) -> str:
 # The functions ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Struct, frozen=True):
     """A function with its owner's rights; its names are looked up in the plan's schema alone."""
 
     arguments: str

@@ -8,10 +8,11 @@ event.
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, func, select
 
 from states import deadlines
@@ -27,8 +28,7 @@ FIGURES = ("cases", "done", "overdue", "permitted", "removed", "violations_open"
 _JOURNAL = tables.JOURNAL
 
 
-@dataclass(frozen=True, slots=True)
-class UnitFigures:
+class UnitFigures(Struct, frozen=True):
     """A unit's figures; closed cases count in `by_state` and `removed` only.
 
     `removed` are the cases whose old facility is removed or sealed, or an open violation says so;
@@ -53,8 +53,7 @@ class UnitFigures:
         return {**{name: getattr(self, name) for name in FIGURES}, **states}
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """The county on these clocks, up to the event `seq`, recorded at `recorded_until`.
 
     `positions` and `violations` are what the figures are counted from, by case.
@@ -70,8 +69,7 @@ class View:
     violations: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A figure of a unit that is another one now."""
 
     figure: str
@@ -79,8 +77,7 @@ class Change:
     becomes: int
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedCase:
+class ChangedCase(Struct, frozen=True):
     """A case that counts otherwise now, and the events that made it so.
 
     `events` are those that the one report saw and the other did not.
@@ -93,8 +90,7 @@ class ChangedCase:
     events: tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """A report that somebody kept: its clocks and its figures by unit."""
 
     file: str
@@ -105,8 +101,7 @@ class Published:
     by_unit: Mapping[str, Mapping[str, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """What changed since a published report.
 
     `reproduced` says whether the journal, cut off where the report was made, gives its figures;

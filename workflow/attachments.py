@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, select, text
 
 from states import identity
@@ -19,8 +19,7 @@ _TABLE = tables.ATTACHMENT
 _MAGIC = 16  # bytes by which a file's kind is told
 
 
-@dataclass(frozen=True)
-class File:
+class File(Struct, frozen=True, dict=True):
     """An attached file with its content."""
 
     name: str

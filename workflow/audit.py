@@ -6,12 +6,12 @@ added here is what a bundle cannot show: the database's own triggers, and every 
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
 from datetime import date
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Column, Connection, Date, Text, cast, func, select, type_coerce
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.sql.elements import ColumnElement
@@ -52,8 +52,7 @@ def _unwatched(done: int, total: int) -> None:
     """Progress that nobody looks at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Struct, frozen=True):
     """The answer to `audit verify`."""
 
     events: int
@@ -319,8 +318,7 @@ def _files_off(connection: Connection) -> Iterator[Finding]:
                 yield Finding("projection_differs", stream, code, seq, message)
 
 
-@dataclass(frozen=True, slots=True)
-class _Papers:
+class _Papers(Struct, frozen=True):
     """A household's personal data as it stands there now.
 
     Its newest version, and the salted hash of each; what the journal says was erased stands as the
@@ -331,7 +329,7 @@ class _Papers:
     digests: tuple[tuple[int, str], ...] = ()
 
 
-_NAMES = tuple(entry.name for entry in fields(PersonalData))
+_NAMES = PersonalData.__struct_fields__
 _VERSIONS = select(
     *(tables.PERSONAL.c[name] for name in ("case_code", "version", "salt", "digest", *_NAMES))
 ).order_by(tables.PERSONAL.c.case_code, tables.PERSONAL.c.version)

@@ -11,9 +11,10 @@ import json
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from states.workdays import local_date
 from workflow import dump
@@ -27,8 +28,7 @@ FILE = ".db"
 Made = dict[str, list[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(Struct, frozen=True):
     """A backup that was written and read back: its rows in all tables, and the journal's end."""
 
     file: Path

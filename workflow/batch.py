@@ -6,10 +6,11 @@ so that the same sheet a second time, or after a crash, writes nothing again and
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path as FilePath
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from states import evidence as keys
@@ -46,8 +47,7 @@ _LISTED: Mapping[FactKind, tuple[State, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """A case that moved on after the sheet was written: what the ledger says now, and since when.
 
     `step` is the last event that moved it; None when the sheet's 版本 is not of this ledger.
@@ -58,8 +58,7 @@ class Moved:
     step: Event | None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """A row that cannot be carried out, and everything that stands in its way."""
 
     row: SheetRow
@@ -75,8 +74,7 @@ class Refused:
         return max(known) if known and len(known) == len(days) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Reuse:
+class Reuse(Struct, frozen=True):
     """One and the same file for several households."""
 
     sha256: str
@@ -84,8 +82,7 @@ class Reuse:
     codes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """The answer to a sheet: `done` in the order of the rows, with those done before marked so.
 
     `receipt` is the hash over the file's hash and the events' hashes; None when nothing stands.

@@ -10,9 +10,10 @@ import itertools
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from states import evidence as keys
 from states import identity
@@ -64,8 +65,7 @@ WRITTEN_AS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column of the form; `key` is None where it holds no evidence."""
 
     name: str
@@ -74,8 +74,7 @@ class Column:
     locked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """A household on the form. `given` is what the form fills in, by evidence key."""
 
     code: str
@@ -88,8 +87,7 @@ class Waiting:
     given: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class SheetRow:
+class SheetRow(Struct, frozen=True):
     """A row that somebody filled in, as far as it could be read; `faults` says what could not.
 
     `shown` is the row as it stood, by the names of the columns, to be handed back, and `cells` says
@@ -117,8 +115,7 @@ class SheetRow:
         return {names[f.cell]: f.message for f in self.faults if f.cell in names}
 
 
-@dataclass(frozen=True, slots=True)
-class BatchSheet:
+class BatchSheet(Struct, frozen=True):
     """A form that was handed in: its filled rows, in the order in which they stand."""
 
     name: str
@@ -277,8 +274,7 @@ def write_returned(path: Path, kind: Kind, problems: Sequence[tuple[SheetRow, "P
     spreadsheet.write_workbook(path, [form])
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """What is said of a refused row, and of its cells by the name of the column."""
 
     text: str
@@ -288,8 +284,7 @@ class Problem:
 # --- the form comes back --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(Struct, frozen=True):
     row: int
     columns: Mapping[int, Column]
 

@@ -5,10 +5,11 @@ And the warning before it is too late: who the forecast says will hardly finish 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, func, insert, select
 
 from notifications import figures, letters, notices
@@ -66,8 +67,7 @@ class Period(StrEnum):
                 return as_of.replace(day=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Household:
+class Household(Struct, frozen=True):
     """A household behind the figures: which of them count it, its state and its deadline."""
 
     code: str

@@ -1,10 +1,11 @@
 """The 通报 as files: Word, Excel and a page, all from the same document."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from notifications import bulletin_page, notices, word
@@ -32,8 +33,7 @@ from workflow.messages import Document
 from workflow.receipts import Asked
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What is asked for; `units` None is the whole county."""
 
     period: Period
@@ -43,8 +43,7 @@ class Wanted:
     formats: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """What was written; `number` and `new` only say something of a published bulletin.
 
     `repeated` when the same key had been used before and nothing was published.

@@ -5,9 +5,10 @@ either no number or a whole publication, and the figures stay as they were to th
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from notifications import notices
@@ -36,8 +37,7 @@ STREAM = "bulletins"
 PUBLISHED = "bulletin_published"
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """A 通报 as it went out: true on `as_of`, known up to event `known_seq` at `known_at`.
 
     `seq` is the publication's own event, `plan` the hash of the plan it went by.
@@ -68,8 +68,7 @@ class Published:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A figure of a unit that is another one now."""
 
     unit: str | None
@@ -79,8 +78,7 @@ class Change:
     becomes: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedCase:
+class ChangedCase(Struct, frozen=True):
     """A household that counts otherwise now, and the events recorded since that say so."""
 
     code: str
@@ -88,8 +86,7 @@ class ChangedCase:
     events: tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """An event of no case that may change figures: another plan, holidays, a quarantine."""
 
     seq: int
@@ -99,8 +96,7 @@ class Rule:
     actor: str
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """What is otherwise on the bulletin's own day, as it is known now, and what was recorded since.
 
     Figures that changed with neither `cases` nor `rules` were counted by another program.

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from functools import lru_cache
 from itertools import chain, islice
 from typing import TypeVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, bindparam, func, select, text
 
 from states import deadlines, guards_permit
@@ -29,8 +30,7 @@ _HOLDERS = text("SELECT value, case_code FROM holders(:kind, :values)")
 _IN_TIME = (*LEAD_TRIGGERS, FactKind.RESOLVE)
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """Where a case stands on a day: a line of `case list`."""
 
     code: str
@@ -56,8 +56,7 @@ class Position:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Clocks:
+class Clocks(Struct, frozen=True):
     """What a reader asks for: true on a day, known at an instant; None means now."""
 
     as_of: date
@@ -426,7 +425,7 @@ def personal(
 
 # The later version of a household comes later, and is the one that stays.
 _NEWEST = select(
-    _PERSONAL.c.case_code, *(_PERSONAL.c[entry.name] for entry in fields(PersonalData))
+    _PERSONAL.c.case_code, *(_PERSONAL.c[name] for name in PersonalData.__struct_fields__)
 ).order_by(_PERSONAL.c.case_code, _PERSONAL.c.version)
 _NEWEST_OF = _NEWEST.where(_PERSONAL.c.case_code.in_(bindparam("codes", expanding=True)))
 

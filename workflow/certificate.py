@@ -6,10 +6,10 @@ Every value on it is computed from the journal as known at a checkpoint, and nam
 
 import base64
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from notifications import pdf, render
@@ -28,8 +28,7 @@ LEDGER_KINDS = {"registered": "登记", "amended": "更改登记"}
 NOT_ASKED = "本路径按计划不受采暖季限制"
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(Struct, frozen=True):
     """What the page says: `fields` by name, one row for each event of the case, the QR text."""
 
     code: str

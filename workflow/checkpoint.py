@@ -6,10 +6,10 @@ and believed only while its key is registered.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
 from states.errors import UsageFault
@@ -34,8 +34,7 @@ _RECEIPT = tables.WITNESS_RECEIPT
 _LEAVES = select(_JOURNAL.c.seq, _JOURNAL.c.hash, _JOURNAL.c.signature).order_by(_JOURNAL.c.seq)
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """A checkpoint of this journal; `new` says that it was made now."""
 
     checkpoint: Checkpoint
@@ -43,8 +42,7 @@ class Made:
     new: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Witness:
+class Witness(Struct, frozen=True):
     """A witness whose key is or was registered."""
 
     key: WitnessKey
@@ -52,8 +50,7 @@ class Witness:
     revoked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A receipt that holds: this witness saw so many events at that instant (UTC)."""
 
     witness: str
@@ -62,8 +59,7 @@ class Seen:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """`audit status`: how much of the journal somebody outside has seen.
 
     `unseen` counts the events after the last receipt that are not checkpoints, `oldest` is when the

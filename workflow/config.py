@@ -1,9 +1,10 @@
 """What a command needs before it can begin: a plan by name or file, and the day it is."""
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from importlib import resources
 from pathlib import Path
+
+from msgspec import Struct
 
 from states import plan as plans
 from states.errors import UsageFault
@@ -46,8 +47,7 @@ def shipped_plans() -> list[str]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
+class Day(Struct, frozen=True):
     """The county's today for one command, and the last day on which the journal was written."""
 
     today: date

@@ -8,10 +8,11 @@ is read from the steps in the journal. `known_at` holds for all but the proof, w
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from notifications import dashboard as board
@@ -47,8 +48,7 @@ _BEYOND, _AHEAD = timedelta(days=21), timedelta(days=26 * 7)
 _TRIGGERS = {str(trigger): trigger for trigger in Trigger}
 
 
-@dataclass(slots=True)
-class _Ways:
+class _Ways(Struct):
     """What the households of one unit did: its changes by step and day, and its steps."""
 
     registered: int = 0
@@ -59,8 +59,7 @@ class _Ways:
     causes: Counter[CloseCause] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawn(Struct, frozen=True):
     """The page's values: what it shows, and its head."""
 
     board: Board
@@ -72,8 +71,7 @@ class Drawn:
         return board.page(self.board, self.head)
 
 
-@dataclass(frozen=True, slots=True)
-class County:
+class County(Struct, frozen=True):
     """What the page of the county and the page of each unit share, read once."""
 
     lines: Mapping[str, Line]

@@ -6,10 +6,12 @@ act is an order to the engine, and some are meant to be refused. Same seed, same
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path as FilePath
 from random import Random
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from notifications import render
 from states import deadlines
@@ -71,16 +73,14 @@ KINDS_OF_VILLAGE = ("庄", "坪", "沟", "河", "岭")
 SLOW, SLOWEST = ("202", "209"), ("210",)
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+class Story(Struct, frozen=True):
     """What the demo answers, for programs and for people."""
 
     document: dict[str, Json]
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(Struct, frozen=True):
     """What somebody does on a day; `make` gets the ids of earlier acts by their tags."""
 
     day: date
@@ -89,8 +89,7 @@ class Act:
     tag: str = ""
 
 
-@dataclass
-class Played:
+class Played(Struct):
     """What happened on the stage."""
 
     done: Counter[str] = field(default_factory=Counter)
@@ -100,8 +99,7 @@ class Played:
     positions: list[overdue.Check] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Household:
+class Household(Struct, frozen=True):
     """A household on the stage and the days of its works."""
 
     code: str

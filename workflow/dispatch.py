@@ -6,10 +6,10 @@ person of each rung once. What is due is found by an index, never by looking at 
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
 
+from msgspec import Struct, field
 from sqlalchemy import Connection, Text, bindparam, cast, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -81,8 +81,7 @@ _TOLD_OF: Mapping[str, frozenset[Role]] = {
 _SUSPENDED = _IN_UNIT | _HEAD_AND_COUNTY
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(Struct, frozen=True):
     """An event that concerns somebody else than who did it."""
 
     event: Event
@@ -144,8 +143,7 @@ def tell(connection: Connection, people: People, news: Iterable[News], now: date
 # The gravest alarm ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Rang:
+class Rang(Struct, frozen=True):
     """An alarm that rang: which household, and why."""
 
     code: str
@@ -215,8 +213,7 @@ def _claim(connection: Connection, flags: Sequence[Mapping[str, object]]) -> Set
 # The sweep ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A deadline that could not be looked at this time; it stays due."""
 
     code: str
@@ -224,8 +221,7 @@ class Failure:
     error: CaseError
 
 
-@dataclass
-class Swept:
+class Swept(Struct):
     """What a sweep did. `due` were looked at; those in `failures` wait for the next one."""
 
     as_of: date
@@ -306,8 +302,7 @@ _CLAIMED = select(FLAG.c.case_code, FLAG.c.deadline, FLAG.c.rung).where(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
+class _Due(Struct, frozen=True):
     """A row that is due, read."""
 
     code: str
@@ -560,8 +555,7 @@ def _has_digest(connection: Connection, person: str, today: date) -> bool:
 # A round --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(Struct, frozen=True):
     """A sweep and the digests that followed it."""
 
     swept: Swept

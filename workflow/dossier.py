@@ -1,8 +1,9 @@
 """一户一档 gathered from the memory: all of a household, on any day, as known at any instant."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
 from notifications import dossier, thumbnails
@@ -37,8 +38,7 @@ _MAGIC = (
 NO_PICTURE = "图片打不开，不显示缩略图"
 
 
-@dataclass(frozen=True, slots=True)
-class Dossier:
+class Dossier(Struct, frozen=True):
     """A household's values with the head of its page."""
 
     household: Household

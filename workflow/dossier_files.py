@@ -12,12 +12,14 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
 from notifications import dossier as worded
@@ -107,8 +109,7 @@ def write(found: Dossier, out: Path, formats: Sequence[str], *, force: bool) -> 
 # --- a whole county -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A finished file in the register; `digest` is of what it says, `sha256` of its bytes."""
 
     code: str
@@ -119,8 +120,7 @@ class Line:
     told: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """What a process is to make: these cases in these forms, as the register stands.
 
     `site` is set where the pages are part of one; `limits` are for a server.

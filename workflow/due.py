@@ -5,10 +5,10 @@ be told any more. When the next rung comes is the sweep's own to say (`workflow.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import cache
 
+from msgspec import Struct
 from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -26,8 +26,7 @@ _BATCH = 500
 Running = Mapping[str, date]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """The clocks of a case before and after a step; before is None where there was no such case."""
 
     before: Running | None

@@ -9,10 +9,10 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, inspect, select, table
 
 from states.errors import UsageFault
@@ -34,8 +34,7 @@ _LISTED = re.compile(r"\d+; \d+ \d+ ([A-Z]+(?: [A-Z]+)*) ")
 _NUMBER = re.compile(r"(\d+)(?:\.\d+)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """What a dump holds: its schema, the version of its tables, rows by table, the journal's end.
 
     `guards` are the triggers in it.

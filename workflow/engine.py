@@ -7,9 +7,9 @@ and its papers together, or not at all.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 
+from msgspec import Struct
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from states import deadlines, guards_permit, lifecycle, machine, season
@@ -49,8 +49,7 @@ _RELEASE = (Trigger.REPLACE, Trigger.CHANGE_PATH)
 _ABOUT_A_DEVICE = (*_RELEASE, Trigger.CLOSE, Trigger.COMPLETE, FactKind.WORKS)
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """What an officer asks for: a step or a fact. `on` is today unless given.
 
     `key` is the officer's own, or with `everybodys` stands for what is said, whoever says it.
@@ -73,8 +72,7 @@ class Order:
         return (*(file.attached for file in self.files), *self.stored)
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """What was done; `repeated` when the same key had been used before and nothing was written.
 
     `unverified` names what a permission rests on that nobody has verified (演练·未核实); `warning`
@@ -98,8 +96,7 @@ class Receipt:
     late_days: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """An order that was not carried out, and the whole reason."""
 
     order: Order

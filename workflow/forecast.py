@@ -23,11 +23,11 @@ docs/forecast.md tells the method, how it was tested and where it is weak.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from math import exp, log
 from random import Random
 
+from msgspec import Struct, field
 from sqlalchemy import Connection
 
 from states.plan import Plan
@@ -71,8 +71,7 @@ _REJECTED = (1.0, 30.0)  # rejected, of those inspected, before anything is know
 _PUT_RIGHT = 0.5  # chance that rejected works are put right within a week
 
 
-@dataclass(frozen=True, slots=True)
-class Household:
+class Household(Struct, frozen=True):
     """What the forecast wants to know of a case on the clocks asked for.
 
     `first` holds the first day of each of `STEPS`; `redone` says that its works were once rejected;
@@ -87,8 +86,7 @@ class Household:
     entered_after: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class UnitWork:
+class UnitWork(Struct, frozen=True):
     """What a unit has done and has to do.
 
     `waiting` counts households in each of `WAITS_IN`, without rejected ones, which are `redoing`.
@@ -114,8 +112,7 @@ class UnitWork:
         return sum(self.waiting[:_ACCEPT])
 
 
-@dataclass(frozen=True, slots=True)
-class Futures:
+class Futures(Struct, frozen=True):
     """What the runs of one unit came to: households past the works at the end of each week.
 
     `done` is how many were on `seen_on`; the weeks are those after it. A run that is over stays as
@@ -138,8 +135,7 @@ class Futures:
         return before + (weeks[week] - before) * rest // 7
 
 
-@dataclass(frozen=True, slots=True)
-class Band:
+class Band(Struct, frozen=True):
     """How many households of some units will be past the works on a day: median, 80 % interval."""
 
     on: date
@@ -148,8 +144,7 @@ class Band:
     high: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class Outlook(Struct, frozen=True):
     """A unit's line of the forecast.
 
     `expected`, `low` and `high` are the median and the 80 % interval of the day on which its last
@@ -171,8 +166,7 @@ class Outlook:
     futures: Futures
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(Struct, frozen=True):
     """What is known of a step of one unit: its weekly level, and how sure that is (the standard
     deviation of its logarithm); whether it has yet to start; whether it did nothing last week."""
 
@@ -182,8 +176,7 @@ class _Step:
     stuck: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Last:
+class _Last(Struct, frozen=True):
     """Shares of the last households that were done in a week: of few, of more, and of those of whom
     none was done the week before."""
 
@@ -192,8 +185,7 @@ class _Last:
     stuck: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _County:
+class _County(Struct, frozen=True):
     """What all units together show of each step."""
 
     rate: tuple[float, ...]
@@ -203,8 +195,7 @@ class _County:
     rejected: float
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(Struct, frozen=True):
     """The outlook of units on a day; from `foresee`, with every case on which it rests."""
 
     as_of: date
@@ -288,8 +279,7 @@ def _household(position: Position, line: Line, day: date) -> Household:
     )
 
 
-@dataclass
-class _Tally:
+class _Tally(Struct):
     """A unit's households, counted one after the other."""
 
     registered: int = 0

@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from states import deadlines, identity, rungs, workdays
@@ -28,8 +28,7 @@ from workflow.register import Entry
 EXAMPLE = "docs/example/holidays-2027.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class Reckoned:
+class Reckoned(Struct, frozen=True):
     """What the working days make of one deadline: all that moves with them."""
 
     target_on: date
@@ -38,8 +37,7 @@ class Reckoned:
     rungs: dict[Rung, date]
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """A day on which open deadlines end, and what an entry changes about it."""
 
     due_on: date
@@ -49,8 +47,7 @@ class Moved:
     becomes: Reckoned
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(Struct, frozen=True):
     """What `calendar import` answers; `seq` is None when nothing was written."""
 
     file: str
@@ -61,8 +58,7 @@ class Entered:
     differing: tuple[date, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseMonth:
+class PhaseMonth(Struct, frozen=True):
     """The working days of a phase in one month."""
 
     phase: str
@@ -72,8 +68,7 @@ class PhaseMonth:
     known: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What is known of which year, and what should be by now."""
 
     source: str

@@ -15,6 +15,7 @@ from functools import cache, lru_cache
 from itertools import chain, groupby
 from operator import attrgetter
 
+from msgspec import Struct
 from sqlalchemy import (
     ARRAY,
     Connection,
@@ -54,8 +55,7 @@ _TABLE = tables.JOURNAL
 _INSERT = bulk.Rows(insert(_TABLE))
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """What is to be appended; the pen adds seq, chain, clock, actor and plan."""
 
     stream: str
@@ -69,8 +69,7 @@ class Draft:
     personal: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """The end of a stream: version 0 and no hash before its first event."""
 
     version: int = 0
@@ -370,8 +369,7 @@ def closed(confirmed: tuple[bytes, ...]) -> frozenset[str]:
     return frozenset(json.loads(body)["evidence"]["code"] for body in confirmed)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A case's events by their columns: how many, and the first day of each step.
 
     `redone_on` is the first `reject`, `overturn` or `replace`; `completed_heard` is when the first
@@ -579,8 +577,7 @@ def events_of(
     yield from map(json.loads, bodies(connection, stream, kinds))
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """An event of a stream that is no case's, as it was written, with its seq."""
 
     seq: int

@@ -7,10 +7,10 @@ its last day. An officer who has a key signs everything; who has none, what the 
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from msgspec import Struct
 from sqlalchemy import Connection, Row, bindparam, func, select
 
 from states.errors import Reason, StepRefused
@@ -25,8 +25,7 @@ KEY = tables.OFFICER_KEY
 _JOURNAL = tables.JOURNAL
 
 
-@dataclass(frozen=True, slots=True)
-class OfficerKey:
+class OfficerKey(Struct, frozen=True):
     """A public key of the officers' register; `revoked_seq` is None while it is in use."""
 
     login: str

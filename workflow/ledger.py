@@ -8,11 +8,12 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from itertools import count
 from pathlib import Path as FilePath
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, func, insert, select
 
 from states import identity
@@ -35,7 +36,7 @@ Progress = Callable[[int, int], None]
 CHUNK = 2_000  # new households between two writes: what is written need not be kept in memory
 # What a later ledger may change only while the household is being confirmed.
 WHILE_CONFIRMING = ("village", "path", "kind", "area", "quota", "id_number", "meter")
-_PERSONAL_FIELDS = tuple(entry.name for entry in fields(PersonalData))
+_PERSONAL_FIELDS = PersonalData.__struct_fields__
 _LABELS = {
     "village": "村",
     "path": "取暖方式",
@@ -54,8 +55,7 @@ _LABELS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """A value that the file changes; personal data is masked."""
 
     code: str
@@ -64,8 +64,7 @@ class Difference:
     becomes: str
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(Struct, frozen=True):
     """The answer to `ledger import`; with `dry_run` nothing was written."""
 
     file: str
@@ -81,8 +80,7 @@ class Import:
     codes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True):
     """A household that is in the database: its facts and personal data."""
 
     facts: CaseFacts

@@ -12,10 +12,10 @@ import unicodedata
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
+from msgspec import Struct, field
 from stdnum.cn import uscc
 
 from states import identity
@@ -126,8 +126,7 @@ HALF_WIDTH = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """Why a ledger is refused, at the cell that has to be corrected.
 
     `message` says what was read and what to do, with personal numbers masked; `read` is the cell's
@@ -143,8 +142,7 @@ class Fault:
     field: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Normalisation:
+class Normalisation(Struct, frozen=True):
     """What was read otherwise than it stands there; never a reason to refuse.
 
     Where a number became a text or a text a number, `read` and `value` are of these types.
@@ -158,8 +156,7 @@ class Normalisation:
     field: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
+class LedgerRow(Struct, frozen=True):
     """One household. `unit` is the unit's code.
 
     `masked` names the personal fields that are to stay as they are: only in a row with `code` and
@@ -189,8 +186,7 @@ class LedgerRow:
         return None if column is None else spreadsheet.address(self.row, column)
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerFile:
+class LedgerFile(Struct, frozen=True):
     """What a file holds. `rows` leaves out those with faults, `rows_read` counts them."""
 
     name: str
@@ -268,8 +264,7 @@ def _past_annex(group: str, households: int, limit: int) -> list[Fault]:
 # --- the table in the sheet -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(Struct, frozen=True):
     """Where a sheet's headings stand: the rows they take, and the column of each field."""
 
     first_row: int

@@ -7,9 +7,9 @@ Both are numbered through the year, each in a series of its own, and answered wi
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, insert, select, update
 
 from notifications import notices
@@ -31,8 +31,7 @@ KINDS = {Level.ORANGE: NoticeKind.URGE, Level.RED: NoticeKind.SUPERVISE}
 _ANSWERERS = (Role.UNIT_OFFICER, Role.UNIT_HEAD, Role.COUNTY_OFFICE)
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(Struct, frozen=True):
     """A letter as the register of letters has it."""
 
     number: str

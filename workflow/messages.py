@@ -6,10 +6,11 @@ are worded and set is the business of `notifications`; how they leave, of the ou
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TypeVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, select, type_coerce
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.elements import ColumnElement
@@ -38,8 +39,7 @@ Document = dict[str, Json]
 Known = TypeVar("Known", bound=Word)
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """Somebody who is told: one person, however many logins."""
 
     person: str
@@ -48,8 +48,7 @@ class Person:
     unit: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Matter:
+class Matter(Struct, frozen=True):
     """A deadline of a household that people are told of; `days` late, less than 0 before it."""
 
     code: str
@@ -62,8 +61,7 @@ class Matter:
         return (as_of - self.due_on).days
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a household is and how far it has come, as the table has it; None is unreadable."""
 
     unit: str

@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, Table, insert, select
 
 from workflow import (
@@ -25,8 +26,7 @@ from workflow.models import metadata
 _ROWS = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """What was copied: rows by table, and the hash of the last event on both sides.
 
     `logins` were made on the server for officers, and have no password yet.

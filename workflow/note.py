@@ -9,8 +9,9 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
 
 from workflow import signing
 from workflow.errors import BadFile
@@ -24,8 +25,7 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,15}")
 _NAME = re.compile(r"[!-*,-~]{1,100}")
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """The first `size` events of the journal `origin` have this root (32 bytes)."""
 
     origin: str
@@ -45,8 +45,7 @@ class Checkpoint:
         return _base64(self.root)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A checkpoint for a witness, with the proof that it extends the one of `old` events."""
 
     old: int
@@ -60,8 +59,7 @@ class Request:
         return f"old {self.old}\n{proof}\n{self.checkpoint.text}"
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """A signature line: the name of who signed, the hash of name and key, the rest."""
 
     name: str
@@ -69,8 +67,7 @@ class Signature:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """A checkpoint as a witness gave it back."""
 
     checkpoint: Checkpoint
@@ -78,8 +75,7 @@ class Receipt:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class WitnessKey:
+class WitnessKey(Struct, frozen=True):
     """A witness's name and public key."""
 
     name: str

@@ -6,9 +6,9 @@ electricity is judged by first heat, warm visits and open faults (docs/commands.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from msgspec import Struct, field
 from sqlalchemy import Connection
 
 from states.facts import CaseFacts, Event, fold
@@ -37,8 +37,7 @@ STRENGTH: Mapping[Oddity, tuple[int, float]] = {
 STRONGEST = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Odd:
+class Odd(Struct, frozen=True):
     """One oddity: the cases and events it is about, and how strong it is, from 1 to 100."""
 
     kind: Oddity
@@ -49,8 +48,7 @@ class Odd:
     message: str
 
 
-@dataclass
-class _Seen:
+class _Seen(Struct):
     """What the pass has gathered so far."""
 
     unit: dict[str, str] = field(default_factory=dict)

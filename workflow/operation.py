@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct
+
 from workflow import toml_file
 from workflow.toml_file import Reader, Table, refuse
 
@@ -16,8 +18,7 @@ LOG = "XIANLI_LOG"
 STDERR = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How many connections to a server a process holds, and how long it waits for what.
 
     A command holds one connection, the service two.
@@ -43,16 +44,14 @@ class Server:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """Where the log of what was run goes: a folder, for so many days, or the error stream."""
 
     folder: Path | None
     keep: int
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """Both; without `log` nothing is logged."""
 
     server: Server

@@ -9,11 +9,12 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, TypedDict
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from states.workdays import local_date
 from workflow.operation import Log
@@ -118,8 +119,7 @@ def _frames(error: BaseException) -> list[str]:
     return frames[-_FRAMES:]
 
 
-@dataclass
-class Tally:
+class Tally(Struct):
     """What was committed, and how long was waited for a connection and for other writers."""
 
     rows: int = 0
@@ -139,8 +139,7 @@ class Tally:
         return found
 
 
-@dataclass
-class _Pending:
+class _Pending(Struct):
     """What a transaction wrote that is not committed yet."""
 
     rows: int = 0

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from msgspec import Struct
 from sqlalchemy import Connection, Row, Select, func, or_, select, update
 
 from notifications import channels, notices, render
@@ -41,8 +42,7 @@ _JOURNAL = tables.JOURNAL
 Clock = Callable[[], datetime]
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """A message that did not get through in this round, and why; no secret in it."""
 
     key: str
@@ -50,8 +50,7 @@ class Problem:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(Struct, frozen=True):
     """What one round came to; `waiting` counts all that is still to be sent, later."""
 
     sent: int
@@ -69,8 +68,7 @@ class Delivered:
         return sum(one.given_up for one in self.problems)
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
+class Queue(Struct, frozen=True):
     """How the outbox stands; `last_error` is that of a message not sent, the latest tried."""
 
     waiting: int

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
 from states import alarm, deadlines, evidence, lifecycle, machine
@@ -19,8 +20,7 @@ from workflow.cases import Clocks, Position
 _JOB = tables.JOB
 
 
-@dataclass(frozen=True, slots=True)
-class UnitPosition:
+class UnitPosition(Struct, frozen=True):
     """A unit's line in `check`."""
 
     unit: str
@@ -31,8 +31,7 @@ class UnitPosition:
     at_risk: int
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(Struct, frozen=True):
     """A household without both heats."""
 
     code: str
@@ -40,8 +39,7 @@ class Alarm:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class MatterDue:
+class MatterDue(Struct, frozen=True):
     """An objection, complaint or violation of a case that waits for an answer."""
 
     code: str
@@ -49,8 +47,7 @@ class MatterDue:
     deadline: Deadline
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """The deadline position of the county, or of one unit, on a day."""
 
     as_of: date
@@ -66,8 +63,7 @@ class Check:
     calendar_missing: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Todo:
+class Todo(Struct, frozen=True):
     """A case that waits for somebody: the next trigger, and what is still missing for it."""
 
     code: str

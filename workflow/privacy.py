@@ -5,7 +5,6 @@ led back to a person, and every chain still verifies.
 """
 
 from collections.abc import Sequence
-from dataclasses import fields
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, select, text, update
@@ -24,7 +23,7 @@ from workflow.journal import Draft, Pen
 _PERSONAL = tables.PERSONAL
 _KEY = tables.HOUSEHOLD_KEY
 HANDLERS = (Role.UNIT_OFFICER, Role.UNIT_HEAD, Role.COUNTY_OFFICE)
-_BLANK = {entry.name: "" for entry in fields(PersonalData)}
+_BLANK = dict.fromkeys(PersonalData.__struct_fields__, "")
 
 
 def reveal(

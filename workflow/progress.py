@@ -1,10 +1,10 @@
 """What the back-scheduled plan asks for beside what is done, per unit, step and month."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from states import schedule
@@ -15,8 +15,7 @@ from workflow import cases
 from workflow.cases import Clocks, Position
 
 
-@dataclass(frozen=True, slots=True)
-class StepProgress:
+class StepProgress(Struct, frozen=True):
     """How far one step is: planned by the day, done, and planned by each month's end."""
 
     target_on: date
@@ -30,16 +29,14 @@ class StepProgress:
         return max(0, self.planned - self.done)
 
 
-@dataclass(frozen=True, slots=True)
-class UnitProgress:
+class UnitProgress(Struct, frozen=True):
     """A unit's steps, or the county's."""
 
     task: int
     steps: Mapping[Trigger, StepProgress]
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """倒排工期 beside the work done; `total` adds the units up, line by line."""
 
     as_of: date

@@ -5,11 +5,11 @@ journal. Then permissions go on elsewhere; the case itself stays closed and ever
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from itertools import chain
 
+from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from states.errors import Reason, StepRefused
@@ -31,8 +31,7 @@ _CHECKED = select(
 ).order_by(_JOURNAL.c.seq)
 
 
-@dataclass(frozen=True, slots=True)
-class Quarantine:
+class Quarantine(Struct, frozen=True):
     """A proposal, or what became of it: the case as it was found damaged (`fingerprint`)."""
 
     code: str
@@ -45,8 +44,7 @@ class Quarantine:
     confirmed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(Struct, frozen=True):
     """What does not verify: the first bad seq of each stream, and the seqs that are not there.
 
     `everything` is false for who may read only part of the journal: his cases alone were checked.

@@ -7,8 +7,8 @@ with what it answers for, so that after a crash there are both or neither.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection, bindparam, insert, select
 
 from states.plan import Json
@@ -23,8 +23,7 @@ Document = dict[str, Json]
 _BATCH = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A command under a key: whose key, and a digest of all that was asked."""
 
     login: str
@@ -32,8 +31,7 @@ class Asked:
     request: str
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """What is on record for a key: the last event it stands for, and the answer it got.
 
     No `answer` where the event itself gives it again.
@@ -43,8 +41,7 @@ class Kept:
     answer: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Struct, frozen=True):
     """What is on record for a key, and for which request."""
 
     request: str

@@ -5,11 +5,12 @@ Each is a stream of the journal with a table projected from it. All changes go t
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, Table, bindparam, select
 
 from states import plan as plans
@@ -35,8 +36,7 @@ _CATALOGUE = tables.CATALOGUE
 _PLAN = tables.PLAN_REVISION
 
 
-@dataclass(frozen=True, slots=True)
-class Officer:
+class Officer(Struct, frozen=True):
     """An entry of the officers' register."""
 
     login: str
@@ -47,8 +47,7 @@ class Officer:
     active: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Struct, frozen=True):
     """The day on which a village's network opened."""
 
     unit: str
@@ -57,8 +56,7 @@ class Gate:
     opened_on: date
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Struct, frozen=True):
     """A line of the 中标设备清单."""
 
     model: str
@@ -162,8 +160,7 @@ def plan_of(connection: Connection, hash_: str) -> Plan:
     return _counting(connection.execute(query).scalar_one(), calendar(connection))
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A year's holidays as the journal keeps them."""
 
     holidays: Holidays
@@ -374,8 +371,7 @@ def _told(bodies: tuple[bytes, ...]) -> Mapping[str, Officer]:
     return told
 
 
-@dataclass(frozen=True, slots=True)
-class Office:
+class Office(Struct, frozen=True):
     """What is acted by: the plan in force, the officers by login, whether it is a drill.
 
     `closed` are the cases under quarantine.

@@ -3,10 +3,11 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from notifications import figures, letters
 from notifications.notices import Bulletin, Standing, day
@@ -122,8 +123,7 @@ class _Looks:
         return self._made[key]
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(Struct, frozen=True):
     """The rows of the townships, or of the departments."""
 
     name: str

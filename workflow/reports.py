@@ -5,10 +5,10 @@ evidence; the subtotals reconcile to the annex. Values are gathered here, `sprea
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path as FilePath
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from states import deadlines
@@ -23,8 +23,7 @@ from workflow.spreadsheet import ReportCell, ReportColumn, ReportRow, ReportShee
 _ORDER = tuple(State)
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(Struct, frozen=True):
     """A ledger's figures for one unit, or for all: the annex, and what stands against it.
 
     `planned` are the registered households that count against the annex.
@@ -44,8 +43,7 @@ class Count:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerTotals:
+class LedgerTotals(Struct, frozen=True):
     """One ledger's figures by unit code, and all together."""
 
     name: str
@@ -53,8 +51,7 @@ class LedgerTotals:
     total: Count
 
 
-@dataclass(frozen=True, slots=True)
-class _Household:
+class _Household(Struct, frozen=True):
     """A household as the ledgers see it on their day."""
 
     facts: CaseFacts
@@ -80,8 +77,7 @@ class _Household:
         return self.step(trigger) if self.past(state) else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Ledger:
+class _Ledger(Struct, frozen=True):
     """One of the four: its own columns, what fills them, and the state whose end is 完成."""
 
     name: str

@@ -8,9 +8,9 @@ import copy
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 
+from msgspec import Struct
 from sqlalchemy import Connection, bindparam, update
 
 from states import deadlines, machine, revision
@@ -26,8 +26,7 @@ from workflow.db import Database
 from workflow.journal import Draft, Pen
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
+class Fate(Struct, frozen=True):
     """What the revision means for one case."""
 
     code: str
@@ -36,8 +35,7 @@ class Fate:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """Cases whose deadline moves from one day to another; None where none runs."""
 
     was: date | None
@@ -46,8 +44,7 @@ class Moved:
     units: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Exceeded:
+class Exceeded(Struct, frozen=True):
     """A figure of the annex that more planned cases stand under than it has households."""
 
     unit: str
@@ -56,8 +53,7 @@ class Exceeded:
     cases: int
 
 
-@dataclass(frozen=True, slots=True)
-class Impact:
+class Impact(Struct, frozen=True):
     """What a revision changes, and what that does to every live case."""
 
     old: Plan
@@ -83,8 +79,7 @@ class Impact:
         return bool(self.permitted) or any(change.second for change in self.changes)
 
 
-@dataclass(frozen=True, slots=True)
-class Revised:
+class Revised(Struct, frozen=True):
     """What was written: a proposal that waits for a second officer, or the plan now in force."""
 
     impact: Impact
@@ -272,8 +267,7 @@ def _require_paper(files: Sequence[File], reason: str | None) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Proposal:
+class _Proposal(Struct, frozen=True):
     seq: int
     login: str
     permitted: tuple[str, ...]

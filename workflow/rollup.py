@@ -5,9 +5,9 @@ up that they do not say.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from states.plan import Plan
@@ -17,8 +17,7 @@ from workflow.cases import Clocks
 from workflow.db import Database
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One plan on its day: households by the annex, registered, and how far they are.
 
     `completed` and `accepted` are past the works and past acceptance today; all count every quota,

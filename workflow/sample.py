@@ -5,12 +5,13 @@ population is read from the journal as it stood at the draw, so that anybody can
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
 from states import evidence
@@ -33,8 +34,7 @@ POPULATION = (State.STABLE_SEASON, State.REMOVAL_PERMITTED)
 _JOURNAL = tables.JOURNAL
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """What a sample shall show: with this risk, fewer than the tolerable share deviate."""
 
     risk: Fraction
@@ -43,8 +43,7 @@ class Terms:
     states: tuple[State, ...] = POPULATION
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """How many households there are, and how many of each unit are to be visited.
 
     `size` is the hypergeometric one for the county as a whole, `strata` sum up to it or more.
@@ -61,8 +60,7 @@ class Size:
         return sum(one.drawn for one in self.strata)
 
 
-@dataclass(frozen=True, slots=True)
-class Draw:
+class Draw(Struct, frozen=True):
     """A sample that was drawn; its id is the `seq` of its event."""
 
     id: int
@@ -75,8 +73,7 @@ class Draw:
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
+class Conclusion(Struct, frozen=True):
     """What follows from the visits: not before all are in.
 
     `bound` is the most households that can deviate, but for the risk; `reached` says whether their
@@ -90,8 +87,7 @@ class Conclusion:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """A draw, what was found so far, and whether it can be drawn again from the journal.
 
     `joined` and `left` are the cases that came into the population since, and went out of it.
@@ -107,8 +103,7 @@ class Standing:
     conclusion: Conclusion | None
 
 
-@dataclass(frozen=True, slots=True)
-class Results:
+class Results(Struct, frozen=True):
     """What a returned sheet came to: taken as a whole, or refused with its faults."""
 
     file: str

@@ -12,6 +12,8 @@ from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec import Struct
+
 from states import identity
 from states.vocabulary import Found, VisitVerdict, Word
 from workflow import spreadsheet
@@ -47,8 +49,7 @@ class Visit:
     cells: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A household on the sheet; `facilities` is what the ledger says of the old facilities."""
 
     code: str
@@ -61,8 +62,7 @@ class Line:
     facilities: str
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(Struct, frozen=True):
     """A sheet that was handed in: the rows that somebody filled in, and what is wrong with any."""
 
     name: str
@@ -178,8 +178,7 @@ def read(path: Path, year: int) -> Returned:
     return Returned(book.name, book.sha256, sample, tuple(visits), tuple(faults))
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(Struct, frozen=True):
     row: int
     columns: Mapping[int, str]
 

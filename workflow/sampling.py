@@ -6,15 +6,15 @@ Everything here can be done again by an outsider with the standard library (docs
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, comb
+
+from msgspec import Struct
 
 from states.errors import UsageFault
 
 
-@dataclass(frozen=True, slots=True)
-class Stratum:
+class Stratum(Struct, frozen=True):
     """A unit in a sample: how many cases it has, and how many of them are drawn."""
 
     unit: str

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
+from msgspec import Struct
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from states.errors import CaseError, UsageFault
@@ -59,8 +60,7 @@ _JOB = tables.JOB
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Struct, frozen=True):
     """What a job works with; `stopping` says that the service wants to end.
 
     `log` takes what goes into the log of what was run (`workflow.oplog`).
@@ -73,8 +73,7 @@ class Room:
     log: Callable[[Fields], None] = lambda fields: None
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """One of the service's jobs; `run` answers in a few words what it did."""
 
     name: str
@@ -465,8 +464,7 @@ class _Service:
 # How it stands -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class JobStanding:
+class JobStanding(Struct, frozen=True):
     """A job's last run, its last good one and its next; `overdue` when it should have gone well."""
 
     name: str
@@ -479,8 +477,7 @@ class JobStanding:
     overdue: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """Who leads and until when, the jobs, the outbox, and what people must be warned of."""
 
     leader: str | None

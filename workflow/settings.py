@@ -8,11 +8,11 @@ to the folder `outbox` beside the database.
 import re
 import ssl
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from msgspec import Struct, field
 from sqlalchemy import Connection
 
 from notifications.channels import Channel, DingTalk, Folder, Security, Smtp, WeCom
@@ -28,8 +28,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _EMAIL = re.compile(r"[!-?A-~]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
-@dataclass(frozen=True, slots=True)
-class Quiet:
+class Quiet(Struct, frozen=True):
     """The hours of the county's day, the first included and the last not, that ring nobody."""
 
     start: time
@@ -43,8 +42,7 @@ class Quiet:
         return clock >= self.start or clock < self.end
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(Struct, frozen=True):
     """When the service does what, how many backups it keeps, and where."""
 
     sweep: At
@@ -57,24 +55,21 @@ class Times:
     backup_folder: Path
 
 
-@dataclass(frozen=True, slots=True)
-class SiteTask:
+class SiteTask(Struct, frozen=True):
     """The county's site that the service rebuilds each day, and when."""
 
     folder: Path
     at: At
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Struct, frozen=True):
     """How one person is reached: the channel's name, or the mail address, or by the unit's."""
 
     email: str | None = None
     channel: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """A configuration that was read and checked; `file` is None where the defaults hold.
 
     `channels` are by name: `outbox` always, `smtp`, `dingtalk.NAME`, `wecom.NAME`; `people` are by

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path as FilePath
 
+from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from states import identity
@@ -35,8 +35,7 @@ from workflow.register import Gate, Model, Officer
 CATALOGUE_COLUMNS = ("型号", "品牌", "取暖方式", "中标包号")
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
+class Created(Struct, frozen=True):
     """What `init` answers, for programs and for people."""
 
     document: dict[str, Json]

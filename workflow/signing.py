@@ -13,9 +13,10 @@ import socket
 import struct
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from workflow.errors import BadFile
 
@@ -36,8 +37,7 @@ def namespace(*, drill: bool) -> str:
     return "xianli-drill@v1" if drill else "xianli-event@v1"
 
 
-@dataclass(frozen=True, slots=True)
-class PublicKey:
+class PublicKey(Struct, frozen=True):
     """The public half of an Ed25519 key."""
 
     raw: bytes
@@ -72,8 +72,7 @@ class Signer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class FileKey:
+class FileKey(Struct, frozen=True):
     """A private key that was read and unlocked; it signs without asking again."""
 
     private: "Ed25519PrivateKey"

@@ -13,10 +13,11 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from sqlalchemy import select
 
 from notifications import site as worded
@@ -39,8 +40,7 @@ LOCK = ".xianli-site.lock"
 LINKS = sys.platform != "win32"
 
 
-@dataclass(slots=True)
-class Built:
+class Built(Struct):
     """The site that now stands at `folder`; `passed_over` are households without a page."""
 
     folder: Path

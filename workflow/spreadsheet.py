@@ -21,7 +21,6 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cache
@@ -29,6 +28,9 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from xml.parsers import expat
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from states.errors import UsageFault
 from workflow.errors import BadFile
@@ -69,8 +71,7 @@ class CellKind(StrEnum):
     FORMULA = "f"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """One cell that is not empty. A date's value is its serial, counted by the book's system."""
 
     kind: CellKind
@@ -86,8 +87,7 @@ class Range(NamedTuple):
     last_column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+class Sheet(Struct, frozen=True):
     """The filled cells of one sheet, by row and column from 1. A CSV's sheet has no name."""
 
     name: str | None
@@ -97,8 +97,7 @@ class Sheet:
     hidden: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Book:
+class Book(Struct, frozen=True):
     """What was read, and the digest of exactly the bytes that were read."""
 
     name: str
@@ -229,8 +228,7 @@ MAX_CHOICES = 255  # characters of a drop-down's list, Excel's own limit
 WRITTEN_ON = datetime(2023, 1, 1)  # noqa: DTZ001 - the same rows give the same file
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnOut:
+class ColumnOut(Struct, frozen=True):
     """A column to write. `text` keeps digits as they are typed, `choices` make a drop-down."""
 
     heading: str
@@ -239,8 +237,7 @@ class ColumnOut:
     locked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SheetOut:
+class SheetOut(Struct, frozen=True):
     """A sheet to write. Strings stay strings whatever they look like; None is an empty cell.
 
     `marks` highlights cells, by (index of the row, index of the column), each with a comment.
@@ -279,16 +276,14 @@ def close(book: "xlsxwriter.Workbook", path: Path) -> None:
         raise _unwritable(path) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """Why a cell is coloured, as a comment; a fault is red, another reading yellow."""
 
     comment: str
     is_fault: bool
 
 
-@dataclass(frozen=True, slots=True)
-class MarkedSheet:
+class MarkedSheet(Struct, frozen=True):
     """A sheet to write again as it was read, with `notes` in a column of its own at the end."""
 
     sheet: Sheet
@@ -382,8 +377,7 @@ def _write_read_cell(
 ReportCell = str | float | date | None
 
 
-@dataclass(frozen=True, slots=True)
-class ReportColumn:
+class ReportColumn(Struct, frozen=True):
     """A column of a report; `shape` is the number format of its figures.
 
     `choices` make a drop-down, where the page is one to be filled in.
@@ -395,16 +389,14 @@ class ReportColumn:
     choices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReportRow:
+class ReportRow(Struct, frozen=True):
     """A row of a report; a subtotal stands out."""
 
     cells: tuple[ReportCell, ...]
     is_sum: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ReportSheet:
+class ReportSheet(Struct, frozen=True):
     """A page for the desk: title, whose it is and as of when, the table, notes below.
 
     `line_height` is a row's least height in points: to write by hand takes more than to read.

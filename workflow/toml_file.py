@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct
+
 from workflow.errors import BadFile
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -14,8 +16,7 @@ EXAMPLE = "docs/example/xianli.toml"
 Table = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class At:
+class At(Struct, frozen=True):
     """A time of the county's day, every day or on one day of the week (`mon` … `sun`)."""
 
     hour: int

@@ -7,8 +7,8 @@ whom, in which role, of which case, one of the lifecycle's steps; made from `sta
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection, inspect, text
 
 from states import lifecycle
@@ -91,8 +91,7 @@ END""",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Guard:
+class _Guard(Struct, frozen=True):
     """A trigger of PostgreSQL and the body of its function."""
 
     table: str

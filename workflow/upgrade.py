@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from msgspec import Struct
 from sqlalchemy import Connection, Index, UniqueConstraint, text
 from sqlalchemy.schema import SchemaItem
 
@@ -19,8 +19,7 @@ from workflow.models import metadata
 from workflow.operation import Server
 
 
-@dataclass(frozen=True, slots=True)
-class Upgraded:
+class Upgraded(Struct, frozen=True):
     """A database's version before and after; no `copy` where it was up to date already.
 
     `clocks` counts the cases whose running deadlines had to be worked out anew.

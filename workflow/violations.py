@@ -4,9 +4,9 @@ Nothing is left out: any state, closed cases too. What was answered stays, with 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 
+from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from states.facts import CaseFacts, Matter, VisitRecord, fold
@@ -19,8 +19,7 @@ KINDS = (FactKind.VIOLATION, FactKind.COMPLAINT, FactKind.FINDING)
 _JOURNAL = tables.JOURNAL
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One of them with its household and everything that came after it.
 
     `days` is how long it was or has been open, from the day it happened. `visits` are those made on

@@ -4,10 +4,10 @@ A copy older than what was witnessed, or another history, is not put back in sil
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from states.errors import UsageFault
@@ -20,8 +20,7 @@ _JOURNAL = tables.JOURNAL
 _RECEIPTS_SINCE = "0003"
 
 
-@dataclass(frozen=True, slots=True)
-class Journal:
+class Journal(Struct, frozen=True):
     """How far a database's journal goes: its name for the witness, its hashes, its receipts."""
 
     origin: str
@@ -30,8 +29,7 @@ class Journal:
     receipts: tuple[Receipt, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(Struct, frozen=True):
     """What was put back, and what is no longer there.
 
     `lost` counts the events that stood in the database and not in the backup, None where the

@@ -9,9 +9,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from states.errors import UsageFault
 from workflow import note, signing
@@ -27,8 +28,7 @@ else:
 SECRET, PUBLIC, LOCK = "witness.key", "witness.pub", "lock"
 
 
-@dataclass(frozen=True, slots=True)
-class Witnessed:
+class Witnessed(Struct, frozen=True):
     """What `audit witness` did: the receipt's file, and whether this journal was new to it."""
 
     receipt: Receipt
