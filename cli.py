@@ -3051,8 +3051,6 @@ def main() -> None:
     # again and again took a fifth of the time of `check`, and even once, after the loading, a
     # twelfth of that of `todo`. What there is to collect is still collected, less often.
     gc.set_threshold(500_000, 20, 100)
-    # Else pydantic looks through every installed package for plugins before it reads the plan.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     for stream in (sys.stdout, sys.stderr):
         # Old terminals speak GBK: what they cannot show becomes a question mark, never a crash.
         if hasattr(stream, "reconfigure"):

@@ -6,13 +6,12 @@ section 8).
 
 from collections.abc import Sequence
 from datetime import date
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from states.vocabulary import Role
 
 
-class Reason(Struct, frozen=True):
+class Reason(NamedTuple):
     """Why a step is refused: the guard and its clause, what is missing, who can put it right.
 
     `earliest` is the first day this guard could pass; None with `earliest_reason` when it never can

@@ -6,8 +6,6 @@ event that is named), never at whether the act was allowed.
 
 from collections.abc import Mapping
 
-from msgspec.structs import replace
-
 from states import deadlines, season
 from states import evidence as keys
 from states.errors import Reason
@@ -58,7 +56,7 @@ def works_stated(question: Question) -> Reason | None:
     later = [day for day in stated if day > question.today]
     if later:
         reason = _works_reason(question, f"日期 {'、'.join(map(str, later))} 晚于今天", ())
-        return replace(reason, earliest=max(later))
+        return reason._replace(earliest=max(later))
     line = (
         given.started_on or works.started_on,
         given.installed_on or works.installed_on,

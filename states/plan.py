@@ -13,21 +13,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date, time
 from functools import cached_property
-from typing import Annotated, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from msgspec import Struct
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StringConstraints,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from msgspec import Meta, Struct, ValidationError, convert, inspect, to_builtins
 
 from states.errors import PlanFault
 from states.vocabulary import (
@@ -44,8 +32,8 @@ from states.vocabulary import (
 from states.workdays import NATIONAL, Calendar
 
 Value = TypeVar("Value")
-Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-Days = Annotated[int, Field(strict=True, ge=0, le=366)]
+Text = Annotated[str, Meta(min_length=1)]
+Days = Annotated[int, Meta(ge=0, le=366)]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 # The phases of 五、实施步骤, in their order.
@@ -53,72 +41,58 @@ PHASES = ("preparation", "works", "acceptance", "evaluation")
 LEAD_TRIGGERS = (Trigger.CONFIRM, Trigger.SELECT, Trigger.COMPLETE, Trigger.ACCEPT)
 
 
-def _written_as_day(value: object) -> object:
-    # Left alone, seconds since 1970 and a time of day would pass for a date, here and nowhere else.
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
-        return value
-    raise ValueError(f"{value!r} 不是日期，写作 2023-09-01")
-
-
-Day = Annotated[date, BeforeValidator(_written_as_day)]
-
-
-class _Part(BaseModel):
+class _Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the plan file: unknown keys are refused, nothing changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-
-class _Sourced(_Part):
+class _Sourced(_Part, frozen=True, kw_only=True):
     """Something the notice may leave open: where it comes from, and who vouches for it."""
 
     source: Text
-    verified: StrictBool = False
+    verified: bool = False
     document: Text | None = None
     entered_by: Text | None = None
 
-    @model_validator(mode="after")
-    def _verified_by_somebody(self) -> Self:
+    def __post_init__(self) -> None:
         if self.verified and not (self.document and self.entered_by):
             raise ValueError(
                 "verified = true 还须有 document（来源文件的 SHA-256）和 entered_by（录入人）"
             )
-        return self
 
 
-class Parameter(_Sourced, Generic[Value]):
+class Parameter(_Sourced, Generic[Value], frozen=True, kw_only=True):
     """A policy parameter with its source."""
 
     value: Value
 
 
-class Phase(_Part):
+class Phase(_Part, frozen=True, kw_only=True):
     """A phase of the notice; `start` is None where the notice gives only an end."""
 
     key: Text
     label: Text
-    start: Day | None = None
-    end: Day
+    start: date | None = None
+    end: date
     source: Text
 
 
-class Task(_Part):
+class Task(_Part, frozen=True, kw_only=True):
     """A figure of the annex; a `kind` or `area` of None takes in all."""
 
     path: Path
     kind: Kind | None = None
     area: Area | None = None
-    households: Annotated[int, Field(strict=True, ge=0)]
+    households: Annotated[int, Meta(ge=0)]
 
     def covers(self, path: Path, kind: Kind, area: Area) -> bool:
         """Whether a household of this path, kind and area counts towards the figure."""
         return self.path == path and self.kind in (None, kind) and self.area in (None, area)
 
 
-class Unit(_Part):
+class Unit(_Part, frozen=True, kw_only=True):
     """责任单位: who answers for its households."""
 
-    code: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{2,12}$")]
+    code: Annotated[str, Meta(pattern=r"^[0-9A-Z]{2,12}$")]
     name: Text
     kind: Literal["township", "department"]
     aliases: tuple[Text, ...] = ()
@@ -130,14 +104,14 @@ class Unit(_Part):
         return sum(task.households for task in self.tasks)
 
 
-class Totals(_Part):
+class Totals(_Part, frozen=True, kw_only=True):
     """The annex's last line."""
 
-    households: Annotated[int, Field(strict=True)]
+    households: int
     tasks: tuple[Task, ...]
 
 
-class PathRule(_Part):
+class PathRule(_Part, frozen=True, kw_only=True):
     """What a path heats with, and the network a village needs first."""
 
     path: Path
@@ -145,31 +119,22 @@ class PathRule(_Part):
     gate: GateKind
 
 
-class _SeasonTable(_Sourced):
-    label: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{4}$")]
+class _SeasonTable(_Sourced, frozen=True, kw_only=True):
+    label: Annotated[str, Meta(pattern=r"^\d{4}-\d{4}$")]
     areas: tuple[Area, ...]
     paths: tuple[Path, ...]
-    first_day: Day | None = None
-    last_day: Day | None = None
+    first_day: date | None = None
+    last_day: date | None = None
 
-    @field_validator("label")
-    @classmethod
-    def _two_years_running(cls, label: str) -> str:
-        first, second = label.split("-")
-        if int(second) != int(first) + 1:
-            raise ValueError("采暖季写作相连的两年，如 2023-2024")
-        return label
-
-    @model_validator(mode="after")
-    def _begins_before_it_ends(self) -> Self:
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if (self.first_day is None) != (self.last_day is None):
             raise ValueError("first_day 和 last_day 要么都给出，要么都不给（未知）")
         if self.first_day and self.last_day and self.last_day <= self.first_day:
             raise ValueError(f"采暖季止日 {self.last_day} 不在起日 {self.first_day} 之后")
-        return self
 
 
-class _AcceptanceTable(_Part):
+class _AcceptanceTable(_Part, frozen=True, kw_only=True):
     paths: tuple[Path, ...]
     kinds: tuple[Kind, ...]
     areas: tuple[Area, ...]
@@ -183,33 +148,23 @@ def _unless_given(value: Value) -> Parameter[Value]:
     return Parameter(value=value, source="计划未规定，用程序缺省值")
 
 
-def _ordered(escalation: dict[Level, int]) -> dict[Level, int]:
-    if set(escalation) != {Level.ORANGE, Level.RED}:
-        raise ValueError("须恰好给出 orange 和 red 两级的工作日数")
-    if not 0 < escalation[Level.ORANGE] < escalation[Level.RED]:
-        raise ValueError("红色预警的工作日数须多于橙色预警，都须大于 0")
-    return escalation
-
-
-class Rules(_Part):
+class Rules(_Part, frozen=True, kw_only=True):
     """The policy parameters (design, section 1: what the notice does not fix)."""
 
-    required_seasons: Parameter[Annotated[int, Field(strict=True, ge=1, le=5)]]
+    required_seasons: Parameter[Annotated[int, Meta(ge=1, le=5)]]
     exempt_paths: Parameter[tuple[Path, ...]]
     outage_days: Parameter[Days]
     outage_days_total: Parameter[Days]
-    warm_visits: Parameter[Annotated[int, Field(strict=True, ge=0, le=50)]]
-    warm_temperature: Parameter[Annotated[float, Field(strict=True, ge=0, le=40)]]
+    warm_visits: Parameter[Annotated[int, Meta(ge=0, le=50)]]
+    warm_temperature: Parameter[Annotated[float, Meta(ge=0, le=40)]]
     first_heat_grace_days: Parameter[Days]
     notice_days: Parameter[Days]
     backdating_days: Parameter[Days]
     lead_days: Parameter[dict[Trigger, Days]]
-    reminders: Parameter[tuple[Annotated[int, Field(strict=True, ge=1, le=90)], ...]] = (
-        _unless_given((30, 14, 7, 3, 1))
+    reminders: Parameter[tuple[Annotated[int, Meta(ge=1, le=90)], ...]] = _unless_given(
+        (30, 14, 7, 3, 1)
     )
-    escalation: Parameter[Annotated[dict[Level, Days], AfterValidator(_ordered)]] = _unless_given(
-        {Level.ORANGE: 3, Level.RED: 7}
-    )
+    escalation: Parameter[dict[Level, Days]] = _unless_given({Level.ORANGE: 3, Level.RED: 7})
     objection_days: Parameter[Days] = _unless_given(5)
     complaint_days: Parameter[Days] = _unless_given(15)
     restitution_days: Parameter[Days] = _unless_given(3)
@@ -221,11 +176,17 @@ class Rules(_Part):
     )
     reply_days: Parameter[Days] = _unless_given(5)
 
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The value of each rule by its name, as `--json` and the plan file give it."""
+        plain = {name: rule["value"] for name, rule in to_builtins(self, str_keys=True).items()}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
 
-Threshold = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+
+Threshold = Annotated[float, Meta(ge=0, le=1000)]
 
 
-class Indicator(_Sourced):
+class Indicator(_Sourced, frozen=True, kw_only=True):
     """A measure of the self-evaluation: its weight, and where its marks begin and end.
 
     From `zero` to `full` the marks rise evenly; where less is better `zero` is the larger.
@@ -233,7 +194,7 @@ class Indicator(_Sourced):
 
     key: Measure
     label: Text | None = None
-    weight: Annotated[int, Field(strict=True, ge=1, le=100)]
+    weight: Annotated[int, Meta(ge=1, le=100)]
     full: Threshold
     zero: Threshold
 
@@ -242,11 +203,10 @@ class Indicator(_Sourced):
         """What the plan calls it, else what the program does."""
         return self.label or self.key.label
 
-    @model_validator(mode="after")
-    def _somewhere_between(self) -> Self:
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.full == self.zero:
             raise ValueError("满分线（full）和零分线（zero）不能相同")
-        return self
 
 
 def _usual(key: Measure, weight: int, full: float, zero: float) -> Indicator:
@@ -268,15 +228,15 @@ USUAL_INDICATORS = (
 )
 
 
-class _Document(_Part):
+class _Document(_Part, frozen=True, kw_only=True):
     format: Literal[1]
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     title: Text
     document: Text
     county: Text
     letter_mark: Text | None = None
-    year: Annotated[int, Field(strict=True, ge=2000, le=2100)]
-    effective_from: Day
+    year: Annotated[int, Meta(ge=2000, le=2100)]
+    effective_from: date
     phases: tuple[Phase, ...]
     units: tuple[Unit, ...]
     totals: Totals
@@ -467,15 +427,12 @@ def _as_json(value: object) -> Json:
 
 def _load(document: Json, place: str) -> Plan:
     try:
-        parsed = _Document.model_validate(document)
+        parsed = convert(_stripped(document), _Document)
     except ValidationError as error:
-        # A mistyped key shows as one unknown and one missing: the unknown one says where it is.
-        first = min(
-            error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden"
-        )
+        key, message = _in_chinese(str(error), document)
         raise PlanFault(
-            _in_chinese(first["type"], first["msg"], first.get("input")),
-            place=f"{place}: {_key_path(first['loc'])}",
+            message,
+            place=f"{place}: {key}",
             remedy="改正计划文件的这一处后再试；写法见 states/plans/wutai-2023.toml",
         ) from error
     for key, message in _contradictions(parsed):
@@ -484,24 +441,86 @@ def _load(document: Json, place: str) -> Plan:
     return Plan(parsed, canonical)
 
 
-def _key_path(location: tuple[int | str, ...]) -> str:
-    path = ""
-    for step in location:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
-    return path
+def _stripped(value: Json) -> Json:
+    match value:
+        case dict():
+            return {key: _stripped(inner) for key, inner in value.items()}
+        case list():
+            return [_stripped(inner) for inner in value]
+        case str():
+            return value.strip()
+    return value
 
 
-def _in_chinese(kind: str, message: str, given: object) -> str:
-    match kind:
-        case "extra_forbidden":
-            return "不认识的键"
-        case "missing":
-            return "缺少这一项"
-        case "enum" | "literal_error":
-            return f"不认识的值 {given!r}：{message}"
-        case "value_error":
-            return message.removeprefix("Value error, ")
-    return f"值 {given!r} 不合要求：{message}"
+# What the decoder says: Expected `int` >= 0 - at `$.units[0].tasks[0].households`
+_FAULT = re.compile(r"(.*?)(?: - at (?:`key` in )?`\$\.?(.*)`)?", re.DOTALL)
+_FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*)`", re.DOTALL)
+_EXPECTED = re.compile(r"Expected `(\w+)(?: \| null)?` ?(.*?)(?:, got `.*`)?", re.DOTALL)
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_TYPES = {
+    "int": "整数",
+    "float": "数字",
+    "str": "文字",
+    "bool": " true 或 false",
+    "date": "日期，写作 2023-09-01",
+    "array": "列表",
+    "object": "表",
+}
+
+
+def _in_chinese(told: str, document: Json) -> tuple[str, str]:
+    """The key in the file and what is wrong there, of what the decoder says."""
+    found = _FAULT.fullmatch(told)
+    assert found is not None
+    what, key = found[1], found[2] or ""
+    if field := _FIELD.fullmatch(what):
+        said = "缺少这一项" if field[1] == "missing required" else "不认识的键"
+        return (f"{key}.{field[2]}" if key else field[2]), said
+    given = _given(document, key)
+    if what.startswith("Invalid enum value"):
+        value = what.removeprefix("Invalid enum value ")
+        return key, f"不认识的值 {value}，可用：{'、'.join(_possible(key))}"
+    if what.startswith("Invalid RFC3339"):
+        return key, f"值 {given!r} 不合要求：应为{_TYPES['date']}"
+    if expected := _EXPECTED.fullmatch(what):
+        kind, bound = _TYPES.get(expected[1], expected[1]), expected[2]
+        bound = bound.replace("of length >= 1", "不能为空").replace("matching regex", "写法")
+        return key, f"值 {given!r} 不合要求：应为{kind}{f'，{bound}' if bound else ''}"
+    return key, what
+
+
+def _given(document: Json, key: str) -> Json:
+    """What the document has at a key such as `units[0].tasks`."""
+    for name, place in _STEP.findall(key):
+        if isinstance(document, dict):
+            document = document.get(name)
+        elif isinstance(document, list) and place:
+            document = document[int(place)]
+    return document
+
+
+def _possible(key: str) -> list[str]:
+    """The words that may stand at a key."""
+    kind: inspect.Type = inspect.type_info(_Document)
+    for name, place in _STEP.findall(key):
+        kind = _inner(kind)
+        if name and isinstance(kind, inspect.StructType):
+            kind = next(field.type for field in kind.fields if field.name == name)
+        elif place and isinstance(kind, inspect.VarTupleType):
+            kind = kind.item_type
+    kind = _inner(kind)
+    if isinstance(kind, inspect.DictType):
+        kind = kind.key_type
+    if isinstance(kind, inspect.EnumType):
+        return [str(member.value) for member in kind.cls]
+    return [str(value) for value in kind.values] if isinstance(kind, inspect.LiteralType) else []
+
+
+def _inner(kind: inspect.Type) -> inspect.Type:
+    """The type itself where it may also be left out."""
+    if isinstance(kind, inspect.UnionType):
+        return next(one for one in kind.types if not isinstance(one, inspect.NoneType))
+    return kind
 
 
 def _contradictions(plan: _Document) -> Iterator[tuple[str, str]]:
@@ -512,12 +531,21 @@ def _contradictions(plan: _Document) -> Iterator[tuple[str, str]]:
     yield from _coverage_faults(plan)
     yield from _season_faults(plan)
     yield from _indicator_faults(plan)
+    yield from _escalation_faults(plan.rules.escalation.value)
     for trigger in LEAD_TRIGGERS:
         if trigger not in plan.rules.lead_days.value:
             yield "rules.lead_days.value", f"缺少 {trigger} 的工作日数"
     for trigger in plan.rules.lead_days.value:
         if trigger not in LEAD_TRIGGERS:
             yield "rules.lead_days.value", f"{trigger} 不是要排工期的环节"
+
+
+def _escalation_faults(escalation: Mapping[Level, int]) -> Iterator[tuple[str, str]]:
+    where = "rules.escalation.value"
+    if set(escalation) != {Level.ORANGE, Level.RED}:
+        yield where, "须恰好给出 orange 和 red 两级的工作日数"
+    elif not 0 < escalation[Level.ORANGE] < escalation[Level.RED]:
+        yield where, "红色预警的工作日数须多于橙色预警，都须大于 0"
 
 
 def _phase_faults(plan: _Document) -> Iterator[tuple[str, str]]:
@@ -594,6 +622,10 @@ def _coverage_faults(plan: _Document) -> Iterator[tuple[str, str]]:
 def _season_faults(plan: _Document) -> Iterator[tuple[str, str]]:
     listed: set[tuple[Area, Path, str]] = set()
     ends: dict[tuple[Area, Path], tuple[str, date]] = {}
+    for index, table in enumerate(plan.seasons):
+        first, second = map(int, table.label.split("-"))
+        if second != first + 1:
+            yield f"seasons[{index}].label", "采暖季写作相连的两年，如 2023-2024"
     for index, table in sorted(enumerate(plan.seasons), key=lambda pair: pair[1].label):
         for area in table.areas:
             for path in table.paths:

@@ -97,9 +97,9 @@ _LOOSER_DOWN = ("required_seasons", "warm_visits", "warm_temperature")
 
 
 def _rules(old: Plan, new: Plan) -> Iterator[Change]:
-    was, now = (plan.rules.model_dump(mode="json") for plan in (old, new))
+    was, now = old.rules.values, new.rules.values
     for name in was:
-        before, after = was[name]["value"], now[name]["value"]
+        before, after = was[name], now[name]
         told = f"{name}：{_flat(before)} → {_flat(after)}"
         if before != after:
             refused = None
@@ -115,8 +115,9 @@ def _rules(old: Plan, new: Plan) -> Iterator[Change]:
                 refused = "不得放宽稳定运行的要求"
             strict = name in (*_LOOSER_UP, *_LOOSER_DOWN, "exempt_paths")
             yield Change(f"rules.{name}", told, refused, second=not strict)
-        if not was[name]["verified"] and now[name]["verified"]:
-            told = f"{name}：核实为 {_flat(after)}（来源：{now[name]['source']}）"
+        rule = getattr(new.rules, name)
+        if rule.verified and not getattr(old.rules, name).verified:
+            told = f"{name}：核实为 {_flat(after)}（来源：{rule.source}）"
             yield Change(f"rules.{name}", told, second=True)
 
 

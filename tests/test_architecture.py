@@ -21,7 +21,6 @@ SOURCES = sorted(
 NAMES = [str(file.relative_to(ROOT)) for file in SOURCES]
 GATES = {
     "transitions": {"states/machine.py"},
-    "pydantic": {"states/plan.py"},
     "chinese_calendar": {"states/workdays.py"},
     "jinja2": {"notifications/render.py"},
     "segno": {"notifications/qr.py"},

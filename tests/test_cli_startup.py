@@ -10,16 +10,13 @@ import server
 from county import CODE, TOWN, County
 
 ROOT = Path(__file__).parent.parent
-# What parses, decides and remembers; `rich` shows what was found. Not SQLModel: the tables that it
-# declares are written out for statements (workflow/tables.py).
+# What parses, decides and remembers; `rich` shows what was found. Neither SQLModel nor pydantic: the
+# tables declared with them are written out for statements (workflow/tables.py).
 USED = {
     "click",
     "sqlalchemy",
     "greenlet",
-    "pydantic",
-    "pydantic_core",
-    "annotated_types",
-    "typing_inspection",
+    "msgspec",
     "typing_extensions",
     "chinese_calendar",
     "transitions",

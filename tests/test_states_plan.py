@@ -111,7 +111,7 @@ def test_a_phase_is_historic_from_the_day_after_its_end(effective: str, historic
 
 
 def test_the_shipped_plan_verifies_nothing_that_the_notice_leaves_open() -> None:
-    rules = [getattr(WUTAI.rules, name) for name in type(WUTAI.rules).model_fields]
+    rules = [getattr(WUTAI.rules, name) for name in WUTAI.rules.values]
 
     assert not any(rule.verified for rule in rules)
     assert not any(season.verified for season in WUTAI.seasons)
@@ -285,6 +285,37 @@ def test_a_value_that_does_not_fit_is_a_fault_with_its_place(
 
     assert fault.status == 3
     assert fault.place == f"xian.toml: {place}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("households = 30", "households = -1", "值 -1 不合要求：应为整数，>= 0"),
+        ("households = 30", 'households = "30"', "值 '30' 不合要求：应为整数"),
+        ('code = "02"', 'code = "二"', "值 '二' 不合要求：应为文字，写法 '^[0-9A-Z]{2,12}$'"),
+        (
+            'kind = "township"',
+            'kind = "village"',
+            "可用：department、township",
+        ),
+        ("format = 1", "format = 2", "不认识的值 2，可用：1"),
+        ("first_day = 2023-11-01", "first_day = 20231101", "应为日期，写作 2023-09-01"),
+        ("first_day = 2023-11-01", 'first_day = "2023-11-31"', "应为日期，写作 2023-09-01"),
+        ("verified = true", 'verified = "yes"', "值 'yes' 不合要求：应为 true 或 false"),
+        ('title = "', 'title = "" # "', "不能为空"),
+        ("confirm = 5,", "confirms = 5,", "不认识的值 'confirms'，可用：confirm、select、"),
+    ],
+    ids=str,
+)
+def test_a_value_that_does_not_fit_is_told_in_chinese(old: str, new: str, told: str) -> None:
+    assert told in fault_in(old, new).message
+
+
+@pytest.mark.parametrize("text", ["小县 ", "\t小县"])
+def test_blanks_around_a_text_are_no_part_of_it(text: str) -> None:
+    found = plan.from_toml(XIAOXIAN_TOML.replace(f'"{XIAOXIAN.county}"', f'"{text}"'), "xian.toml")
+
+    assert found.county == "小县"
 
 
 @pytest.mark.parametrize(

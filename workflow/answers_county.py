@@ -65,10 +65,10 @@ def plan(found: Plan) -> Document:
             }
             for season in found.seasons
         ],
-        "rules": {name: rule["value"] for name, rule in rules.model_dump(mode="json").items()},
+        "rules": dict(rules.values),
         "sources": {
             name: {"source": getattr(rules, name).source, "verified": getattr(rules, name).verified}
-            for name in type(rules).model_fields
+            for name in rules.values
         },
         "acceptance": [
             {

@@ -279,10 +279,9 @@ def _season(tally: Tally, facts: CaseFacts, found: Winter, plan: Plan, label: st
 def _parameters(plan: Plan, label: str) -> tuple[Parameter, ...]:
     """Everything unverified that the report rests on, with its value and source."""
     found = []
-    for name in type(plan.rules).model_fields:
+    for name, value in plan.rules.values.items():
         rule = getattr(plan.rules, name)
         if name in page_head.NAMES and not rule.verified:
-            value = rule.model_dump(mode="json")["value"]
             found.append(Parameter(page_head.NAMES[name], report.flat(value), rule.source))
     dates: dict[tuple[date | None, date | None, str], None] = {}
     for season in plan.seasons:
