@@ -10,8 +10,8 @@ import server
 from county import CODE, TOWN, County
 
 ROOT = Path(__file__).parent.parent
-# What parses, decides and remembers; `rich` shows what was found. Neither SQLModel nor pydantic: the
-# tables declared with them are written out for statements (workflow/tables.py).
+# What parses, decides and remembers; `rich` shows what was found. Neither SQLModel nor pydantic:
+# what they declare as tables is written out for statements (workflow/tables.py).
 USED = {
     "click",
     "sqlalchemy",
