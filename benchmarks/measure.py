@@ -16,13 +16,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import ParamSpec, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 ROOT = Path(__file__).parent.parent
 MIB = 1024 * 1024
@@ -39,8 +39,7 @@ class Took(Struct, frozen=True):
     cpu: float
 
 
-@dataclass
-class Clock:
+class Clock(Struct):
     """Collects what the same piece of work took, again and again."""
 
     took: list[Took] = field(default_factory=list)
