@@ -19,6 +19,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, text
 
 from states.errors import UsageFault
+from states.identity import PersonalData
 from states.vocabulary import Role
 from workflow import postgresql, triggers
 from workflow.db import Database
@@ -250,6 +251,7 @@ class Function(Struct, frozen=True):
     volatility: str = "STABLE"
 
 
+_PERSONAL_COLUMNS = ", ".join(f"{name} text" for name in PersonalData.__struct_fields__)
 FUNCTIONS: Mapping[str, Function] = {
     "administers": Function(
         "", "boolean", f"SELECT pg_has_role(session_user, '{OWNER}', 'MEMBER')"
@@ -305,6 +307,30 @@ FUNCTIONS: Mapping[str, Function] = {
         "bytea",
         "SELECT content FROM attachment"
         " WHERE sha256 = (SELECT sha256 FROM files(of) WHERE sha256 = wanted)",
+    ),
+    # The same of some cases' rows, for who takes a step with them.
+    "heads": Function(
+        "of text[]",
+        "TABLE (code text, version integer, head_hash text)",
+        "SELECT code, version, head_hash FROM household_case"
+        " WHERE code = ANY(of) AND my_scope() IN ('*', unit)",
+    ),
+    "personal_data": Function(
+        "of text[]",
+        f"TABLE (case_code text, version integer, {_PERSONAL_COLUMNS})",
+        f"SELECT case_code, version, {', '.join(PersonalData.__struct_fields__)} FROM personal"
+        " WHERE case_code = ANY(ARRAY(SELECT one FROM unnest(of) one WHERE my_scope() = '*'"
+        " OR starts_with(one, my_scope() || '-')))"
+        f" AND my_scope() <> '' AND pg_has_role(session_user, '{PERSONAL}', 'USAGE')",
+    ),
+    # And the clocks that end with a step: a condition of one's own would be asked of every row.
+    "end_clocks": Function(
+        "of text[], clocks text[]",
+        "void",
+        "DELETE FROM deadline USING unnest(of, clocks) AS it (code, clock)"
+        " WHERE case_code = it.code AND name = it.clock AND my_scope() IN ('*', unit)",
+        owner=OWNER,
+        volatility="VOLATILE",
     ),
     "holders": Function(
         "of text, wanted text[]",
@@ -403,8 +429,8 @@ _RUNS = f"{_ROLE} IN ('{Role.COUNTY_OFFICE}', '{Role.SYSTEM}')"
 
 
 def _of_case(code: str) -> str:
-    """That one sees the case: the case's own rows decide."""
-    return f"({_WHOLE} OR EXISTS (SELECT 1 FROM household_case c WHERE c.code = {code}))"
+    """That one sees the case: its code begins with its unit's, and the guards hold that."""
+    return f"({_WHOLE} OR starts_with({code}, {_SCOPE} || '-'))"
 
 
 _MINE = _of_case("case_code")
@@ -534,7 +560,7 @@ def _make_function(connection: Connection, name: str, function: Function) -> Non
         connection,
         f"CREATE OR REPLACE FUNCTION {name}({function.arguments}) RETURNS {function.returns}"
         f" LANGUAGE {function.language} {function.volatility} SECURITY DEFINER"
-        f" SET search_path FROM CURRENT AS $it${function.body}$it$",
+        f" {triggers.CONFINES} AS $it${function.body}$it$",
     )
     types = ", ".join(part.split()[1] for part in function.arguments.split(", ") if part)
     _do(connection, f"ALTER FUNCTION {name}({types}) OWNER TO {function.owner}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
-from workflow import access
+from workflow import access, triggers
 from workflow.models import metadata
 
 _RULES = f"""SELECT tablename, policyname, cmd, roles::text[] AS roles, permissive,
@@ -14,8 +14,8 @@ _RULES = f"""SELECT tablename, policyname, cmd, roles::text[] AS roles, permissi
 FROM pg_policies JOIN pg_policy p ON p.polname = policyname
     AND p.polrelid = format('%I.%I', schemaname, tablename)::regclass
 WHERE schemaname = current_schema()"""
-_FUNCTIONS = """SELECT proname, prosrc, prosecdef, pg_get_userbyid(proowner) AS owner,
-    proconfig = ARRAY['search_path=' || current_setting('search_path')] AS confined
+_FUNCTIONS = f"""SELECT proname, prosrc, prosecdef, pg_get_userbyid(proowner) AS owner,
+    proconfig = {triggers.CONFINED} AS confined
 FROM pg_proc
 WHERE pronamespace = current_schema()::regnamespace AND prorettype <> 'trigger'::regtype"""
 _VOUCHED = "SELECT count(*) FROM pg_proc WHERE proleakproof"

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
-from sqlalchemy import Connection, bindparam, func, select, text
+from sqlalchemy import ARRAY, Connection, Text, bindparam, func, select, text
 
 from states import deadlines, guards_permit
 from states.facts import GONE_WORDS, ONWARD, Actor, CaseFacts, Event, fold
@@ -417,8 +417,9 @@ def personal(
     if codes is None:
         return {code: PersonalData(*told) for code, *told in connection.execute(_NEWEST)}
     found: dict[str, PersonalData] = {}
+    query = _NEWEST_TOLD if journal.on_server(connection) else _NEWEST_OF
     for part in parts(codes):
-        rows = connection.execute(_NEWEST_OF, {"codes": part})
+        rows = connection.execute(query, {"codes": part})
         found.update((code, PersonalData(*told)) for code, *told in rows)
     return found
 
@@ -428,6 +429,12 @@ _NEWEST = select(
     _PERSONAL.c.case_code, *(_PERSONAL.c[name] for name in PersonalData.__struct_fields__)
 ).order_by(_PERSONAL.c.case_code, _PERSONAL.c.version)
 _NEWEST_OF = _NEWEST.where(_PERSONAL.c.case_code.in_(bindparam("codes", expanding=True)))
+_TOLD = func.personal_data(bindparam("codes", type_=ARRAY(Text))).table_valued(
+    "case_code", "version", *PersonalData.__struct_fields__
+)
+_NEWEST_TOLD = select(
+    _TOLD.c.case_code, *(_TOLD.c[name] for name in PersonalData.__struct_fields__)
+).order_by(_TOLD.c.case_code, _TOLD.c.version)
 
 
 def twins(connection: Connection, codes: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -9,7 +9,7 @@ from datetime import date
 from functools import cache
 
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import ARRAY, Connection, Text, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from states import alarm, deadlines, rungs
@@ -75,11 +75,19 @@ def follow(connection: Connection, plan: Plan, changes: Sequence[Change]) -> Non
                 if change.before is not None:
                     became[facts.code, key(name, due_on)] = RAISED
     if over:
-        _DELETE.write(connection, over)
+        _end(connection, over)
     if begun:
         _PUT.write(connection, begun)
     if became:
         _flags_follow(connection, became)
+
+
+def _end(connection: Connection, over: Sequence[Mapping[str, object]]) -> None:
+    if journal.on_server(connection):
+        named = {"of": [one["of"] for one in over], "clocks": [one["clock"] for one in over]}
+        connection.execute(_END, named)
+    else:
+        _DELETE.write(connection, over)
 
 
 def _fate(facts: CaseFacts, plan: Plan, name: str, after: Running) -> str:
@@ -117,6 +125,7 @@ _DELETE = bulk.Rows(
         DEADLINE.c.case_code == bindparam("of"), DEADLINE.c.name == bindparam("clock")
     )
 )
+_END = select(func.end_clocks(*(bindparam(name, type_=ARRAY(Text)) for name in ("of", "clocks"))))
 _NEW = insert(DEADLINE)
 _PUT = bulk.Rows(
     _NEW.on_conflict_do_update(

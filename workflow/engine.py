@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import ARRAY, Connection, Text, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from states import deadlines, guards_permit, lifecycle, machine, season
 from states import evidence as keys
@@ -188,7 +189,8 @@ class Desk:
             self._written[code] = facts.version
         if new:
             _REGISTER.write(self.connection, new)
-        if moved and _UPDATE.write(self.connection, moved) != len(moved):
+        move = _UPSERT if journal.on_server(self.connection) else _UPDATE
+        if moved and move.write(self.connection, moved) != len(moved):
             raise Conflict("有户在此期间已被他人办理", remedy="重新查看后再办；没有写入任何内容")
         self._dispatch()
         self._touched = {}
@@ -506,6 +508,17 @@ _UPDATE = bulk.Rows(
     .where(cases.CASE.c.code == bindparam("of"), cases.CASE.c.version == bindparam("was"))
     .values({name: bindparam(name) for name in _PROJECTED})
 )
+# The same on a server, where an officer's own condition would be asked of every row.
+_PUT = upsert(cases.CASE)
+_UPSERT = bulk.Rows(
+    _PUT.values(
+        code=bindparam("of"), **{name: bindparam(name) for name in _PROJECTED}
+    ).on_conflict_do_update(
+        index_elements=["code"],
+        set_={name: _PUT.excluded[name] for name in _PROJECTED},
+        where=cases.CASE.c.version == bindparam("was"),
+    )
+)
 
 
 def advance(database: Database, order: Order, login: str, now: datetime) -> Receipt:
@@ -614,14 +627,17 @@ _FREE = delete(_KEY).where(_KEY.c.kind == "serial", _KEY.c.value == bindparam("s
 
 def _heads(connection: Connection, codes: Sequence[str]) -> dict[str, tuple[int, str]]:
     found = {}
+    query = _HEADS_TOLD if journal.on_server(connection) else _HEADS
     for part in cases.parts(codes):
-        for code, version, hash_ in connection.execute(_HEADS, {"codes": part}):
+        for code, version, hash_ in connection.execute(query, {"codes": part}):
             found[code] = version, hash_
     return found
 
 
-_HEADS = select(cases.CASE.c.code, cases.CASE.c.version, cases.CASE.c.head_hash).where(
-    cases.CASE.c.code.in_(bindparam("codes", expanding=True))
+_HEAD = cases.CASE.c.code, cases.CASE.c.version, cases.CASE.c.head_hash
+_HEADS = select(*_HEAD).where(cases.CASE.c.code.in_(bindparam("codes", expanding=True)))
+_HEADS_TOLD = select(
+    func.heads(bindparam("codes", type_=ARRAY(Text))).table_valued(*(one.name for one in _HEAD))
 )
 
 

@@ -213,7 +213,7 @@ _STREAM_END = text("SELECT version, hash FROM stream_end(:stream)")
 
 def last_entry(connection: Connection) -> tuple[int, datetime | None]:
     """Seq and instant of the last event, whoever's; 0 and None in an empty journal."""
-    if _on_server(connection):
+    if on_server(connection):
         end = connection.execute(_END).first()
         return (end.seq, instant_of(end.recorded_at)) if end else (0, None)
     row = connection.execute(_LAST).first()
@@ -222,7 +222,7 @@ def last_entry(connection: Connection) -> tuple[int, datetime | None]:
 
 def head_of(connection: Connection, stream: str) -> Head:
     """Where a stream ends."""
-    if _on_server(connection):
+    if on_server(connection):
         end = connection.execute(_STREAM_END, {"stream": stream}).first()
         return Head(end.version, end.hash) if end else Head()
     row = connection.execute(_HEAD, {"stream": stream}).first()
@@ -235,7 +235,7 @@ _READS_ALL = text("SELECT NOT row_security_active('journal') OR my_scope() = '*'
 
 def reads_all(connection: Connection) -> bool:
     """Whether this account may read every event: on a server, a unit's reads its own cases'."""
-    if not _on_server(connection):
+    if not on_server(connection):
         return True
     return bool(connection.execute(_READS_ALL).scalar_one())
 
@@ -276,7 +276,8 @@ def _told(server: bool) -> Select[tuple[int, str, str, bytes]]:
     return select(told.seq, told.stream, told.hash, told.body).order_by(told.seq)
 
 
-def _on_server(connection: Connection) -> bool:
+def on_server(connection: Connection) -> bool:
+    """Whether some rows are asked of functions, since conditions find nothing by an index."""
     return connection.dialect.name == "postgresql"
 
 
@@ -299,11 +300,11 @@ def read_streams(
     """
     found: dict[str, list[Event]] = {stream: [] for stream in streams}
     passed: set[str] = set()
-    query = _told(_on_server(connection))
+    query = _told(on_server(connection))
     if until is not None and not checked:
         # A correction counts from its recording, whatever day it gives what it rights.
         righted = select(_TABLE.c.stream).where(_TABLE.c.kind == FactKind.CORRECT)
-        told = _in_streams(_on_server(connection)).c
+        told = _in_streams(on_server(connection)).c
         tells = told.occurred_on <= until, told.kind == "registered"
         query = query.where(or_(*tells, told.stream.in_(righted)))
     for start in range(0, len(streams), _BATCH):
@@ -570,7 +571,7 @@ def several(
 ) -> Mapping[str, tuple[bytes, ...]]:
     """The same as `bodies`, of several streams at once."""
     found: dict[str, list[bytes]] = {stream: [] for stream in streams}
-    query = _bodies(_on_server(connection), bool(kinds))
+    query = _bodies(on_server(connection), bool(kinds))
     named = {"streams": streams, **({"kinds": kinds} if kinds else {})}
     for stream, body in connection.execute(query, named).all():
         found[stream].append(body)
@@ -600,7 +601,7 @@ class Entry(Struct, frozen=True):
 
 def numbered(connection: Connection, stream: str) -> Iterator[Entry]:
     """The events of one stream in order, each with its seq."""
-    query = _numbered(_on_server(connection))
+    query = _numbered(on_server(connection))
     for seq, body in connection.execute(query, {"streams": [stream]}):
         yield Entry(seq, json.loads(body))
 

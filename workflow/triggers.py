@@ -614,9 +614,13 @@ END""",
         unless="it.login = session_user AND it.seq = (SELECT max(seq) FROM journal)",
     ),
 }
-_THERE = """SELECT t.tgname AS name, c.relname AS relation, p.prosrc AS body,
+# A function looks up names in its plan's schema alone, and rows by an index: what it first did when
+# the tables were empty it goes on doing, a whole ledger long.
+CONFINES = "SET search_path FROM CURRENT SET enable_seqscan = off"
+CONFINED = "ARRAY['search_path=' || current_setting('search_path'), 'enable_seqscan=off']"
+_THERE = f"""SELECT t.tgname AS name, c.relname AS relation, p.prosrc AS body,
     pg_get_triggerdef(t.oid, true) AS statement, t.tgenabled AS enabled,
-    p.prosecdef AND p.proconfig = ARRAY['search_path=' || current_setting('search_path')]
+    p.prosecdef AND p.proconfig = {CONFINED}
       AND p.proname = t.tgname AND p.pronamespace = c.relnamespace AS confined
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
 WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace"""
@@ -635,7 +639,7 @@ def create(connection: Connection) -> None:
         # They look at the whole journal, whatever of it their officer may see.
         connection.exec_driver_sql(
             f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
-            f"SET search_path FROM CURRENT AS $guard${guard.body}$guard$"
+            f"{CONFINES} AS $guard${guard.body}$guard$"
         )
         connection.exec_driver_sql(guard.statement(name))
 
