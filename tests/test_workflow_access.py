@@ -238,6 +238,20 @@ def test_personal_columns_have_grants_of_their_own(place: County) -> None:
             connection.execute("SELECT name FROM personal")
 
 
+def test_who_reads_no_personal_columns_is_told_none_by_a_function(place: County) -> None:
+    told = (
+        f"SELECT * FROM personal_data(ARRAY['{CODE}', '{OTHER_UNIT}'])",
+        f"SELECT * FROM held('meter', ARRAY['{CODE}', '{OTHER_UNIT}'])",
+    )
+
+    with psycopg.connect(_service(place)) as connection:
+        assert [connection.execute(query).fetchall() for query in told] == [[], []]
+    # His own unit's tells an officer, and every unit's the county office: the test can fail.
+    for login, codes in (("wang", {CODE}), ("zhao", {CODE, OTHER_UNIT})):
+        [papers, keys] = [raw(place, login, query) for query in told]
+        assert {code for code, *_ in papers} == {code for *_, code in keys} == codes
+
+
 def _service(place: County) -> str:
     """The address of the scheduler's login, made as `db setup --service` does."""
     access.set_up(db.server_of(place.url), "nightly", server.password("nightly"))
@@ -977,6 +991,18 @@ _GUESSES = {
         "SELECT FROM stream_end('case:102-0001')",
         "SELECT FROM stream_end('case:102-9999')",
     ),
+    "its row by the function": (
+        "SELECT FROM heads(ARRAY['102-0001'])",
+        "SELECT FROM heads(ARRAY['102-9999'])",
+    ),
+    "its personal data by the function": (
+        "SELECT FROM personal_data(ARRAY['102-0001'])",
+        "SELECT FROM personal_data(ARRAY['102-9999'])",
+    ),
+    "its keys by the function": (
+        "SELECT FROM held('meter', ARRAY['102-0001'])",
+        "SELECT FROM held('meter', ARRAY['102-9999'])",
+    ),
     "its events by the function": (
         "SELECT FROM events(ARRAY['case:102-0001'])",
         "SELECT FROM events(ARRAY['case:102-9999'])",
@@ -1035,6 +1061,27 @@ def test_who_may_see_a_row_gets_another_answer_to_a_right_guess(place: County) -
     """The test above can fail: to whom the rows belong they tell a difference."""
     for right, wrong in _GUESSES.values():
         assert _told_by(place, "shen", right) != _told_by(place, "shen", wrong), right
+
+
+def test_who_ends_a_foreign_clock_learns_nothing_and_nothing_ends(place: County) -> None:
+    [(clock,)] = place.sql("SELECT name FROM deadline WHERE case_code = ?", OTHER_UNIT)
+    there = f"SELECT end_clocks(ARRAY['{OTHER_UNIT}'], ARRAY['{clock}'])"
+    nowhere = f"SELECT end_clocks(ARRAY['102-9999'], ARRAY['{clock}'])"
+
+    assert _told_by(place, "wang", there) == _told_by(place, "wang", nowhere)
+    raw(place, "wang", there)
+
+    assert place.sql("SELECT name FROM deadline WHERE case_code = ?", OTHER_UNIT) == [(clock,)]
+
+
+@pytest.mark.parametrize("login", ["wang", "zhao", "shen"])
+def test_a_clock_ends_with_an_event_only_by_the_function_too(place: County, login: str) -> None:
+    [(clock,)] = place.sql("SELECT name FROM deadline WHERE case_code = ?", CODE)
+
+    with pytest.raises(psycopg.errors.RaiseException, match="xianli"):
+        raw(place, login, f"SELECT end_clocks(ARRAY['{CODE}'], ARRAY['{clock}'])")
+
+    assert place.sql("SELECT name FROM deadline WHERE case_code = ?", CODE) == [(clock,)]
 
 
 def test_a_function_that_tells_before_the_policy_is_found(place: County) -> None:

@@ -251,6 +251,13 @@ class Function(Struct, frozen=True):
     volatility: str = "STABLE"
 
 
+def _own(code: str) -> str:
+    """That a case is not another unit's, by its code: before a row of it is touched."""
+    return f"my_scope() <> '' AND (my_scope() = '*' OR starts_with({code}, my_scope() || '-'))"
+
+
+_OWN_CODES = f"ANY(ARRAY(SELECT one FROM unnest(of) one WHERE {_own('one')}))"
+_MAY_READ = f"(administers() OR pg_has_role(session_user, '{PERSONAL}', 'USAGE'))"
 _PERSONAL_COLUMNS = ", ".join(f"{name} text" for name in PersonalData.__struct_fields__)
 FUNCTIONS: Mapping[str, Function] = {
     "administers": Function(
@@ -312,23 +319,27 @@ FUNCTIONS: Mapping[str, Function] = {
     "heads": Function(
         "of text[]",
         "TABLE (code text, version integer, head_hash text)",
-        "SELECT code, version, head_hash FROM household_case"
-        " WHERE code = ANY(of) AND my_scope() IN ('*', unit)",
+        f"SELECT code, version, head_hash FROM household_case WHERE code = {_OWN_CODES}",
     ),
     "personal_data": Function(
         "of text[]",
         f"TABLE (case_code text, version integer, {_PERSONAL_COLUMNS})",
         f"SELECT case_code, version, {', '.join(PersonalData.__struct_fields__)} FROM personal"
-        " WHERE case_code = ANY(ARRAY(SELECT one FROM unnest(of) one WHERE my_scope() = '*'"
-        " OR starts_with(one, my_scope() || '-')))"
-        f" AND my_scope() <> '' AND pg_has_role(session_user, '{PERSONAL}', 'USAGE')",
+        f" WHERE case_code = {_OWN_CODES} AND {_MAY_READ}",
+    ),
+    # The keys of a kind that some cases hold.
+    "held": Function(
+        "wanted text, of text[]",
+        "TABLE (value text, case_code text)",
+        "SELECT value, case_code FROM household_key"
+        f" WHERE kind = wanted AND case_code = {_OWN_CODES} AND {_MAY_READ}",
     ),
     # And the clocks that end with a step: a condition of one's own would be asked of every row.
     "end_clocks": Function(
         "of text[], clocks text[]",
         "void",
         "DELETE FROM deadline USING unnest(of, clocks) AS it (code, clock)"
-        " WHERE case_code = it.code AND name = it.clock AND my_scope() IN ('*', unit)",
+        f" WHERE case_code = it.code AND name = it.clock AND {_own('it.code')}",
         owner=OWNER,
         volatility="VOLATILE",
     ),

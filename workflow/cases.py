@@ -452,8 +452,9 @@ def twins(connection: Connection, codes: Sequence[str]) -> dict[str, tuple[str, 
 def holding(connection: Connection, codes: Sequence[str], kind: str) -> dict[str, str]:
     """The values of a kind of key that these cases hold, and which of them does."""
     found: dict[str, str] = {}
+    query = _HELD_TOLD if journal.on_server(connection) else _HELD
     for part in parts(codes):
-        rows = connection.execute(_HELD, {"of_kind": kind, "codes": part})
+        rows = connection.execute(query, {"of_kind": kind, "codes": part})
         found.update((value, code) for value, code in rows)
     return found
 
@@ -461,6 +462,7 @@ def holding(connection: Connection, codes: Sequence[str], kind: str) -> dict[str
 _PAIRS = select(_KEY.c.value, _KEY.c.case_code).where(_KEY.c.kind == bindparam("of_kind"))
 _HOLDING = _PAIRS.where(_KEY.c.value.in_(bindparam("values", expanding=True)))
 _HELD = _PAIRS.where(_KEY.c.case_code.in_(bindparam("codes", expanding=True)))
+_HELD_TOLD = text("SELECT value, case_code FROM held(:of_kind, :codes)")
 
 
 def parts(values: Iterable[T]) -> Iterator[list[T]]:
