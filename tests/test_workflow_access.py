@@ -15,6 +15,7 @@ import psycopg
 import pytest
 import server
 from county import CODE, CODES, OTHER_UNIT, County
+from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ProgrammingError
@@ -38,6 +39,7 @@ from workflow import (
     verify,
 )
 from workflow.attachments import File
+from workflow.engine import Desk, Receipt
 from workflow.errors import NotPermitted
 from workflow.instants import instant_text
 
@@ -83,6 +85,35 @@ def test_officers_carry_a_household_to_the_permission_each_with_his_own_login(
         assert audit.verification(connection).findings == ()
     actors = place.sql("SELECT DISTINCT actor FROM journal WHERE stream = ?", f"case:{OTHER_UNIT}")
     assert {actor for (actor,) in actors} == {"zhang", "qian", "zhao"}
+
+
+# What grows with the county; a step finds its own rows by an index, whoever takes it.
+_GROWING = ("journal", "household_case", "household_key", "personal", "deadline", "receipt")
+_READ_THROUGH = """SELECT relname, seq_scan FROM pg_stat_xact_user_tables
+WHERE schemaname = current_schema() AND seq_scan > 0"""
+
+
+def test_no_step_of_an_officer_reads_through_a_table_that_grows_with_the_county(
+    place: County, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: dict[str, set[str]] = {}
+    finish = Desk.finish
+
+    def noted(desk: Desk) -> None:
+        finish(desk)
+        through = {name for name, _ in desk.connection.exec_driver_sql(_READ_THROUGH)}
+        read.setdefault(desk.actor.login, set()).update(through)
+
+    monkeypatch.setattr(Desk, "finish", noted)
+    county.carry(place, [CODE], State.STABLE_SEASON)
+    county.winter(place, [CODE])
+    told = replace(county.visit(CODE), key="k")
+    for _ in range(2):
+        [done] = place.carry_out([told], "wang", county.PERMITTED)
+        assert isinstance(done, Receipt)
+
+    assert read.keys() == {"wang", "zhao"}
+    assert not any(tables & {*_GROWING} for tables in read.values()), read
 
 
 # Reading ----------------------------------------------------------------------------------------
@@ -669,6 +700,15 @@ def test_a_key_stands_for_an_event_of_its_officer(place: County) -> None:
 
     raw(place, "wang", _keep("wang", last))
     _complain(place, "wang", {}, _keep("system", "{seq}"))
+
+
+def test_what_is_on_record_for_anothers_key_is_not_told(place: County) -> None:
+    place.carry_out([replace(county.confirm(CODE), key="k")], "wang", county.CONFIRMED)
+    asked = "SELECT key FROM answers('wang', ARRAY['k', 'n'])"
+
+    assert raw(place, "wang", asked) == [("k",)]
+    assert raw(place, "qian", asked) == raw(place, "zhao", asked) == []
+    assert _told_by(place, "qian", asked) == _told_by(place, "qian", asked.replace("'k'", "'m'"))
 
 
 def test_a_unit_answers_its_own_letters_only(place: County) -> None:

@@ -334,6 +334,14 @@ FUNCTIONS: Mapping[str, Function] = {
         "SELECT value, case_code FROM household_key"
         f" WHERE kind = wanted AND case_code = {_OWN_CODES} AND {_MAY_READ}",
     ),
+    # What is on record for some keys, one's own and those of batches' rows.
+    "answers": Function(
+        "whose text, keys text[]",
+        "TABLE (key text, request text, seq integer, answer text)",
+        "SELECT key, request, seq, answer FROM receipt"
+        " WHERE login = whose AND key = ANY(keys) AND my_scope() <> ''"
+        f" AND (administers() OR whose IN (session_user, '{Role.SYSTEM}'))",
+    ),
     # And the clocks that end with a step: a condition of one's own would be asked of every row.
     "end_clocks": Function(
         "of text[], clocks text[]",

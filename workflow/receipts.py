@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, insert, select, text
 
 from states.plan import Json
 from workflow import bulk, journal, register, tables
@@ -72,11 +72,18 @@ def on_record(connection: Connection, asked: Iterable[Asked]) -> dict[_Name, Rec
     found: dict[_Name, Recorded] = {}
     for login in sorted({login for login, _ in names}):
         keys = sorted(key for owner, key in names if owner == login)
-        for start in range(0, len(keys), _BATCH):
-            part = {"login": login, "keys": keys[start : start + _BATCH]}
-            for key, request, seq, told in connection.execute(_RECORDED, part):
-                found[login, key] = Recorded(request, Kept(seq, told))
+        for key, request, seq, told in _recorded(connection, login, keys):
+            found[login, key] = Recorded(request, Kept(seq, told))
     return found
+
+
+def _recorded(
+    connection: Connection, login: str, keys: Sequence[str]
+) -> Iterator[tuple[str, str, int, str | None]]:
+    query = _TOLD if journal.on_server(connection) else _RECORDED
+    for start in range(0, len(keys), _BATCH):
+        part = {"login": login, "keys": keys[start : start + _BATCH]}
+        yield from map(tuple, connection.execute(query, part))
 
 
 def answer(asked: Asked, recorded: Mapping[_Name, Recorded]) -> Kept | None:
@@ -118,6 +125,7 @@ def keep_all(connection: Connection, kept: Iterable[tuple[Asked, Kept]]) -> None
 
 
 _KEEP = bulk.Rows(insert(_RECEIPT))
+_TOLD = text("SELECT key, request, seq, answer FROM answers(:login, :keys)")
 _RECORDED = select(_RECEIPT.c.key, _RECEIPT.c.request, _RECEIPT.c.seq, _RECEIPT.c.answer).where(
     _RECEIPT.c.login == bindparam("login"), _RECEIPT.c.key.in_(bindparam("keys", expanding=True))
 )
@@ -125,13 +133,7 @@ _RECORDED = select(_RECEIPT.c.key, _RECEIPT.c.request, _RECEIPT.c.seq, _RECEIPT.
 
 def used(connection: Connection, login: str, keys: Sequence[str]) -> Mapping[str, int]:
     """Those of the keys that were used before, with the event that they led to."""
-    found: dict[str, int] = {}
-    for start in range(0, len(keys), _BATCH):
-        query = select(_RECEIPT.c.key, _RECEIPT.c.seq).where(
-            _RECEIPT.c.login == login, _RECEIPT.c.key.in_(keys[start : start + _BATCH])
-        )
-        found.update((row.key, row.seq) for row in connection.execute(query))
-    return found
+    return {key: seq for key, _, seq, _ in _recorded(connection, login, keys)}
 
 
 def answered(database: Database, asked: Asked | None) -> Document | None:
