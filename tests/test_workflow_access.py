@@ -36,11 +36,12 @@ from workflow import (
     register,
     setup,
     triggers,
+    upgrade,
     verify,
 )
 from workflow.attachments import File
 from workflow.engine import Desk, Receipt
-from workflow.errors import NotPermitted
+from workflow.errors import BadFile, NotPermitted
 from workflow.instants import instant_text
 
 pytestmark = pytest.mark.server
@@ -1122,6 +1123,20 @@ def test_a_clock_ends_with_an_event_only_by_the_function_too(place: County, logi
         raw(place, login, f"SELECT end_clocks(ARRAY['{CODE}'], ARRAY['{clock}'])")
 
     assert place.sql("SELECT name FROM deadline WHERE case_code = ?", CODE) == [(clock,)]
+
+
+def test_a_server_with_an_earlier_programs_functions_is_told_and_upgraded(
+    place: County, tmp_path: Path
+) -> None:
+    place.sql("DROP FUNCTION heads(text[])")
+
+    with pytest.raises(BadFile, match="不是这一版程序的") as refused:
+        place.carry_out([county.confirm(CODE)], "wang", county.CONFIRMED)
+    assert "db upgrade" in str(refused.value.remedy)
+    upgrade.upgrade(place.url, tmp_path, journal.noon(county.CONFIRMED), server.tools())
+
+    [done] = place.carry_out([county.confirm(CODE)], "wang", county.CONFIRMED)
+    assert isinstance(done, Receipt)
 
 
 def test_a_function_that_tells_before_the_policy_is_found(place: County) -> None:

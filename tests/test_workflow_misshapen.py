@@ -54,6 +54,10 @@ MISSHAPEN: Mapping[str, Callable[[Document], bytes]] = {
     "a German date": with_words(occurred_on="30.11.2026"),
     "attachments are a word": with_words(attachments=["a"]),
     "an unknown kind": with_words(kind="dance"),
+    "an attachment whose name is a number": with_words(attachments=[{"name": 1, "sha256": "a"}]),
+    "a reason that is a number": with_words(reason=5),
+    "no plan": with_words(plan=None),
+    "personal data by a number": with_words(personal=7),
     "an instant without its zone": with_words(recorded_at="2023-06-10T04:00:00.000000"),
 }
 

@@ -181,6 +181,12 @@ _TOLD: tuple[tuple[tuple[str, ...], type[CaseError], str, str], ...] = (
         "检查目录权限和磁盘空间；没有写入任何内容",
     ),
     (
+        ("No function matches",),
+        BadFile,
+        "服务器上的函数不是这一版程序的：{told}",
+        "由数据库管理员运行一次：xianli --db 地址 db upgrade；没有写入任何内容",
+    ),
+    (
         ("permission denied for database", "temporary tables in database"),
         NotPermitted,
         "这个库还没有准备好，或这个账号不能在里面建库：{told}",
