@@ -26,7 +26,7 @@ from states.evidence import to_json
 from workflow.sqlite import PRAGMAS
 
 PROGRAM = str(Path(sys.executable).with_name("xianli"))
-LIBRARIES = ("click", "pydantic", "sqlalchemy", "sqlmodel")
+LIBRARIES = ("click", "msgspec", "sqlalchemy", "sqlmodel")
 CONFIRM, SELECT, COMPLETE = counties.STAGES[:3]
 # More than the others' repetitions: a process is short, and the machine has other things to do.
 TURNS = 7
