@@ -110,7 +110,7 @@ def officer(url: str, login: str, number: int, *, unguarded: bool) -> None:
 
 def _switch_off(database: Database) -> None:
     """Takes the version check and the writers' lock away, in this process."""
-    engine._UPDATE = bulk.Rows(
+    engine._UPDATE = engine._UPSERT = bulk.Rows(
         update(cases.CASE)
         .where(cases.CASE.c.code == bindparam("of"), bindparam("was") >= literal_column("0"))
         .values({name: bindparam(name) for name in engine._PROJECTED})
