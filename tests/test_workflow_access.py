@@ -16,7 +16,7 @@ import pytest
 import server
 from county import CODE, CODES, OTHER_UNIT, County
 from msgspec.structs import replace
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ProgrammingError
 
@@ -115,6 +115,28 @@ def test_no_step_of_an_officer_reads_through_a_table_that_grows_with_the_county(
 
     assert read.keys() == {"wang", "zhao"}
     assert not any(tables & {*_GROWING} for tables in read.values()), read
+
+
+@pytest.mark.parametrize("asked", ["show", "why", "history"])
+def test_who_looks_at_a_household_reads_through_no_table_that_grows_with_the_county(
+    place: County, asked: str
+) -> None:
+    county.carry(place, [CODE], State.CONSTRUCTION)
+    read: set[str] = set()
+
+    def noted(connection: Connection) -> None:
+        read.update(name for name, _ in connection.exec_driver_sql(_READ_THROUGH))
+
+    event.listen(Engine, "rollback", noted)
+    event.listen(Engine, "commit", noted)
+    try:
+        assert cli.run(["--db", server.as_login(place.url, "wang"), "case", asked, CODE]) == 0
+    finally:
+        event.remove(Engine, "rollback", noted)
+        event.remove(Engine, "commit", noted)
+
+    assert "officer" in read
+    assert not read & {*_GROWING}
 
 
 # Reading ----------------------------------------------------------------------------------------
