@@ -243,21 +243,26 @@ def test_a_dump_that_is_cut_is_found(place: County, tmp_path: Path, tools: Serve
             dump.contents(connection, file, tools)
 
 
+def changed(file: Path, part: tuple[float, float], seed: int, *widths: int) -> Iterator[None]:
+    """The file thirty times over, each time with other bytes somewhere in this part of it."""
+    whole, rng = file.read_bytes(), random.Random(seed)
+    begins, ends = (int(len(whole) * share) for share in part)
+    for _ in range(30):
+        content, at = bytearray(whole), rng.randrange(begins, ends)
+        for number in range(at, at + rng.choice(widths)):
+            content[number] ^= rng.randrange(1, 256)
+        file.write_bytes(content)
+        yield
+
+
 def test_a_dump_whose_rows_were_changed_anywhere_is_found(
     place: County, tmp_path: Path, tools: Server
 ) -> None:
     """Packed bytes that changed give rows of too few columns, letters for numbers, no UTF-8."""
     file = backup.save(place.database, tmp_path / "copy.dump", tools).file
-    whole = file.read_bytes()
-    rng = random.Random(28)
 
-    for _ in range(30):
-        content = bytearray(whole)
-        # The rows come last, behind what makes tables, functions and policies.
-        at = rng.randrange(len(whole) * 955 // 1000, len(whole) * 995 // 1000)
-        for place_of_byte in range(at, at + rng.choice([1, 8, 64])):
-            content[place_of_byte] ^= rng.randrange(1, 256)
-        file.write_bytes(content)
+    # The rows come last, behind what makes tables, functions and policies.
+    for _ in changed(file, (0.955, 0.995), 28, 1, 8, 64):
         with pytest.raises(BadFile) as refused, place.database.reading() as connection:
             dump.contents(connection, file, tools)
         assert refused.value.remedy
@@ -268,14 +273,8 @@ def test_a_dump_whose_list_was_changed_never_ends_in_a_traceback(
 ) -> None:
     """Texts of the definitions are not restored but made anew, so not each change is a fault."""
     file = backup.save(place.database, tmp_path / "copy.dump", tools).file
-    whole = file.read_bytes()
-    rng = random.Random(29)
 
-    for _ in range(30):
-        content = bytearray(whole)
-        at = rng.randrange(len(whole) * 95 // 100)
-        content[at] ^= 0x80
-        file.write_bytes(content)
+    for _ in changed(file, (0, 0.95), 29, 1):
         with suppress(BadFile), place.database.reading() as connection:
             assert dump.contents(connection, file, tools).rows["journal"] > 0
 

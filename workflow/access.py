@@ -237,6 +237,11 @@ def _named(stream: str) -> str:
     )
 
 
+def _own(code: str) -> str:
+    """The same of a case by its code."""
+    return _named(f"('case:' || {code})")
+
+
 # The functions ----------------------------------------------------------------------------------
 
 
@@ -249,11 +254,6 @@ class Function(Struct, frozen=True):
     language: str = "sql"
     owner: str = ENGINE
     volatility: str = "STABLE"
-
-
-def _own(code: str) -> str:
-    """That a case is not another unit's, by its code: before a row of it is touched."""
-    return f"my_scope() <> '' AND (my_scope() = '*' OR starts_with({code}, my_scope() || '-'))"
 
 
 _OWN_CODES = f"ANY(ARRAY(SELECT one FROM unnest(of) one WHERE {_own('one')}))"
@@ -315,7 +315,7 @@ FUNCTIONS: Mapping[str, Function] = {
         "SELECT content FROM attachment"
         " WHERE sha256 = (SELECT sha256 FROM files(of) WHERE sha256 = wanted)",
     ),
-    # The same of some cases' rows, for who takes a step with them.
+    # Some cases' rows as far as a step asks for them, and their papers.
     "heads": Function(
         "of text[]",
         "TABLE (code text, version integer, head_hash text)",
